@@ -1,0 +1,1 @@
+//! bhyve virtual machines on a FreeBSD host: specification, arguments, states

@@ -1,0 +1,1 @@
+//! Form and watch an etcd cluster on given hosts

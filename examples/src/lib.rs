@@ -1,0 +1,1 @@
+//! The lab program, and one small example per crate

@@ -1,0 +1,1 @@
+//! The composition: machines, network, certificates, etcd, Kubernetes, from one specification
