@@ -1,0 +1,139 @@
+//! A machine made of namespaces on this kernel, named by its process 1.
+
+use crate::{
+    Command, DialError, File, FileError, Host, HostName, Mode, Output, RunError, RunErrorKind,
+    Stream, files::rooted, local::at_root, process,
+};
+use async_trait::async_trait;
+use nix::sched::{CloneFlags, setns};
+use std::{
+    fs, io,
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+/// A running machine of namespaces, entered through its leader: the process that is number 1 inside.
+///
+/// Commands run by `nsenter(1)` in all its namespaces with a clean environment; files are reached through
+/// `/proc/LEADER/root`, without entering; connections are opened by a thread that visits its network namespace.
+/// When the machine reboots, the leader is another process: make a new value.
+#[derive(Debug, Clone)]
+pub struct NamespaceHost {
+    name: HostName,
+    leader: u32,
+}
+
+impl NamespaceHost {
+    /// The `PATH` of commands inside: what Debian gives to root.
+    const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+    /// The machine whose process 1 has the number `leader` here.
+    pub fn new(name: HostName, leader: u32) -> Self {
+        Self { name, leader }
+    }
+
+    /// The number, on this side, of the machine's process 1.
+    pub fn leader(&self) -> u32 {
+        self.leader
+    }
+
+    /// The command line that enters the machine and runs `command` there.
+    pub fn enter(&self, command: &Command) -> Vec<String> {
+        let mut argv: Vec<String> = vec!["--target".into(), self.leader.to_string()];
+        argv.extend(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"].map(String::from));
+        argv.extend(["--root", "--wd", "--", "/usr/bin/env", "-i"].map(String::from));
+        argv.push(format!("PATH={}", Self::PATH));
+        argv.extend(["HOME=/root", "LANG=C.UTF-8"].map(String::from));
+        argv.extend(
+            command
+                .env
+                .iter()
+                .map(|(name, value)| format!("{name}={value}")),
+        );
+        argv.push(command.program.clone());
+        argv.extend(command.args.iter().cloned());
+        argv
+    }
+
+    fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.leader))
+    }
+}
+
+#[async_trait]
+impl Host for NamespaceHost {
+    fn name(&self) -> &HostName {
+        &self.name
+    }
+
+    async fn output(&self, command: &Command) -> Result<Output, RunError> {
+        if !Path::new(&format!("/proc/{}", self.leader)).exists() {
+            return Err(RunError {
+                host: self.name.clone(),
+                command: command.to_string(),
+                kind: Box::new(RunErrorKind::Unreachable(
+                    "the machine is not running".into(),
+                )),
+            });
+        }
+        let bare = Command {
+            env: Vec::new(),
+            ..command.clone()
+        };
+        process::run(&self.name, &bare, "nsenter", &self.enter(command)).await
+    }
+
+    async fn read_file(&self, path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+        at_root(&self.name, self.root(), "read", path, rooted::read).await
+    }
+
+    async fn file_mode(&self, path: &Path) -> Result<Option<Mode>, FileError> {
+        at_root(&self.name, self.root(), "examine", path, rooted::mode).await
+    }
+
+    async fn write_file(&self, file: &File) -> Result<(), FileError> {
+        let wanted = file.clone();
+        let write = move |root: &Path, _: &Path| rooted::write(root, &wanted);
+        at_root(&self.name, self.root(), "write", &file.path, write).await
+    }
+
+    async fn remove_file(&self, path: &Path) -> Result<(), FileError> {
+        at_root(&self.name, self.root(), "remove", path, rooted::remove).await
+    }
+
+    async fn dial(
+        &self,
+        address: SocketAddr,
+        timeout: Duration,
+    ) -> Result<Box<dyn Stream>, DialError> {
+        let network = PathBuf::from(format!("/proc/{}/ns/net", self.leader));
+        let (send, receive) = tokio::sync::oneshot::channel();
+        // A thread of its own, which ends here: one that has visited another namespace must never be reused.
+        thread::spawn(move || {
+            // The receiver may have given up; then nobody wants the answer.
+            let _ = send.send(connect_from(&network, address, timeout));
+        });
+        let connected = receive
+            .await
+            .unwrap_or_else(|_| Err(io::Error::other("connecting thread died")));
+        match connected.and_then(tokio::net::TcpStream::from_std) {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(source) => Err(DialError {
+                host: self.name.clone(),
+                address,
+                source,
+            }),
+        }
+    }
+}
+
+/// Moves this thread to another network namespace and connects there; a socket stays where it was made.
+fn connect_from(network: &Path, address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    setns(fs::File::open(network)?, CloneFlags::CLONE_NEWNET)?;
+    let stream = TcpStream::connect_timeout(&address, timeout)?;
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
