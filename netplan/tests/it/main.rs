@@ -1,0 +1,3 @@
+//! Tests of the public API; the modules are named for what they test.
+
+mod pool;
