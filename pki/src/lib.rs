@@ -1,1 +1,83 @@
-//! A certificate authority for etcd and Kubernetes clusters
+//! A certificate authority for etcd and Kubernetes clusters, with its store on the local disk.
+//!
+//! A [`PkiSpec`] says which machines there are; [`PkiPlan::new`] compares it with a [`Store`] and
+//! says what is missing or too old; [`apply`] makes that, and nothing on a second run. Which file
+//! goes to which machine is data: [`PkiSpec::files_for_control_plane`] and its siblings, whose
+//! bytes [`Store::contents`] gives.
+//!
+//! ```
+//! use pki::{Authority, LeafRequest, Life, AltNames, OsRandom, Purpose, Subject, HostName};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The clock is the caller's, so that tests and repairs can choose the moment.
+//! let now = time::OffsetDateTime::from_unix_timestamp(1_800_000_000)?;
+//! let subject = Subject::new("etcd-ca", &[])?;
+//! let authority = Authority::create(&subject, Life::AUTHORITY, now, &OsRandom)?;
+//!
+//! let names = AltNames::new(vec![HostName::new("etcd-0")?], vec!["10.0.0.2".parse()?])?;
+//! let subject = Subject::new("etcd-0", &[])?;
+//! let request = LeafRequest::new(subject, Purpose::ServerAndClient, names, Life::LEAF)?;
+//! let issued = authority.issue(&request, now, &OsRandom)?;
+//! assert!(issued.certificate_pem.starts_with("-----BEGIN CERTIFICATE-----"));
+//! assert!(authority.certificate().public_key_pin().starts_with("sha256:"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it does not do
+//!
+//! No revocation (kube-apiserver reads no list anyway), no rotation of authorities, no adoption of
+//! foreign ones, no encryption of keys at rest, no ACME, no kind of key but ECDSA P-256. It never
+//! reaches another machine: the caller copies the files. Private keys are drawn by `ring` from the
+//! operating system whatever [`Random`] is given. Copies of a key which rcgen and its PEM encoder
+//! make on their way are not wiped, only the texts that this crate hands out.
+//!
+//! # Invariants
+//!
+//! - Every certificate is read back, compared with its request and verified by webpki for each
+//!   usage and name before anything is written.
+//! - No leaf lives past its authority, and none without an extended key usage.
+//! - An authority or the service account key is never replaced: damage is an error.
+//! - A crash at any moment leaves each file old or new; halves that do not match are made anew.
+//! - Key files are 0600 from their first byte, and no `Debug` or error shows a key.
+//!
+//! Follows RFC 5280 (certificates), RFC 5958 and RFC 7468 (keys, PEM), and kubernetes.io, "PKI
+//! certificates and requirements".
+
+mod apply;
+mod authority;
+mod decide;
+mod expiry;
+mod files;
+mod kubeconfig;
+mod name;
+mod plan;
+mod random;
+mod request;
+mod role;
+mod spec;
+mod store;
+mod token;
+mod x509;
+
+pub use apply::{ApplyError, Event, Report, apply, apply_with_events};
+pub use authority::{Authority, IssueError, Issued, LoadError};
+pub use decide::{
+    Action, AuthorityError, Decision, Existing, Reason, ServiceAccountError, decide,
+    decide_authority, decide_service_account,
+};
+pub use expiry::{Expiry, ExpiryLevel, expiry};
+pub use files::{FileContent, NodeFile, UnknownNode};
+pub use kubeconfig::{bootstrap_kubeconfig, kubeconfig};
+pub use name::{AltNames, ApiUrl, HostName, NameError};
+pub use plan::{PkiPlan, PlanError, PlanItem, Snapshot, observe};
+pub use random::{OsRandom, Random, RandomError};
+pub use request::{LeafRequest, Life, Purpose, RequestError, Subject};
+pub use role::{
+    AltNameRule, CaRole, CommonName, GroupsSince, KubernetesVersion, LeafRole, PROFILES, Placement,
+    Profile, RequiredBinding, Scope, VersionError, required_bindings,
+};
+pub use spec::{ItemId, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf};
+pub use store::{Material, ReadError, Store, WriteError, WriteStep};
+pub use token::{BootstrapToken, TokenError};
+pub use x509::{Certificate, CertificateError, CheckError, KeyError, PrivateKey, SignError};

@@ -1,0 +1,266 @@
+//! What to do about one item: pure, from what lies there, what is wanted and the moment.
+
+use std::fmt;
+
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::request::LeafRequest;
+use crate::role::CaRole;
+use crate::x509::{
+    Certificate, CertificateError, CheckError, KeyError, PrivateKey, check_authority,
+    check_leaf_content, check_trust,
+};
+
+/// Below this share of its life a leaf is renewed: a third, as most tools of the field do.
+const RENEW_BELOW: f64 = 1.0 / 3.0;
+
+/// The two halves of an item as they lie in a store.
+#[derive(Clone, Default)]
+pub struct Existing {
+    /// The certificate; of the service account pair the public key.
+    pub public_pem: Option<String>,
+    /// The key.
+    pub key_pem: Option<Zeroizing<String>>,
+}
+
+impl fmt::Debug for Existing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Existing")
+            .field("public_pem", &self.public_pem)
+            .field("has_key", &self.key_pem.is_some())
+            .finish()
+    }
+}
+
+/// What will be done about an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is not there yet, or not whole.
+    Create,
+    /// It stays as it is, untouched on disk.
+    Reuse,
+    /// It is there and is replaced.
+    Renew,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Reuse => "reuse",
+            Self::Renew => "renew",
+        })
+    }
+}
+
+/// Why.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Neither half is there.
+    #[error("it does not exist")]
+    Missing,
+    /// The key is there alone, as a crash between the two files leaves it.
+    #[error("its key has no certificate yet")]
+    KeyAlone,
+    /// The certificate is there alone.
+    #[error("its key is missing")]
+    KeyMissing,
+    /// The public half of the service account pair is gone or another one.
+    #[error("its public half does not follow from its key")]
+    PublicHalf,
+    /// The key cannot be read.
+    #[error("its key cannot be used: {0}")]
+    Key(KeyError),
+    /// The certificate cannot be read.
+    #[error("it cannot be read: {0}")]
+    Certificate(CertificateError),
+    /// The halves do not belong together.
+    #[error("its key belongs to another certificate")]
+    Mismatch,
+    /// It says or is something else than is wanted now.
+    #[error("{0}")]
+    Check(CheckError),
+    /// Its authority is made in the same run.
+    #[error("its authority is new")]
+    NewAuthority,
+    /// Little of its life is left.
+    #[error("{percent_left} % of its life is left, less than a third")]
+    Age {
+        /// The share left, rounded down.
+        percent_left: u8,
+    },
+    /// It is as wanted.
+    #[error("in order, valid until {}", .not_after.date())]
+    Valid {
+        /// The end of its life.
+        not_after: OffsetDateTime,
+    },
+    /// A key pair without an end of life is as wanted.
+    #[error("in order")]
+    InOrder,
+}
+
+/// What to do about an item, and why in one line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// What.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.action, self.reason)
+    }
+}
+
+/// An authority in the store that cannot go on and is not replaced: everything that it signed
+/// would be refused, and machines trust it by file.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(
+    "authority `{}` cannot be used: {reason}; restore ca/{}.crt and ca/{}.key from a backup, or \
+     move the whole store away to start anew",
+    .role.name(), .role.name(), .role.name()
+)]
+pub struct AuthorityError {
+    /// Which authority.
+    pub role: CaRole,
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+fn decision(action: Action, reason: Reason) -> Decision {
+    Decision { action, reason }
+}
+
+/// Decides about a leaf. `authority` is `None` when it is made in the same run.
+#[must_use]
+pub fn decide(
+    existing: &Existing,
+    request: &LeafRequest,
+    authority: Option<&Certificate>,
+    now: OffsetDateTime,
+) -> Decision {
+    let certificate_pem = match (&existing.public_pem, &existing.key_pem) {
+        (None, None) => return decision(Action::Create, Reason::Missing),
+        (None, Some(_)) => return decision(Action::Create, Reason::KeyAlone),
+        (Some(pem), _) => pem,
+    };
+    match judge(certificate_pem, existing, request, authority, now) {
+        Ok(not_after) => decision(Action::Reuse, Reason::Valid { not_after }),
+        Err(reason) => decision(Action::Renew, reason),
+    }
+}
+
+fn judge(
+    certificate_pem: &str,
+    existing: &Existing,
+    request: &LeafRequest,
+    authority: Option<&Certificate>,
+    now: OffsetDateTime,
+) -> Result<OffsetDateTime, Reason> {
+    let leaf = read_pair(certificate_pem, existing)?;
+    check_leaf_content(&leaf, request).map_err(Reason::Check)?;
+    let authority = authority.ok_or(Reason::NewAuthority)?;
+    check_trust(&leaf, request, authority, now).map_err(Reason::Check)?;
+    let remaining = leaf.remaining(now);
+    if remaining < RENEW_BELOW {
+        return Err(Reason::Age {
+            percent_left: percent(remaining),
+        });
+    }
+    Ok(leaf.not_after())
+}
+
+/// A share of 0 to 1 in whole percent, rounded down.
+fn percent(share: f64) -> u8 {
+    (0..=100)
+        .rev()
+        .find(|percent| f64::from(*percent) <= share * 100.0)
+        .unwrap_or(0)
+}
+
+fn read_pair(certificate_pem: &str, existing: &Existing) -> Result<Certificate, Reason> {
+    let key_pem = existing.key_pem.as_ref().ok_or(Reason::KeyMissing)?;
+    let certificate = Certificate::from_pem(certificate_pem).map_err(Reason::Certificate)?;
+    let key = PrivateKey::from_pem(key_pem).map_err(Reason::Key)?;
+    if !certificate.holds_public_key(&key.public_key_der()) {
+        return Err(Reason::Mismatch);
+    }
+    Ok(certificate)
+}
+
+/// Decides about an authority: create or reuse, never renew.
+///
+/// # Errors
+/// [`AuthorityError`] when it is there but cannot go on: key lost, halves of two pairs, unreadable,
+/// expired. A key alone is none of these: no certificate names it yet, so one is made for it.
+pub fn decide_authority(
+    role: CaRole,
+    existing: &Existing,
+    now: OffsetDateTime,
+) -> Result<Decision, AuthorityError> {
+    let unusable = |reason| AuthorityError { role, reason };
+    let certificate_pem = match (&existing.public_pem, &existing.key_pem) {
+        (None, None) => return Ok(decision(Action::Create, Reason::Missing)),
+        (None, Some(key_pem)) => {
+            PrivateKey::from_pem(key_pem).map_err(|error| unusable(Reason::Key(error)))?;
+            return Ok(decision(Action::Create, Reason::KeyAlone));
+        }
+        (Some(pem), _) => pem,
+    };
+    let certificate = read_pair(certificate_pem, existing).map_err(unusable)?;
+    check_authority(&certificate, now).map_err(|error| unusable(Reason::Check(error)))?;
+    if certificate.common_name() != role.common_name() {
+        return Err(unusable(Reason::Check(CheckError::Differs {
+            field: "common name",
+            found: certificate.common_name().to_owned(),
+            wanted: role.common_name().to_owned(),
+        })));
+    }
+    Ok(decision(
+        Action::Reuse,
+        Reason::Valid {
+            not_after: certificate.not_after(),
+        },
+    ))
+}
+
+/// The service account key cannot be read and is not replaced: every token that it signed would
+/// be refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(
+    "service account key `sa.key` cannot be used: {reason}; restore it from a backup, or remove \
+     sa.key and sa.pub to invalidate every token and start anew"
+)]
+pub struct ServiceAccountError {
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+/// Decides about the service account pair: its public half follows from the key and is made again.
+///
+/// # Errors
+/// When the key cannot be read, or only its public half is left.
+pub fn decide_service_account(existing: &Existing) -> Result<Decision, ServiceAccountError> {
+    let key_pem = match (&existing.public_pem, &existing.key_pem) {
+        (None, None) => return Ok(decision(Action::Create, Reason::Missing)),
+        (Some(_), None) => {
+            return Err(ServiceAccountError {
+                reason: Reason::KeyMissing,
+            });
+        }
+        (_, Some(key_pem)) => key_pem,
+    };
+    let key = PrivateKey::from_pem(key_pem).map_err(|error| ServiceAccountError {
+        reason: Reason::Key(error),
+    })?;
+    if existing.public_pem.as_deref() == Some(key.public_key_pem().as_str()) {
+        return Ok(decision(Action::Reuse, Reason::InOrder));
+    }
+    Ok(decision(Action::Create, Reason::PublicHalf))
+}

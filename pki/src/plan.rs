@@ -1,0 +1,168 @@
+//! What a run would do to a store: spec and what is there give a list; nothing is written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use time::OffsetDateTime;
+
+use crate::decide::{
+    Action, AuthorityError, Decision, Existing, ServiceAccountError, decide, decide_authority,
+    decide_service_account,
+};
+use crate::role::CaRole;
+use crate::spec::{ItemId, PkiSpec, SpecError, WantedLeaf};
+use crate::store::{ReadError, Store};
+use crate::x509::Certificate;
+
+/// No plan can be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The spec contradicts itself.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// An authority is damaged; it is never replaced silently.
+    #[error(transparent)]
+    Authority(#[from] Box<AuthorityError>),
+    /// The service account key is damaged; it is never replaced silently.
+    #[error(transparent)]
+    ServiceAccount(#[from] Box<ServiceAccountError>),
+}
+
+/// One item and what happens to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanItem {
+    /// Which item.
+    pub id: ItemId,
+    /// What happens and why.
+    pub decision: Decision,
+    /// The leaf's content, when it is one.
+    pub leaf: Option<WantedLeaf>,
+}
+
+impl fmt::Display for PlanItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.id, self.decision)
+    }
+}
+
+impl serde::Serialize for PlanItem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut item = serializer.serialize_struct("PlanItem", 3)?;
+        item.serialize_field("item", &self.id)?;
+        item.serialize_field("action", &self.decision.action)?;
+        item.serialize_field("reason", &self.decision.reason.to_string())?;
+        item.end()
+    }
+}
+
+/// Everything that is wanted and what happens to each, authorities first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PkiPlan {
+    spec: PkiSpec,
+    items: Vec<PlanItem>,
+}
+
+/// What lies in a store, as far as a spec asks.
+pub type Snapshot = BTreeMap<ItemId, Existing>;
+
+/// Reads what a spec asks for from a store. A missing store is an empty one.
+///
+/// # Errors
+/// A contradictory spec, or files that cannot be read.
+pub fn observe(spec: &PkiSpec, store: &Store) -> Result<Snapshot, PlanError> {
+    let fixed = CaRole::ALL
+        .into_iter()
+        .map(ItemId::Authority)
+        .chain([ItemId::ServiceAccount]);
+    let leaves = spec.leaves()?.into_iter().map(|leaf| leaf.id);
+    let read = |id: ItemId| store.existing(&id).map(|existing| (id, existing));
+    Ok(fixed.chain(leaves).map(read).collect::<Result<_, _>>()?)
+}
+
+impl PkiPlan {
+    /// Reads the store and decides about every item.
+    ///
+    /// # Errors
+    /// A contradictory spec, an unreadable store, a damaged authority or service account key.
+    pub fn new(spec: &PkiSpec, store: &Store, now: OffsetDateTime) -> Result<Self, PlanError> {
+        Self::from_snapshot(spec, &observe(spec, store)?, now)
+    }
+
+    /// Decides about every item: pure. What the snapshot does not hold is missing.
+    ///
+    /// # Errors
+    /// A contradictory spec, a damaged authority or service account key.
+    pub fn from_snapshot(
+        spec: &PkiSpec,
+        snapshot: &Snapshot,
+        now: OffsetDateTime,
+    ) -> Result<Self, PlanError> {
+        let nothing = Existing::default();
+        let found = |id: &ItemId| snapshot.get(id).unwrap_or(&nothing);
+        let mut items = Vec::new();
+        let mut authorities = BTreeMap::new();
+        for role in CaRole::ALL {
+            let id = ItemId::Authority(role);
+            let decision = decide_authority(role, found(&id), now).map_err(Box::new)?;
+            if decision.action == Action::Reuse {
+                let pem = found(&id).public_pem.as_deref().unwrap_or_default();
+                // `decide_authority` has read the same text, so it is there.
+                authorities.extend(Certificate::from_pem(pem).ok().map(|ca| (role, ca)));
+            }
+            items.push(PlanItem {
+                id,
+                decision,
+                leaf: None,
+            });
+        }
+        let id = ItemId::ServiceAccount;
+        let decision = decide_service_account(found(&id)).map_err(Box::new)?;
+        items.push(PlanItem {
+            id,
+            decision,
+            leaf: None,
+        });
+        for leaf in spec.leaves()? {
+            let authority = authorities.get(&leaf.signer);
+            let decision = decide(found(&leaf.id), &leaf.request, authority, now);
+            items.push(PlanItem {
+                id: leaf.id.clone(),
+                decision,
+                leaf: Some(leaf),
+            });
+        }
+        Ok(Self {
+            spec: spec.clone(),
+            items,
+        })
+    }
+
+    /// The items in the order in which they are made.
+    #[must_use]
+    pub fn items(&self) -> &[PlanItem] {
+        &self.items
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.items
+            .iter()
+            .all(|item| item.decision.action == Action::Reuse)
+    }
+
+    pub(crate) fn spec(&self) -> &PkiSpec {
+        &self.spec
+    }
+}
+
+impl fmt::Display for PkiPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.items.iter().try_for_each(|item| writeln!(f, "{item}"))
+    }
+}

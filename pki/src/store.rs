@@ -1,0 +1,431 @@
+//! The store: one directory on the local disk, private to its owner. The only file that touches it.
+//!
+//! ```text
+//! ca/kubernetes.{crt,key}  ca/front-proxy.*  ca/etcd.*  ca/etcd-peer.*
+//! cluster/admin.{crt,key}  ...
+//! node/NAME/apiserver.{crt,key}  ...
+//! sa.{pub,key}
+//! .lock
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::decide::Existing;
+use crate::files::FileContent;
+use crate::kubeconfig::kubeconfig;
+use crate::spec::ItemId;
+use crate::x509::{Certificate, CertificateError};
+
+pub(crate) const PUBLIC_MODE: u32 = 0o644;
+pub(crate) const KEY_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+/// Group and others: bits that no key file may have.
+const NOT_OWNER: u32 = 0o077;
+
+/// Something in the store could not be read. A missing file is an error only where one is needed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The system refused.
+    #[error("reading {}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A key that others may read is no secret any more.
+    #[error(
+        "key {} has mode {mode:04o} and others may read it; run `chmod 600` on it if nobody did",
+        path.display()
+    )]
+    Exposed {
+        /// The key file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The item has not been made.
+    #[error("{item} is not in the store {}; apply a plan first", store.display())]
+    Missing {
+        /// The item.
+        item: ItemId,
+        /// The store's directory.
+        store: PathBuf,
+    },
+    /// A certificate of the store cannot be read.
+    #[error("reading {}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: CertificateError,
+    },
+}
+
+/// Something could not be written to the store. What was there before is still there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// Another process writes to the store.
+    #[error("another process writes to the store {}; wait until it ends", store.display())]
+    Locked {
+        /// The store's directory.
+        store: PathBuf,
+    },
+    /// The system refused.
+    #[error("{step} {}", path.display())]
+    Io {
+        /// What was tried.
+        step: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// How far the writing of one file has come. A crash at any of them leaves the old or the new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteStep {
+    /// Nothing of the file is on disk.
+    Started,
+    /// The whole file is on disk under a temporary name.
+    Synced,
+    /// The file has its name.
+    Renamed,
+    /// The name is on disk too.
+    Durable,
+}
+
+/// One item read from a store.
+pub struct Material {
+    /// The certificate, PEM; of the service account pair the public key.
+    pub public_pem: String,
+    /// The key, unencrypted PKCS#8 PEM.
+    pub key_pem: Zeroizing<String>,
+    /// The certificate of the authority that signed it, PEM; its own for an authority, none for
+    /// the service account pair.
+    pub authority_pem: Option<String>,
+}
+
+impl std::fmt::Debug for Material {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Material")
+            .field("public_pem", &self.public_pem)
+            .field("authority_pem", &self.authority_pem)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A directory with the authorities, keys and leaves of one cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// The right to write, held until dropped; the system takes it back from a killed process.
+#[derive(Debug)]
+pub(crate) struct WriteLock {
+    _file: File,
+}
+
+impl Store {
+    /// A store in a directory, which need not exist yet: nothing is touched by this call.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The store's directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the certificate of an item lies, or the public key of the service account pair.
+    #[must_use]
+    pub fn public_path(&self, id: &ItemId) -> PathBuf {
+        match id {
+            ItemId::Authority(_) | ItemId::Leaf { .. } => self.root.join(format!("{id}.crt")),
+            ItemId::ServiceAccount => self.root.join("sa.pub"),
+        }
+    }
+
+    /// Where the key of an item lies.
+    #[must_use]
+    pub fn key_path(&self, id: &ItemId) -> PathBuf {
+        match id {
+            ItemId::Authority(_) | ItemId::Leaf { .. } => self.root.join(format!("{id}.key")),
+            ItemId::ServiceAccount => self.root.join("sa.key"),
+        }
+    }
+
+    /// What there is of an item: both halves, one or none.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be read, or a key can be read by others. A missing file or
+    /// store is not an error.
+    pub fn existing(&self, id: &ItemId) -> Result<Existing, ReadError> {
+        let public_pem = read_text(&self.public_path(id))?;
+        let key_path = self.key_path(id);
+        let key_pem = read_text(&key_path)?.map(Zeroizing::new);
+        if key_pem.is_some() {
+            check_key_mode(&key_path)?;
+        }
+        Ok(Existing {
+            public_pem,
+            key_pem,
+        })
+    }
+
+    /// A whole item.
+    ///
+    /// # Errors
+    /// As [`Store::existing`], and when a half of it or its authority is missing.
+    pub fn read(&self, id: &ItemId) -> Result<Material, ReadError> {
+        let missing = || ReadError::Missing {
+            item: id.clone(),
+            store: self.root.clone(),
+        };
+        let existing = self.existing(id)?;
+        let public_pem = existing.public_pem.ok_or_else(missing)?;
+        let key_pem = existing.key_pem.ok_or_else(missing)?;
+        let authority_pem = match id {
+            ItemId::Authority(_) => Some(public_pem.clone()),
+            ItemId::ServiceAccount => None,
+            ItemId::Leaf { role, .. } => {
+                Some(self.read_public(&ItemId::Authority(role.profile().signer))?)
+            }
+        };
+        Ok(Material {
+            public_pem,
+            key_pem,
+            authority_pem,
+        })
+    }
+
+    /// The public half of an item, without touching its key.
+    ///
+    /// # Errors
+    /// When it is missing or cannot be read.
+    pub fn read_public(&self, id: &ItemId) -> Result<String, ReadError> {
+        let missing = || ReadError::Missing {
+            item: id.clone(),
+            store: self.root.clone(),
+        };
+        read_text(&self.public_path(id))?.ok_or_else(missing)
+    }
+
+    /// The certificate of an item, parsed: names, dates, pin.
+    ///
+    /// # Errors
+    /// When it is missing or cannot be read; always for the service account pair, which has none.
+    pub fn certificate(&self, id: &ItemId) -> Result<Certificate, ReadError> {
+        let pem = self.read_public(id)?;
+        Certificate::from_pem(&pem).map_err(|source| ReadError::Certificate {
+            path: self.public_path(id),
+            source,
+        })
+    }
+
+    /// The bytes of a file of a machine, from what lies in the store.
+    ///
+    /// # Errors
+    /// When an item that the file needs is missing or cannot be read.
+    pub fn contents(&self, content: &FileContent) -> Result<Zeroizing<String>, ReadError> {
+        match content {
+            FileContent::Public(id) => self.read_public(id).map(Zeroizing::new),
+            FileContent::Key(id) => Ok(self.read(id)?.key_pem),
+            FileContent::Kubeconfig {
+                id,
+                cluster_name,
+                server_url,
+            } => {
+                let material = self.read(id)?;
+                let user = self.certificate(id)?;
+                Ok(kubeconfig(
+                    cluster_name,
+                    server_url,
+                    material.authority_pem.as_deref().unwrap_or_default(),
+                    user.common_name(),
+                    &material.public_pem,
+                    &material.key_pem,
+                ))
+            }
+        }
+    }
+
+    /// Every certificate file of the store, also those of machines that the spec no longer has.
+    pub(crate) fn certificate_files(&self) -> Result<Vec<PathBuf>, ReadError> {
+        let mut files = Vec::new();
+        let mut directories: Vec<PathBuf> = ["ca", "cluster"]
+            .iter()
+            .map(|name| self.root.join(name))
+            .collect();
+        directories.extend(list(&self.root.join("node"))?);
+        for directory in directories {
+            files.extend(list(&directory)?);
+        }
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "crt"));
+        files.sort();
+        Ok(files)
+    }
+
+    pub(crate) fn lock(&self) -> Result<WriteLock, WriteError> {
+        make_directory(&self.root)?;
+        let path = self.root.join(".lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(KEY_MODE)
+            .open(&path)
+            .map_err(failed("opening", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(WriteLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(WriteError::Locked {
+                store: self.root.clone(),
+            }),
+            Err(TryLockError::Error(source)) => Err(WriteError::Io {
+                step: "locking",
+                path,
+                source,
+            }),
+        }
+    }
+
+    /// Writes a file so that a crash leaves the old or the new one, whole, and no other process
+    /// ever sees a key with a wider mode. The lock shows that nobody else does the same.
+    pub(crate) fn write(
+        &self,
+        _lock: &WriteLock,
+        path: &Path,
+        bytes: &[u8],
+        mode: u32,
+        on_step: &mut dyn FnMut(WriteStep),
+    ) -> Result<(), WriteError> {
+        on_step(WriteStep::Started);
+        let directory = path.parent().unwrap_or(&self.root);
+        make_directory(directory)?;
+        let temporary = write_temporary(path, bytes, mode)?;
+        on_step(WriteStep::Synced);
+        fs::rename(&temporary, path).map_err(failed("renaming to", path))?;
+        on_step(WriteStep::Renamed);
+        sync_directory(directory)?;
+        on_step(WriteStep::Durable);
+        Ok(())
+    }
+}
+
+fn write_temporary(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, WriteError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.new"));
+    // A killed run leaves its temporary file; the lock shows that nobody is writing it now.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed("removing", &temporary)(error));
+        }
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&temporary)
+        .map_err(failed("creating", &temporary))?;
+    // The process's mask may have taken bits away that the readers of a certificate need.
+    file.set_permissions(Permissions::from_mode(mode))
+        .and_then(|()| file.write_all(bytes))
+        .and_then(|()| file.sync_all())
+        .map_err(failed("writing", &temporary))?;
+    Ok(temporary)
+}
+
+fn failed(step: &'static str, path: &Path) -> impl Fn(io::Error) -> WriteError {
+    let path = path.to_owned();
+    move |source| WriteError::Io {
+        step,
+        path: path.clone(),
+        source,
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), WriteError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        make_directory(parent)?;
+    }
+    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(failed("creating directory", path)(error));
+        }
+        _ => {}
+    }
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+fn sync_directory(path: &Path) -> Result<(), WriteError> {
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(failed("syncing", path))
+}
+
+fn read_text(path: &Path) -> Result<Option<String>, ReadError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ReadError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn check_key_mode(path: &Path) -> Result<(), ReadError> {
+    let metadata = fs::metadata(path).map_err(|source| ReadError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & NOT_OWNER != 0 {
+        return Err(ReadError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    Ok(())
+}
+
+fn list(directory: &Path) -> Result<Vec<PathBuf>, ReadError> {
+    let bad = |source| ReadError::Io {
+        path: directory.to_owned(),
+        source,
+    };
+    match fs::read_dir(directory) {
+        Ok(entries) => entries
+            .map(|entry| entry.map(|entry| entry.path()).map_err(bad))
+            .collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(bad(source)),
+    }
+}

@@ -1,0 +1,239 @@
+//! What a certificate says, read back from its bytes.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use time::OffsetDateTime;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::name::{AltNames, HostName};
+
+/// A text or some bytes that are no certificate which can be used here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// No whole PEM `CERTIFICATE`.
+    #[error("the text is not a whole PEM `CERTIFICATE`")]
+    Pem,
+    /// DER that breaks RFC 5280, or an extension that occurs twice.
+    #[error("the certificate breaks the form of RFC 5280")]
+    Form,
+    /// An alternative name that is neither a host name nor an address of a machine.
+    #[error("the certificate has an alternative name that is neither host name nor address")]
+    AltName,
+}
+
+/// A certificate and what was read from it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Certificate {
+    pub(super) der: CertificateDer<'static>,
+    pub(super) common_name: String,
+    pub(super) groups: Vec<String>,
+    pub(super) subject_der: Vec<u8>,
+    pub(super) issuer_der: Vec<u8>,
+    pub(super) serial: Vec<u8>,
+    pub(super) not_before: OffsetDateTime,
+    pub(super) not_after: OffsetDateTime,
+    pub(super) public_key_der: Vec<u8>,
+    pub(super) alt_names: AltNames,
+    pub(super) extensions: Extensions,
+}
+
+/// The extensions that the checks look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Extensions {
+    /// `CA` and `pathLenConstraint`, when the extension is there.
+    pub(super) basic_constraints: Option<(bool, Option<u32>)>,
+    /// The bits of RFC 5280 section 4.2.1.3, bit 0 lowest, and whether it is critical.
+    pub(super) key_usage: Option<(u16, bool)>,
+    pub(super) server_auth: bool,
+    pub(super) client_auth: bool,
+    /// Usages beside TLS, `any` among them.
+    pub(super) other_usage: bool,
+    pub(super) subject_key_id: Option<Vec<u8>>,
+    pub(super) authority_key_id: Option<Vec<u8>>,
+}
+
+impl Certificate {
+    /// Reads the first PEM `CERTIFICATE` of a text.
+    ///
+    /// # Errors
+    /// Damaged text or DER, and alternative names of other kinds than host and address.
+    pub fn from_pem(pem: &str) -> Result<Self, CertificateError> {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes());
+        Self::from_der(&der.map_err(|_| CertificateError::Pem)?)
+    }
+
+    pub(crate) fn from_der(der: &CertificateDer<'static>) -> Result<Self, CertificateError> {
+        let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| CertificateError::Form)?;
+        if !rest.is_empty() {
+            return Err(CertificateError::Form);
+        }
+        let mut attributes = parsed.subject().iter_common_name();
+        let common_name = attributes.next().and_then(|value| value.as_str().ok());
+        let groups = parsed.subject().iter_organization();
+        Ok(Self {
+            common_name: common_name.unwrap_or_default().to_owned(),
+            groups: groups
+                .filter_map(|value| value.as_str().ok().map(str::to_owned))
+                .collect(),
+            subject_der: parsed.subject().as_raw().to_vec(),
+            issuer_der: parsed.issuer().as_raw().to_vec(),
+            serial: parsed.raw_serial().to_vec(),
+            not_before: parsed.validity().not_before.to_datetime(),
+            not_after: parsed.validity().not_after.to_datetime(),
+            public_key_der: parsed.public_key().raw.to_vec(),
+            alt_names: read_alt_names(&parsed)?,
+            extensions: read_extensions(&parsed)?,
+            der: der.clone(),
+        })
+    }
+
+    /// The subject's common name, empty when there is none.
+    #[must_use]
+    pub fn common_name(&self) -> &str {
+        &self.common_name
+    }
+
+    /// The subject's organisations, which Kubernetes takes as groups.
+    #[must_use]
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// The names under which it serves.
+    #[must_use]
+    pub fn alt_names(&self) -> &AltNames {
+        &self.alt_names
+    }
+
+    /// The first second of its life.
+    #[must_use]
+    pub fn not_before(&self) -> OffsetDateTime {
+        self.not_before
+    }
+
+    /// The last second of its life.
+    #[must_use]
+    pub fn not_after(&self) -> OffsetDateTime {
+        self.not_after
+    }
+
+    /// The serial number's bytes as encoded.
+    #[must_use]
+    pub fn serial(&self) -> &[u8] {
+        &self.serial
+    }
+
+    /// The certificate's own bytes, for TLS libraries.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The pin of the public key, `sha256:` and 64 hex digits over the `SubjectPublicKeyInfo`, as
+    /// `kubeadm join --discovery-token-ca-cert-hash` takes it.
+    #[must_use]
+    pub fn public_key_pin(&self) -> String {
+        use sha2::Digest as _;
+        let digest = sha2::Sha256::digest(&self.public_key_der);
+        digest
+            .iter()
+            .fold("sha256:".to_owned(), |pin, byte| format!("{pin}{byte:02x}"))
+    }
+
+    pub(crate) fn holds_public_key(&self, public_key_der: &[u8]) -> bool {
+        self.public_key_der == public_key_der
+    }
+
+    /// How much of the life is left at a moment: 1 at its start, 0 at its end and after.
+    #[must_use]
+    pub fn remaining(&self, now: OffsetDateTime) -> f64 {
+        let life = (self.not_after - self.not_before).as_seconds_f64();
+        let left = (self.not_after - now).as_seconds_f64();
+        if life <= 0.0 {
+            0.0
+        } else {
+            (left / life).clamp(0.0, 1.0)
+        }
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("common_name", &self.common_name)
+            .field("groups", &self.groups)
+            .field("alt_names", &self.alt_names)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_alt_names(parsed: &X509Certificate<'_>) -> Result<AltNames, CertificateError> {
+    let extension = parsed
+        .subject_alternative_name()
+        .map_err(|_| CertificateError::Form)?;
+    let (mut dns, mut ips) = (Vec::new(), Vec::new());
+    for name in extension
+        .iter()
+        .flat_map(|found| &found.value.general_names)
+    {
+        match name {
+            GeneralName::DNSName(name) => {
+                dns.push(HostName::new(name).map_err(|_| CertificateError::AltName)?);
+            }
+            GeneralName::IPAddress(octets) => {
+                ips.push(read_address(octets).ok_or(CertificateError::AltName)?);
+            }
+            _ => return Err(CertificateError::AltName),
+        }
+    }
+    AltNames::new(dns, ips).map_err(|_| CertificateError::AltName)
+}
+
+fn read_address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+        .ok()
+}
+
+fn read_extensions(parsed: &X509Certificate<'_>) -> Result<Extensions, CertificateError> {
+    // The map is built for its refusal of an extension that occurs twice.
+    parsed
+        .extensions_map()
+        .map_err(|_| CertificateError::Form)?;
+    let mut found = Extensions::default();
+    for extension in parsed.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::BasicConstraints(basic) => {
+                found.basic_constraints = Some((basic.ca, basic.path_len_constraint));
+            }
+            ParsedExtension::KeyUsage(usage) => {
+                found.key_usage = Some((usage.flags, extension.critical));
+            }
+            ParsedExtension::ExtendedKeyUsage(usage) => {
+                found.server_auth = usage.server_auth;
+                found.client_auth = usage.client_auth;
+                found.other_usage = usage.any
+                    || usage.code_signing
+                    || usage.email_protection
+                    || usage.time_stamping
+                    || usage.ocsp_signing
+                    || !usage.other.is_empty();
+            }
+            ParsedExtension::SubjectKeyIdentifier(id) => {
+                found.subject_key_id = Some(id.0.to_vec());
+            }
+            ParsedExtension::AuthorityKeyIdentifier(id) => {
+                found.authority_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
+            }
+            ParsedExtension::ParseError { .. } => return Err(CertificateError::Form),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
