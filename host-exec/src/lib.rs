@@ -47,6 +47,7 @@ mod namespace;
 mod output;
 pub mod poll;
 mod process;
+mod ssh;
 pub mod systemd;
 
 pub use command::{Command, Stdin};
@@ -58,3 +59,6 @@ pub use local::LocalHost;
 pub use name::{HostName, InvalidHostName};
 pub use namespace::NamespaceHost;
 pub use output::{Output, Status};
+pub use ssh::{
+    ControlDirectory, InvalidControlDirectory, InvalidSshDestination, SshDestination, SshHost,
+};

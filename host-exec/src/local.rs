@@ -32,7 +32,12 @@ impl Host for LocalHost {
     }
 
     async fn output(&self, command: &Command) -> Result<Output, RunError> {
-        process::run(&self.name, command, &command.program, &command.args).await
+        let start = process::Start {
+            program: &command.program,
+            args: &command.args,
+            env: &command.env,
+        };
+        process::run(&self.name, command, &start).await
     }
 
     async fn read_file(&self, path: &Path) -> Result<Option<Vec<u8>>, FileError> {

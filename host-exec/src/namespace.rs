@@ -57,6 +57,11 @@ impl NamespaceHost {
         argv
     }
 
+    /// Whether process 1 lives: a dead one that nobody has waited for has no namespaces any more.
+    fn is_running(&self) -> bool {
+        fs::read_link(format!("/proc/{}/ns/pid", self.leader)).is_ok()
+    }
+
     fn root(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root", self.leader))
     }
@@ -69,20 +74,36 @@ impl Host for NamespaceHost {
     }
 
     async fn output(&self, command: &Command) -> Result<Output, RunError> {
-        if !Path::new(&format!("/proc/{}", self.leader)).exists() {
-            return Err(RunError {
-                host: self.name.clone(),
-                command: command.to_string(),
-                kind: Box::new(RunErrorKind::Unreachable(
-                    "the machine is not running".into(),
-                )),
-            });
+        let error = |kind| process::run_error(&self.name, command, kind);
+        let gone = || RunErrorKind::Unreachable("the machine is not running".into());
+        if !self.is_running() {
+            return Err(error(gone()));
         }
-        let bare = Command {
-            env: Vec::new(),
-            ..command.clone()
+        let args = self.enter(command);
+        let start = process::Start {
+            program: "nsenter",
+            args: &args,
+            env: &[],
         };
-        process::run(&self.name, &bare, "nsenter", &self.enter(command)).await
+        let output = match process::run(&self.name, command, &start).await {
+            Err(e) if matches!(*e.kind, RunErrorKind::NotFound) => {
+                return Err(error(RunErrorKind::Unreachable(
+                    "nsenter (of util-linux) is not installed on this machine".into(),
+                )));
+            }
+            ran => ran?,
+        };
+        if output.status.success() {
+            return Ok(output);
+        }
+        // A machine that stops takes its processes along, or leaves nsenter(1) nothing to enter.
+        if !self.is_running() {
+            return Err(error(gone()));
+        }
+        match process::not_started(&output, &command.program) {
+            Some(kind) => Err(error(kind)),
+            None => Ok(output),
+        }
     }
 
     async fn read_file(&self, path: &Path) -> Result<Option<Vec<u8>>, FileError> {

@@ -1,28 +1,39 @@
-//! Starting a process of this machine: what the local host and the namespace host share.
+//! Starting a process of this machine: what all hosts share.
 
 use crate::{Command, HostName, Output, RunError, RunErrorKind, Status, Stdin, output};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 use std::{io, os::unix::process::ExitStatusExt, process::Stdio, time::Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::Child,
+};
 
-/// Runs `program args` here on behalf of `host`; `shown` is the command as the caller gave it.
+/// What is really started here on behalf of a host.
+pub(crate) struct Start<'a> {
+    pub(crate) program: &'a str,
+    pub(crate) args: &'a [String],
+    /// Added to the environment of this program; a host that carries it on by arguments leaves this empty.
+    pub(crate) env: &'a [(String, String)],
+}
+
+/// Runs `start` here on behalf of `host`; `shown` is the command as the caller gave it.
 pub(crate) async fn run(
     host: &HostName,
     shown: &Command,
-    program: &str,
-    args: &[String],
+    start: &Start<'_>,
 ) -> Result<Output, RunError> {
-    let error = |kind| RunError {
-        host: host.clone(),
-        command: shown.to_string(),
-        kind: Box::new(kind),
-    };
+    let error = |kind| run_error(host, shown, kind);
     let started = Instant::now();
-    let mut child = spawn(shown, program, args).map_err(|e| {
+    let mut child = spawn(&shown.stdin, start).map_err(|e| {
         error(match e.kind() {
             io::ErrorKind::NotFound => RunErrorKind::NotFound,
             _ => RunErrorKind::Io(e),
         })
     })?;
+    let mut group = Group::of(&child, &shown.stdin);
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let waited = {
         let work = communicate(&mut child, &shown.stdin, &mut out, &mut err);
@@ -33,12 +44,12 @@ pub(crate) async fn run(
     };
     match waited {
         Ok(Ok(status)) => {
-            let status = match (status.code(), status.signal()) {
-                (Some(code), _) => Status::Exited(code),
-                (None, signal) => Status::Signalled(signal.unwrap_or(0)),
-            };
+            group.leave_alone();
             Ok(Output {
-                status,
+                status: match (status.code(), status.signal()) {
+                    (Some(code), _) => Status::Exited(code),
+                    (None, signal) => Status::Signalled(signal.unwrap_or(0)),
+                },
                 stdout: out,
                 stderr: err,
                 elapsed: started.elapsed(),
@@ -46,6 +57,7 @@ pub(crate) async fn run(
         }
         Ok(Err(e)) => Err(error(RunErrorKind::Io(e))),
         Err(after) => {
+            drop(group);
             // The kill is best effort: the process may have ended this very moment.
             let _ = child.kill().await;
             Err(error(RunErrorKind::TimedOut {
@@ -56,37 +68,100 @@ pub(crate) async fn run(
     }
 }
 
+/// The error of `shown` on `host`.
+pub(crate) fn run_error(host: &HostName, shown: &Command, kind: RunErrorKind) -> RunError {
+    RunError {
+        host: host.clone(),
+        command: shown.to_string(),
+        kind: Box::new(kind),
+    }
+}
+
+/// Why `env(1)` could not start `program`, if that is what `output` says.
+///
+/// Hosts that start programs through `env` see a missing program as status 127 and one that may not be
+/// executed as 126 (POSIX.1-2017, env, EXIT STATUS); a program may use both numbers itself, so the message counts too:
+///
+/// ```text
+/// env: 'no-such-program': No such file or directory
+/// ```
+pub(crate) fn not_started(output: &Output, program: &str) -> Option<RunErrorKind> {
+    let said = output.stderr_text();
+    let line = said.trim_end().lines().last().unwrap_or_default();
+    let by_env = line.starts_with("env: ") || line.starts_with("/usr/bin/env: ");
+    if !(by_env && line.contains(program)) {
+        return None;
+    }
+    match output.status {
+        Status::Exited(127) => Some(RunErrorKind::NotFound),
+        Status::Exited(126) => Some(RunErrorKind::Io(io::ErrorKind::PermissionDenied.into())),
+        _ => None,
+    }
+}
+
+/// Starts a program whose standard input and outputs are all pipes of the caller. It is killed when dropped.
+pub(crate) fn spawn_piped(program: &str, args: &[String]) -> io::Result<Child> {
+    let start = Start {
+        program,
+        args,
+        env: &[],
+    };
+    spawn(&Stdin::Bytes(Vec::new()), &start)
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one place that starts processes"
 )]
-fn spawn(shown: &Command, program: &str, args: &[String]) -> io::Result<tokio::process::Child> {
-    let mut command = tokio::process::Command::new(program);
+fn spawn(stdin: &Stdin, start: &Start<'_>) -> io::Result<Child> {
+    let mut command = tokio::process::Command::new(start.program);
     command
-        .args(args)
-        .envs(shown.env.iter().map(|(k, v)| (k, v)))
+        .args(start.args)
+        .envs(start.env.iter().map(|(k, v)| (k, v)))
         .kill_on_drop(true);
-    match shown.stdin {
-        Stdin::Inherit => {}
-        Stdin::Null => {
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped());
-        }
-        Stdin::Bytes(_) | Stdin::Secret(_) => {
-            command
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped());
+    let input = match stdin {
+        Stdin::Inherit => return command.spawn(),
+        Stdin::Null => Stdio::null(),
+        Stdin::Bytes(_) | Stdin::Secret(_) => Stdio::piped(),
+    };
+    command
+        .stdin(input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+}
+
+/// Kills a whole process group when dropped: at a time-out, and when the caller gives up waiting.
+///
+/// `nsenter`, `sh` and the like do their work in a child of their own, which would live on without its parent.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child, stdin: &Stdin) -> Self {
+        // An interactive program stays in the group of its terminal, which is ours too.
+        let own = *stdin != Stdin::Inherit;
+        let leader = child.id().and_then(|id| i32::try_from(id).ok());
+        Self(leader.filter(|_| own).map(Pid::from_raw))
+    }
+
+    fn leave_alone(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // Nothing to report to, and a group that is gone already is what was wanted.
+            let _ = killpg(leader, Signal::SIGKILL);
         }
     }
-    command.spawn()
 }
 
 /// Feeds standard input and drains both outputs at the same time, so that no full pipe can block the child.
 async fn communicate(
-    child: &mut tokio::process::Child,
+    child: &mut Child,
     stdin: &Stdin,
     out: &mut Vec<u8>,
     err: &mut Vec<u8>,

@@ -17,9 +17,14 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+/// How often a walk that was disturbed by renames is begun again; each takes microseconds.
+const RETRIES: u32 = 1000;
+
 /// The contents of `path` below `root`, or `None` if there is no such file.
 pub(crate) fn read(root: &Path, path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let opened = open_root(root).and_then(|dir| open_in(&dir, path, OFlag::O_RDONLY));
+    // O_NONBLOCK, so that a FIFO in the place of a file is no wait without end; files do not care.
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
+    let opened = open_root(root).and_then(|dir| open_in(&dir, path, flags));
     let Some(fd) = absent_is_none(opened)? else {
         return Ok(None);
     };
@@ -81,6 +86,13 @@ fn open_in(root: &impl AsFd, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
     let how = OpenHow::new()
         .flags(flags | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT);
+    // A symbolic link with ".." while anything is renamed on this system gives EAGAIN: openat2(2) says to retry.
+    for _ in 0..RETRIES {
+        match openat2(root, path, how) {
+            Err(nix::Error::EAGAIN) => {}
+            opened => return Ok(opened?),
+        }
+    }
     Ok(openat2(root, path, how)?)
 }
 

@@ -1,0 +1,124 @@
+//! A real `sshd` for a test: its own port, keys and configuration, all in one directory.
+
+use crate::LONG;
+use host_exec::{Command, ControlDirectory, Host, LocalHost, SshHost, poll};
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Stdio},
+};
+
+/// A server that ends with this value.
+pub(crate) struct Sshd {
+    child: Child,
+    pub(crate) port: u16,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+impl Sshd {
+    /// A server that lets the user of the test in by one key.
+    pub(crate) async fn start() -> Self {
+        // Short, because control sockets live in it.
+        let dir = tempfile::Builder::new()
+            .prefix("lab-ssh")
+            .tempdir_in("/tmp")
+            .unwrap();
+        for key in ["host", "user", "other"] {
+            keygen(&dir.path().join(key)).await;
+        }
+        fs::copy(
+            dir.path().join("user.pub"),
+            dir.path().join("authorized_keys"),
+        )
+        .unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let key = fs::read_to_string(dir.path().join("host.pub")).unwrap();
+        fs::write(
+            dir.path().join("known_hosts"),
+            format!("[127.0.0.1]:{port} {key}"),
+        )
+        .unwrap();
+        fs::write(dir.path().join("sshd_config"), config(dir.path(), port)).unwrap();
+        let child = serve(dir.path());
+        let wait = poll::Wait::new("answer of sshd", LONG);
+        let reached = poll::until(&wait, || async {
+            Ok::<_, std::convert::Infallible>(match TcpStream::connect(("127.0.0.1", port)) {
+                Ok(_) => poll::Attempt::Ready(()),
+                Err(e) => poll::Attempt::NotYet(e.to_string()),
+            })
+        });
+        reached.await.unwrap();
+        Self { child, port, dir }
+    }
+
+    /// A host that reaches it, with nothing of the user's own SSH configuration.
+    pub(crate) fn host(&self) -> SshHost {
+        self.host_with("user", "known_hosts")
+    }
+
+    pub(crate) fn host_with(&self, identity: &str, known_hosts: &str) -> SshHost {
+        let destination = format!("127.0.0.1:{}", self.port).parse().unwrap();
+        let control = ControlDirectory::new(self.dir.path().join("cm")).unwrap();
+        SshHost::new("far".parse().unwrap(), destination, control)
+            .with_config_file("/dev/null")
+            .with_identity_file(self.dir.path().join(identity))
+            .with_known_hosts_file(self.dir.path().join(known_hosts))
+    }
+
+    /// Ends the server and every connection of it.
+    pub(crate) async fn stop(&mut self) {
+        let here = LocalHost::new("here".parse().unwrap());
+        // The sessions are children of the server in sessions of their own; `pkill --parent` names exactly them.
+        let parent = self.child.id().to_string();
+        here.output(&Command::new("pkill").args(["-KILL", "--parent", &parent]))
+            .await
+            .unwrap();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        // Ended already in some tests.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn keygen(path: &Path) {
+    let here = LocalHost::new("here".parse().unwrap());
+    let keygen = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]);
+    here.run(&keygen.arg(path.to_str().unwrap())).await.unwrap();
+}
+
+fn config(dir: &Path, port: u16) -> String {
+    let dir = dir.display();
+    format!(
+        "ListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/host\nPidFile none\n\
+         AuthorizedKeysFile {dir}/authorized_keys\nStrictModes no\nUsePAM no\n\
+         PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
+    )
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server has to outlive one call"
+)]
+fn serve(dir: &Path) -> Child {
+    // The directory for privilege separation, which a package manager makes at boot, is sshd's own demand.
+    fs::create_dir_all("/run/sshd").unwrap();
+    std::process::Command::new("/usr/sbin/sshd")
+        .args(["-D", "-f"])
+        .arg(dir.join("sshd_config"))
+        .arg("-E")
+        .arg(dir.join("log"))
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap()
+}
