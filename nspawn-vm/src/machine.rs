@@ -1,0 +1,222 @@
+//! A machine's directories, and the command lines that start it.
+
+use crate::{CgroupKind, Group, GroupName, MachineSpec, cgroup};
+use host_exec::Command;
+use sha2::{Digest, Sha256};
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt, symlink},
+    path::Path,
+    time::Duration,
+};
+
+/// The service that carries a machine on a host with cgroup v2.
+pub(crate) fn service(group: &GroupName, machine: &str) -> String {
+    format!("{}.{machine}.service", group.prefix())
+}
+
+/// The slice that holds all services of a group.
+pub(crate) fn slice(group: &GroupName) -> String {
+    format!("{}.slice", group.prefix())
+}
+
+/// The identity of a machine (machine-id(5)): the same for the same names, so that a machine made anew after a
+/// `down` is known to its journal and to the kubelet as the same one.
+fn machine_id(group: &GroupName, machine: &str) -> String {
+    let digest = Sha256::digest(format!("machine-id {group} {machine}"));
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Makes the directories of a machine; what is there stays as it is.
+pub(crate) fn prepare(group: &Group, machine: &MachineSpec) -> io::Result<()> {
+    let dir = group.places.machine(&machine.name);
+    let make = |path: &Path, mode| {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(mode)
+            .create(path)
+    };
+    make(&dir, 0o755)?;
+    for part in ["upper", "work", "root", "data"] {
+        make(&dir.join(part), 0o755)?;
+    }
+    for data in &machine.data {
+        make(&group.places.data(&machine.name, data), 0o755)?;
+    }
+    // The overlay's options separate paths by colons and commas; a link keeps the caller's path out of them.
+    let skeleton = dir.join("skeleton");
+    if fs::symlink_metadata(&skeleton).is_err() {
+        symlink(group.places.skeleton(), &skeleton)?;
+    }
+    lower_layer(group, machine, &dir.join("lower"))
+}
+
+/// What differs from machine to machine below the overlay: identity, and mount points.
+fn lower_layer(group: &Group, machine: &MachineSpec, lower: &Path) -> io::Result<()> {
+    fs::create_dir_all(lower.join("etc"))?;
+    fs::set_permissions(lower, fs::Permissions::from_mode(0o755))?;
+    for target in machine
+        .binds
+        .iter()
+        .map(|b| &b.target)
+        .chain(machine.data.iter().map(|d| &d.target))
+    {
+        fs::create_dir_all(lower.join(target.strip_prefix("/").unwrap_or(target)))?;
+    }
+    let name = &machine.name;
+    fs::write(lower.join("etc/hostname"), format!("{name}\n"))?;
+    fs::write(
+        lower.join("etc/machine-id"),
+        format!("{}\n", machine_id(&group.name, name.as_str())),
+    )?;
+    fs::write(
+        lower.join("etc/hosts"),
+        format!("127.0.0.1 localhost {name}\n::1 localhost {name}\n"),
+    )?;
+    fs::write(
+        lower.join("etc/resolv.conf"),
+        "# No name server: names of the lab are in /etc/hosts.\n",
+    )
+}
+
+/// The command that starts a machine and returns as soon as it is on its way.
+pub(crate) fn start_command(
+    group: &Group,
+    machine: &MachineSpec,
+    kind: CgroupKind,
+    script: &Path,
+) -> Command {
+    let name = machine.name.as_str();
+    let places = &group.places;
+    let mut supervisor: Vec<String> = vec!["/bin/sh".into(), text(script), kind.word().into()];
+    supervisor.push(text(&places.machine(&machine.name)));
+    supervisor.push(text(&places.pid_file(&machine.name)));
+    supervisor.push(cgroup::path_of(&group.name, name));
+    supervisor.extend(nspawn_argv(group, machine));
+    let environment = nspawn_environment(kind);
+    match kind {
+        // A session of its own, out of reach of the terminal's signals; a mount namespace of its own.
+        CgroupKind::CgroupV1 => environment
+            .iter()
+            .fold(Command::new("setsid"), |command, (name, value)| {
+                command.env(*name, *value)
+            })
+            .args([
+                "--fork",
+                "unshare",
+                "--mount",
+                "--propagation",
+                "slave",
+                "--",
+            ])
+            .args(supervisor),
+        CgroupKind::CgroupV2 => systemd_run(group, name, &environment)
+            .arg("--")
+            .args(supervisor),
+    }
+}
+
+/// A transient service of the host's systemd, restarted by it when the machine reboots (status 133).
+fn systemd_run(group: &Group, machine: &str, environment: &[(&str, &str)]) -> Command {
+    const PROPERTIES: [&str; 14] = [
+        "Type=exec",
+        "Delegate=yes",
+        "KillMode=mixed",
+        "TasksMax=infinity",
+        "LimitNOFILE=1048576",
+        "SuccessExitStatus=133",
+        "RestartForceExitStatus=133",
+        "TimeoutStopSec=30",
+        "PrivateMounts=yes",
+        "DevicePolicy=closed",
+        "DeviceAllow=char-pts rwm",
+        "DeviceAllow=/dev/kmsg r",
+        "StartLimitIntervalSec=0",
+        "OOMPolicy=continue",
+    ];
+    let mut command = Command::new("systemd-run")
+        .arg(format!("--unit={}", service(&group.name, machine)))
+        .arg(format!("--slice={}", slice(&group.name)))
+        .arg(format!(
+            "--description=machine {machine} of lab {}",
+            group.name
+        ))
+        .arg("--quiet")
+        .timeout(Duration::from_secs(90));
+    for property in PROPERTIES {
+        command = command.arg(format!("--property={property}"));
+    }
+    for (name, value) in environment {
+        command = command.arg(format!("--setenv={name}={value}"));
+    }
+    command
+}
+
+fn nspawn_environment(kind: CgroupKind) -> Vec<(&'static str, &'static str)> {
+    let mut environment = vec![
+        // `network`, not `yes`: that would make all of /proc/sys writable, the host's too.
+        ("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "network"),
+        // Containers bring their own filters; nspawn's would apply below them and forbid what runc needs.
+        ("SYSTEMD_SECCOMP", "0"),
+    ];
+    if kind == CgroupKind::CgroupV2 {
+        // nspawn looks for systemd in the image, finds an empty /usr (it is bound later), and would fall back
+        // to version 1, which mounts a hierarchy on the host for the rest of its up time.
+        environment.push(("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1"));
+    }
+    environment
+}
+
+fn nspawn_argv(group: &Group, machine: &MachineSpec) -> Vec<String> {
+    let dir = group.places.machine(&machine.name);
+    let name = machine.name.as_str();
+    let mut argv: Vec<String> = vec![
+        "systemd-nspawn".into(),
+        "--quiet".into(),
+        format!("--directory={}", text(&dir.join("root"))),
+        format!("--machine={name}"),
+        format!("--uuid={}", machine_id(&group.name, name)),
+        format!(
+            "--network-namespace-path=/run/netns/{}",
+            group.name.netns(name)
+        ),
+        // Neither machined nor a scope: the control group that the starter is in is the machine's.
+        "--register=no".into(),
+        "--keep-unit".into(),
+        "--capability=all".into(),
+        "--system-call-filter=@default @known".into(),
+        "--console=pipe".into(),
+        // SIGRTMIN+3 is systemd(1)'s request to power off.
+        "--kill-signal=SIGRTMIN+3".into(),
+        "--resolv-conf=off".into(),
+        "--timezone=off".into(),
+        "--link-journal=no".into(),
+        "--bind-ro=/usr".into(),
+        "--bind=/dev/kmsg".into(),
+    ];
+    argv.extend(
+        machine
+            .binds
+            .iter()
+            .map(|b| format!("--bind-ro={}:{}", colons(&b.source), colons(&b.target))),
+    );
+    for data in &machine.data {
+        let here = group.places.data(&machine.name, data);
+        argv.push(format!("--bind={}:{}", colons(&here), colons(&data.target)));
+    }
+    argv.push("/preinit".into());
+    argv
+}
+
+/// nspawn separates source and target by a colon and takes `\:` for a colon in a path.
+fn colons(path: &Path) -> String {
+    text(path).replace(':', "\\:")
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
