@@ -1,0 +1,205 @@
+//! The judgement of the verifiers that count: OpenSSL, and Go's crypto/x509, on which etcd and
+//! Kubernetes stand.
+
+#![expect(clippy::disallowed_methods, reason = "tests run openssl and go")]
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
+use pki::{CaRole, ItemId, WantedLeaf};
+
+use crate::support::{Lab, empty_lab, now, run, spec};
+
+/// The reference cluster with every role, kubelets too.
+fn every_role() -> Lab {
+    let mut spec = spec();
+    spec.issue_kubelet_clients = true;
+    let lab = empty_lab(spec);
+    run(&lab, now());
+    lab
+}
+
+fn output(command: &mut Command) -> (bool, String) {
+    let done = command
+        .output()
+        .expect("the program must be installed to run this test");
+    let text = [done.stdout, done.stderr].concat();
+    (
+        done.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+/// `openssl verify` as strict as it gets, at the tests' moment.
+fn openssl_verify(ca: &Path, leaf: &Path, more: &[&str]) -> (bool, String) {
+    let mut command = Command::new("openssl");
+    command.args(["verify", "-x509_strict", "-check_ss_sig", "-attime"]);
+    command.arg(now().unix_timestamp().to_string()).args(more);
+    output(command.arg("-CAfile").arg(ca).arg(leaf))
+}
+
+fn paths(lab: &Lab, leaf: &WantedLeaf) -> (std::path::PathBuf, std::path::PathBuf) {
+    let ca = lab.store.public_path(&ItemId::Authority(leaf.signer));
+    (ca, lab.store.public_path(&leaf.id))
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn openssl_accepts_every_role_for_its_uses_and_names_only() {
+    let lab = every_role();
+    for leaf in lab.spec.leaves().unwrap() {
+        let (ca, path) = paths(&lab, &leaf);
+        let purpose = leaf.request.purpose();
+        for (name, expected) in [
+            ("sslserver", purpose.serves()),
+            ("sslclient", purpose.dials()),
+        ] {
+            let (accepted, text) = openssl_verify(&ca, &path, &["-purpose", name]);
+            assert_eq!(accepted, expected, "{} as {name}: {text}", leaf.id);
+        }
+        for name in leaf.request.alt_names().dns() {
+            let (accepted, text) = openssl_verify(&ca, &path, &["-verify_hostname", name.as_str()]);
+            assert!(accepted, "{} as {name}: {text}", leaf.id);
+        }
+        for address in leaf.request.alt_names().ips() {
+            let more = ["-verify_ip", &address.to_string()];
+            let (accepted, text) = openssl_verify(&ca, &path, &more);
+            assert!(accepted, "{} as {address}: {text}", leaf.id);
+        }
+        for role in CaRole::ALL.into_iter().filter(|role| *role != leaf.signer) {
+            let other = lab.store.public_path(&ItemId::Authority(role));
+            assert!(
+                !openssl_verify(&other, &path, &[]).0,
+                "{} under {role:?}",
+                leaf.id
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn openssl_reads_every_key_and_sees_the_same_public_half() {
+    let lab = every_role();
+    for leaf in lab.spec.leaves().unwrap() {
+        let (_, certificate) = paths(&lab, &leaf);
+        let key = lab.store.key_path(&leaf.id);
+        let (_, of_key) = output(
+            Command::new("openssl")
+                .args(["pkey", "-pubout", "-in"])
+                .arg(key),
+        );
+        let mut command = Command::new("openssl");
+        command
+            .args(["x509", "-pubkey", "-noout", "-in"])
+            .arg(certificate);
+        let (read, of_certificate) = output(&mut command);
+        assert!(read && of_key.contains("PUBLIC KEY"), "{of_key}");
+        assert_eq!(of_key, of_certificate, "{}", leaf.id);
+    }
+    let key = lab.store.key_path(&ItemId::ServiceAccount);
+    let (_, public) = output(
+        Command::new("openssl")
+            .args(["pkey", "-pubout", "-in"])
+            .arg(key),
+    );
+    assert_eq!(
+        public,
+        lab.store.read_public(&ItemId::ServiceAccount).unwrap()
+    );
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn the_pin_is_what_kubeadms_documentation_computes() {
+    let lab = every_role();
+    let id = ItemId::Authority(CaRole::Kubernetes);
+    let directory = tempfile::tempdir().unwrap();
+    let (pem, der) = (
+        directory.path().join("key.pem"),
+        directory.path().join("key.der"),
+    );
+    let ca = lab.store.public_path(&id);
+    let run = |arguments: &[&dyn AsRef<OsStr>]| {
+        let mut command = Command::new("openssl");
+        command.args(arguments.iter().map(AsRef::as_ref));
+        let (worked, text) = output(&mut command);
+        assert!(worked, "{text}");
+        text
+    };
+    run(&[&"x509", &"-pubkey", &"-noout", &"-in", &ca, &"-out", &pem]);
+    run(&[
+        &"pkey",
+        &"-pubin",
+        &"-in",
+        &pem,
+        &"-outform",
+        &"DER",
+        &"-out",
+        &der,
+    ]);
+    let text = run(&[&"dgst", &"-sha256", &"-hex", &der]);
+    let hex = text.trim().rsplit(' ').next().unwrap();
+    assert_eq!(
+        lab.store.certificate(&id).unwrap().public_key_pin(),
+        format!("sha256:{hex}")
+    );
+}
+
+/// One line per leaf for the Go program: authority, certificate, key, uses, names.
+fn task(lab: &Lab) -> String {
+    let mut text = String::new();
+    for leaf in lab.spec.leaves().unwrap() {
+        let (ca, certificate) = paths(lab, &leaf);
+        let key = lab.store.key_path(&leaf.id);
+        let purpose = leaf.request.purpose();
+        let names: Vec<String> = leaf
+            .request
+            .alt_names()
+            .dns()
+            .map(ToString::to_string)
+            .chain(
+                leaf.request
+                    .alt_names()
+                    .ips()
+                    .map(|address| address.to_string()),
+            )
+            .collect();
+        text += &format!(
+            "{}\t{}\t{}\t{}\t{}\t{}\n",
+            ca.display(),
+            certificate.display(),
+            key.display(),
+            purpose.serves(),
+            purpose.dials(),
+            names.join(",")
+        );
+    }
+    text
+}
+
+#[test]
+#[ignore = "needs go"]
+fn go_accepts_every_role_for_its_uses_and_names_only() {
+    let lab = every_role();
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("list");
+    std::fs::write(&list, task(&lab)).unwrap();
+    let mut command = Command::new("go");
+    command.args([
+        "run",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/verify.go"),
+    ]);
+    command.arg(now().unix_timestamp().to_string()).arg(&list);
+    let (accepted, text) = output(
+        command
+            .env("GOFLAGS", "-mod=mod")
+            .env("GOTOOLCHAIN", "local"),
+    );
+    assert!(accepted, "{text}");
+    assert_eq!(
+        text.trim(),
+        format!("{} leaves", lab.spec.leaves().unwrap().len())
+    );
+}
