@@ -2,7 +2,11 @@
 
 use crate::{
     Command, DialError, File, FileError, Host, HostName, Mode, Output, RunError, RunErrorKind,
-    Stream, files::rooted, local::at_root, process,
+    Status, Stream,
+    files::rooted,
+    local::at_root,
+    poll::{self, Attempt, Wait},
+    process,
 };
 use async_trait::async_trait;
 use nix::sched::{CloneFlags, setns};
@@ -59,7 +63,19 @@ impl NamespaceHost {
 
     /// Whether process 1 lives: a dead one that nobody has waited for has no namespaces any more.
     fn is_running(&self) -> bool {
-        fs::read_link(format!("/proc/{}/ns/pid", self.leader)).is_ok()
+        fs::read_link(format!("/proc/{}/ns/net", self.leader)).is_ok()
+    }
+
+    /// Whether process 1 is about to end: it goes last, a moment after the processes that it takes along.
+    async fn ends(&self) -> bool {
+        let wait = Wait::new("end of the machine", Duration::from_millis(100));
+        let look = || async {
+            Ok::<_, std::convert::Infallible>(match self.is_running() {
+                true => Attempt::NotYet("it runs".into()),
+                false => Attempt::Ready(()),
+            })
+        };
+        poll::until(&wait, look).await.is_ok()
     }
 
     fn root(&self) -> PathBuf {
@@ -97,7 +113,7 @@ impl Host for NamespaceHost {
             return Ok(output);
         }
         // A machine that stops takes its processes along, or leaves nsenter(1) nothing to enter.
-        if !self.is_running() {
+        if !self.is_running() || (output.status == Status::Signalled(9) && self.ends().await) {
             return Err(error(gone()));
         }
         match process::not_started(&output, &command.program) {

@@ -140,8 +140,8 @@ impl fmt::Display for SshDestination {
 
 /// The directory of the sockets over which several `ssh` share one connection.
 ///
-/// It should belong to the user alone: who can open such a socket has the connection. It is made with mode 0700
-/// if it is missing.
+/// It is made with mode 0700 if it is missing. One that others may write to is refused when it is used: who can
+/// open such a socket has the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlDirectory(PathBuf);
 

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use std::{
     fs, io,
     net::SocketAddr,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -229,11 +229,7 @@ impl SshHost {
             return Ok(());
         }
         let error = |kind| process::run_error(&self.name, shown, kind);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(self.control.path())
-            .map_err(|e| error(RunErrorKind::Io(e)))?;
+        make_private(self.control.path()).map_err(|e| error(RunErrorKind::Io(e)))?;
         // The connection itself is bounded by ssh; the time beyond is for logging in.
         let hello = Command::new("true").timeout(self.connect_timeout + Duration::from_secs(20));
         let failure = match self.ssh(&hello, &self.enter(&hello)).await {
@@ -289,6 +285,23 @@ impl SshHost {
         args.extend([address.to_string(), "--".into(), self.destination.word()]);
         Ok(Box::new(stream::open(&args).await?))
     }
+}
+
+/// Makes the directory of the sockets, or checks that nobody else can put a socket of his own there.
+fn make_private(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
+    let found = fs::metadata(dir)?;
+    if found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    let text = format!(
+        "{} must belong to you and be writable by nobody else; take another directory for SSH control sockets",
+        dir.display()
+    );
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
 }
 
 /// What the login shell of the other side gets: our constant script with the words of the command after it.

@@ -1,13 +1,17 @@
 //! Tests of host-exec against real programs; those that need more than any Unix has are marked `#[ignore]`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is how a test says what went wrong"
+)]
+
 mod conformance;
 mod escape;
 mod https;
 mod local;
 mod namespace;
-mod sshd;
-
 mod ssh;
+mod sshd;
 
 use std::time::Duration;
 

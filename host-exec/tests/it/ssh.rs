@@ -103,6 +103,20 @@ fn the_arguments_are_as_expected() {
     );
 }
 
+#[tokio::test]
+async fn a_control_directory_open_to_others_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let control = ControlDirectory::new(dir.path()).unwrap();
+    let host = host_exec::SshHost::new("far".parse().unwrap(), "h".parse().unwrap(), control);
+    let error = host
+        .output(&Command::new("true"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("writable by nobody else"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs sshd"]
 async fn keeps_the_promises_of_a_host() {
