@@ -47,6 +47,7 @@
 mod apply;
 mod authority;
 mod decide;
+mod disk;
 mod expiry;
 mod files;
 mod kubeconfig;
@@ -58,6 +59,7 @@ mod role;
 mod spec;
 mod store;
 mod token;
+mod version;
 mod x509;
 
 pub use apply::{ApplyError, Event, Report, apply, apply_with_events};
@@ -74,10 +76,11 @@ pub use plan::{PkiPlan, PlanError, PlanItem, Snapshot, observe};
 pub use random::{OsRandom, Random, RandomError};
 pub use request::{LeafRequest, Life, Purpose, RequestError, Subject};
 pub use role::{
-    AltNameRule, CaRole, CommonName, GroupsSince, KubernetesVersion, LeafRole, PROFILES, Placement,
-    Profile, RequiredBinding, Scope, VersionError, required_bindings,
+    AltNameRule, CaRole, CommonName, GroupsSince, LeafRole, PROFILES, Placement, Profile,
+    RequiredBinding, Scope, required_bindings,
 };
 pub use spec::{ItemId, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf};
 pub use store::{Material, ReadError, Store, WriteError, WriteStep};
 pub use token::{BootstrapToken, TokenError};
+pub use version::{KubernetesVersion, VersionError};
 pub use x509::{Certificate, CertificateError, CheckError, KeyError, PrivateKey, SignError};

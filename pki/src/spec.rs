@@ -5,9 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::name::{AltNames, ApiUrl, HostName, NameError, check_address};
 use crate::request::{LeafRequest, Life, RequestError, Subject};
-use crate::role::{
-    AltNameRule, CaRole, CommonName, KubernetesVersion, LeafRole, PROFILES, Profile, Scope,
-};
+use crate::role::{AltNameRule, CaRole, CommonName, LeafRole, PROFILES, Profile, Scope};
+use crate::version::KubernetesVersion;
 
 /// A machine as certificates name it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! A run killed at any step of any file is finished by the next one.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use pki::{Action, CaRole, Certificate, ItemId, OsRandom, PkiPlan, PkiSpec, Store, apply};
@@ -65,6 +66,15 @@ fn child_survives(lab: &Lab, die_at: usize, day: i64) -> bool {
         .success()
 }
 
+fn files(directory: &Path) -> usize {
+    let entries = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| if path.is_dir() { files(&path) } else { 1 })
+        .sum()
+}
+
 fn assert_whole(lab: &Lab, day: i64) {
     let plan = plan(lab, now() + days(day));
     assert!(
@@ -73,8 +83,12 @@ fn assert_whole(lab: &Lab, day: i64) {
             .all(|item| item.decision.action == Action::Reuse),
         "{plan}"
     );
-    let names = std::fs::read_dir(lab.store.root().join("ca")).unwrap();
-    assert_eq!(names.count(), 8, "a temporary file is left");
+    let pairs = plan.items().len() * 2;
+    assert_eq!(
+        files(lab.store.root()),
+        pairs + 1,
+        "all pairs, the lock, and no temporary file"
+    );
 }
 
 #[test]

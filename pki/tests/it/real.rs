@@ -7,9 +7,9 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
-use pki::{CaRole, ItemId, WantedLeaf};
+use pki::{CaRole, FileContent, ItemId, WantedLeaf};
 
-use crate::support::{Lab, empty_lab, now, run, spec};
+use crate::support::{Lab, empty_lab, host, now, run, spec};
 
 /// The reference cluster with every role, kubelets too.
 fn every_role() -> Lab {
@@ -145,6 +145,39 @@ fn the_pin_is_what_kubeadms_documentation_computes() {
         lab.store.certificate(&id).unwrap().public_key_pin(),
         format!("sha256:{hex}")
     );
+}
+
+#[test]
+#[ignore = "needs kubectl"]
+fn kubectl_reads_every_kubeconfig() {
+    let lab = every_role();
+    let directory = tempfile::tempdir().unwrap();
+    let mut files = lab.spec.files_for_control_plane(&host("cp-0")).unwrap();
+    files.extend(lab.spec.files_for_node(&host("worker-0")).unwrap());
+    files.retain(|file| file.path.ends_with(".conf"));
+    assert_eq!(files.len(), 6);
+    for file in files {
+        let path = directory.path().join("kubeconfig");
+        std::fs::write(&path, lab.store.contents(&file.content).unwrap().as_bytes()).unwrap();
+        let template = "{.current-context} {.clusters[0].cluster.server} {.users[0].name}";
+        let mut command = Command::new("kubectl");
+        command
+            .arg("--kubeconfig")
+            .arg(&path)
+            .args(["config", "view", "--minify", "-o"]);
+        let (read, text) = output(command.arg(format!("jsonpath={template}")));
+        let FileContent::Kubeconfig { id, .. } = &file.content else {
+            panic!("{}", file.path)
+        };
+        let user = lab.store.certificate(id).unwrap().common_name().to_owned();
+        assert!(read, "{}: {text}", file.path);
+        assert_eq!(
+            text,
+            format!("{user}@lab https://10.0.1.10:6443 {user}"),
+            "{}",
+            file.path
+        );
+    }
 }
 
 /// One line per leaf for the Go program: authority, certificate, key, uses, names.
