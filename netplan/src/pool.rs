@@ -37,6 +37,8 @@ pub enum Fit {
 #[derive(Clone, Debug)]
 pub struct Pool {
     net: Net,
+    /// See [`skip`].
+    skip: u32,
     trie: Tries,
 }
 
@@ -128,12 +130,13 @@ impl Pool {
     /// A pool of all of `net`, with nothing allocated.
     #[must_use]
     pub fn new(net: Net) -> Self {
-        let span_bits = u32::from(net.family().bits() - net.prefix_len());
+        let skip = skip(net);
+        let span_bits = u32::from(net.family().bits() - net.prefix_len()) + skip;
         let trie = match net.family() {
-            Family::V4 => Tries::V4(Trie::new(span_bits)),
-            Family::V6 => Tries::V6(Trie::new(span_bits)),
+            Family::V4 => Tries::V4(Trie::new(span_bits, skip)),
+            Family::V6 => Tries::V6(Trie::new(span_bits, skip)),
         };
-        Self { net, trie }
+        Self { net, skip, trie }
     }
 
     /// The network that this pool gives out.
@@ -172,8 +175,8 @@ impl Pool {
         let len = u32::from(prefix_len - self.net.prefix_len());
         let found = match fit {
             Fit::Lowest => match &mut self.trie {
-                Tries::V4(trie) => trie.allocate_lowest(len).map(u128::from),
-                Tries::V6(trie) => trie.allocate_lowest(len),
+                Tries::V4(trie) => trie.allocate_lowest(len + self.skip).map(u128::from),
+                Tries::V6(trie) => trie.allocate_lowest(len + self.skip),
             },
             Fit::Near(number) => self.allocate_near(len, number),
         };
@@ -239,7 +242,7 @@ impl Pool {
     #[must_use]
     pub fn overlaps(&self, net: Net) -> Option<Net> {
         if net.covers(self.net) {
-            return self.overlap_block((0, 0));
+            return self.overlap_block((0, self.skip));
         }
         if !self.net.covers(net) {
             return None;
@@ -279,6 +282,7 @@ impl Pool {
         } else {
             u128::from(number)
         };
+        let len = len + self.skip;
         // A block of 128 bits is the whole of ::/0, and its number is 0.
         let offset = self.find_near(len, number.checked_shl(block_bits).unwrap_or(0))?;
         match &mut self.trie {
@@ -312,10 +316,8 @@ impl Pool {
     }
 
     fn block(&self, net: Net) -> Block<u128> {
-        (
-            net.bits() - self.net.bits(),
-            u32::from(net.prefix_len() - self.net.prefix_len()),
-        )
+        let len = u32::from(net.prefix_len() - self.net.prefix_len());
+        (net.bits() - self.net.bits(), len + self.skip)
     }
 
     fn net_at(&self, offset: u128, prefix_len: u8) -> Net {
@@ -324,7 +326,10 @@ impl Pool {
 
     /// Lengths inside a pool are at most 128, so the low byte is all of them.
     fn net_at_block(&self, (offset, len): Block<u128>) -> Net {
-        self.net_at(offset, self.net.prefix_len() + len.to_le_bytes()[0])
+        self.net_at(
+            offset,
+            self.net.prefix_len() + (len - self.skip).to_le_bytes()[0],
+        )
     }
 
     #[cold]
@@ -346,6 +351,16 @@ impl Pool {
             pool: self.net,
             largest_free: self.largest_free(),
         }
+    }
+}
+
+/// How many bits the root of the trie reaches above the pool, so that its levels end at /24 and
+/// /30 in IPv4, at /64 and /112 in IPv6: nodes for the usual lengths are full ones then.
+fn skip(net: Net) -> u32 {
+    let len = u32::from(net.prefix_len());
+    match net.family() {
+        Family::V4 => len % 6,
+        Family::V6 => (len + 2) % 6,
     }
 }
 

@@ -37,7 +37,6 @@ impl Bits for u32 {
 }
 
 impl Bits for u128 {
-    #[expect(clippy::cast_possible_truncation, reason = "six bits are left")]
     fn slot(self) -> u32 {
         (self & 63) as u32
     }
@@ -61,6 +60,8 @@ struct Node {
 #[derive(Clone, Debug)]
 pub(crate) struct Trie<B> {
     span_bits: u32,
+    /// The slots of the root that belong to the pool.
+    root_slots: u64,
     nodes: Vec<Node>,
     spare_nodes: Vec<u32>,
     children: Vec<[u32; 64]>,
@@ -92,22 +93,24 @@ impl Path {
     }
 }
 
+/// By order: the slots at which an aligned run of `1 << order` slots can begin.
+const ALIGNED: [u64; 7] = [
+    u64::MAX,
+    0x5555_5555_5555_5555,
+    0x1111_1111_1111_1111,
+    0x0101_0101_0101_0101,
+    0x0001_0001_0001_0001,
+    0x0000_0001_0000_0001,
+    1,
+];
+
 /// The lowest slot of each free aligned run of `1 << order` slots.
 fn aligned_runs(free: u64, order: u32) -> u64 {
-    const KEEP: [u64; 7] = [
-        u64::MAX,
-        0x5555_5555_5555_5555,
-        0x1111_1111_1111_1111,
-        0x0101_0101_0101_0101,
-        0x0001_0001_0001_0001,
-        0x0000_0001_0000_0001,
-        1,
-    ];
     let mut runs = free;
     for step in 0..order {
         runs &= runs >> (1_u32 << step);
     }
-    runs & KEEP[order as usize]
+    runs & ALIGNED[order as usize]
 }
 
 /// How many bits below a node's prefix its largest free run of slots begins; `None` without one.
@@ -115,8 +118,13 @@ fn largest_run(free: u64) -> Option<u8> {
     if free == 0 {
         return None;
     }
-    let mut below = 6;
-    while below > 0 && aligned_runs(free, 7 - u32::from(below)) != 0 {
+    let (mut runs, mut below) = (free, 6);
+    while below > 0 {
+        let order = 6 - u32::from(below);
+        runs = runs & runs >> (1_u32 << order) & ALIGNED[order as usize + 1];
+        if runs == 0 {
+            break;
+        }
         below -= 1;
     }
     Some(below)
@@ -133,10 +141,19 @@ fn head_index(slot: u32, below: u32) -> (usize, u64) {
 }
 
 impl<B: Bits> Trie<B> {
-    pub(crate) fn new(span_bits: u32) -> Self {
+    /// A trie over `span_bits`, of which the first `skip` are the root's but not the pool's: the
+    /// pool is the lowest `64 >> skip` slots of the root. So the caller decides where the levels
+    /// begin, and with them which prefix length fills a last-level node.
+    pub(crate) fn new(span_bits: u32, skip: u32) -> Self {
+        let (free, best) = (slot_mask(0, skip), skip.to_le_bytes()[0]);
         Self {
             span_bits,
-            nodes: vec![Node { best: 0, ..EMPTY }],
+            root_slots: free,
+            nodes: vec![Node {
+                free,
+                best,
+                ..EMPTY
+            }],
             spare_nodes: Vec::new(),
             children: Vec::new(),
             spare_children: Vec::new(),
@@ -328,6 +345,9 @@ impl<B: Bits> Trie<B> {
 
     fn visit_below(&self, id: u32, base: u32, start: B, visit: &mut impl FnMut(Block<B>)) {
         let mut taken = !self.nodes[id as usize].free;
+        if id == 0 {
+            taken &= self.root_slots;
+        }
         while taken != 0 {
             let slot = taken.trailing_zeros();
             match self.child(id, slot) {
