@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
-use pki::{CaRole, FileContent, ItemId, WantedLeaf};
+use pki::{CaRole, FileContent, ItemId, Purpose, WantedLeaf};
 
 use crate::support::{Lab, empty_lab, host, now, run, spec};
 
@@ -145,6 +145,69 @@ fn the_pin_is_what_kubeadms_documentation_computes() {
         lab.store.certificate(&id).unwrap().public_key_pin(),
         format!("sha256:{hex}")
     );
+}
+
+/// The extensions of a certificate in OpenSSL's words, one line each.
+fn extensions(path: &Path) -> Vec<String> {
+    let wanted = "keyUsage,extendedKeyUsage,basicConstraints,subjectKeyIdentifier,\
+                  authorityKeyIdentifier";
+    let mut command = Command::new("openssl");
+    let (read, text) = output(
+        command
+            .args(["x509", "-noout", "-ext", wanted, "-in"])
+            .arg(path),
+    );
+    assert!(read, "{text}");
+    let (mut lines, mut found) = (text.lines(), Vec::new());
+    while let Some(name) = lines.next() {
+        let value = lines.next().unwrap_or_default().trim();
+        let shown = if name.contains("Identifier") {
+            "..."
+        } else {
+            value
+        };
+        found.push(format!(
+            "{} {shown}",
+            name.trim().trim_start_matches("X509v3 ")
+        ));
+    }
+    found.sort();
+    found
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn profiles_are_exactly_these() {
+    let lab = every_role();
+    for role in CaRole::ALL {
+        let expected = [
+            "Authority Key Identifier: ...",
+            "Basic Constraints: critical CA:TRUE, pathlen:0",
+            "Key Usage: critical Digital Signature, Certificate Sign, CRL Sign",
+            "Subject Key Identifier: ...",
+        ];
+        assert_eq!(
+            extensions(&lab.store.public_path(&ItemId::Authority(role))),
+            expected
+        );
+    }
+    for leaf in lab.spec.leaves().unwrap() {
+        let usage = match leaf.request.purpose() {
+            Purpose::Server => "TLS Web Server Authentication",
+            Purpose::Client => "TLS Web Client Authentication",
+            Purpose::ServerAndClient => {
+                "TLS Web Server Authentication, TLS Web Client Authentication"
+            }
+        };
+        let expected = [
+            "Authority Key Identifier: ...",
+            "Basic Constraints: critical CA:FALSE",
+            &format!("Extended Key Usage: {usage}"),
+            "Key Usage: critical Digital Signature",
+            "Subject Key Identifier: ...",
+        ];
+        assert_eq!(extensions(&paths(&lab, &leaf).1), expected, "{}", leaf.id);
+    }
 }
 
 #[test]
