@@ -7,6 +7,7 @@ mod reachability;
 mod standard;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -70,6 +71,19 @@ pub enum Point {
     /// A control plane, for packets to be forwarded. Kubernetes needs forwarding, so without a
     /// guard a control plane is a way around the router from `kube` into `etcd`.
     ControlPlaneForward,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::RouterForward => "the router's forwarding",
+            Self::RouterInput => "the router's input",
+            Self::EtcdInput => "the etcd member's input",
+            Self::EtcdForward => "the etcd member's forwarding",
+            Self::ControlPlaneInput => "the control plane's input",
+            Self::ControlPlaneForward => "the control plane's forwarding",
+        })
+    }
 }
 
 impl Point {

@@ -58,10 +58,7 @@ impl Matrix<'_> {
             .all(|decision| decision.verdict == Verdict::Allow);
         let why = match decisions.last() {
             None => "on one network, and nothing filters there".to_owned(),
-            Some(last) => {
-                let point = format!("{:?}", last.point);
-                format!("rule {} at {point}", last.rule)
-            }
+            Some(last) => format!("rule {} at {}", last.rule, last.point),
         };
         Expectation {
             family: Family::of(probe.source),

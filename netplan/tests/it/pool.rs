@@ -3,9 +3,7 @@
 use netplan::{AllocateError, ClaimError, Fit, Net, Pool};
 use proptest::prelude::*;
 
-fn net(text: &str) -> Net {
-    text.parse().expect("a network")
-}
+use crate::net;
 
 /// Every network of this length in the pool, in order.
 fn blocks(pool: Net, prefix_len: u8) -> Vec<Net> {

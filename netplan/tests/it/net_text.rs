@@ -1,0 +1,134 @@
+//! Texts of networks and names.
+
+use std::net::IpAddr;
+
+use netplan::{HostPool, InterfaceName, LabName, Net, reserved};
+use proptest::prelude::*;
+
+use crate::net;
+
+#[test]
+fn texts_that_are_no_network_say_why() {
+    let cases = [
+        (
+            "10.77.0.5/24",
+            "10.77.0.5/24 has bits set behind its prefix: write 10.77.0.0/24",
+        ),
+        (
+            "fd5c::1/48",
+            "fd5c::1/48 has bits set behind its prefix: write fd5c::/48",
+        ),
+        (
+            "10.0.0.0/33",
+            "prefix length 33 is longer than the 32 bits of an IPv4 address",
+        ),
+        (
+            "10.0.0.0",
+            r#""10.0.0.0" is not a network: write ADDRESS/LENGTH, like 10.77.0.0/16 or fd5c::/48"#,
+        ),
+        (
+            "10.0.0.0/08",
+            r#""10.0.0.0/08" is not a network: write ADDRESS/LENGTH, like 10.77.0.0/16 or fd5c::/48"#,
+        ),
+        (
+            "10.0.0.0/+8",
+            r#""10.0.0.0/+8" is not a network: write ADDRESS/LENGTH, like 10.77.0.0/16 or fd5c::/48"#,
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(text.parse::<Net>().expect_err(text).to_string(), expected);
+    }
+}
+
+#[test]
+fn a_network_sorts_before_what_it_contains() {
+    let mut nets = [
+        "fd00::/8",
+        "10.1.0.0/16",
+        "10.0.0.0/16",
+        "10.0.0.0/8",
+        "0.0.0.0/0",
+    ]
+    .map(net);
+    nets.sort();
+    let texts = nets.map(|net| net.to_string());
+    assert_eq!(
+        texts,
+        [
+            "0.0.0.0/0",
+            "10.0.0.0/8",
+            "10.0.0.0/16",
+            "10.1.0.0/16",
+            "fd00::/8"
+        ]
+    );
+}
+
+#[test]
+fn names_keep_to_their_limits() {
+    for bad in [
+        "",
+        "Lab",
+        "1lab",
+        "lab-",
+        "a b",
+        "lab;reboot",
+        "abcdefghijklmnopqrstu",
+    ] {
+        assert!(LabName::new(bad).is_err(), "{bad:?} was taken");
+    }
+    assert!(InterfaceName::new("sixteen-letters-").is_err());
+    assert!(InterfaceName::new("br-etcd").is_ok());
+}
+
+#[test]
+fn short_segments_reserve_nothing_and_a_64_its_anycast_blocks() {
+    for all in ["10.0.0.0/31", "10.0.0.1/32", "fd00::/127", "fd00::1/128"] {
+        assert!(reserved(net(all)).is_empty(), "{all}");
+    }
+    let nets: Vec<String> = reserved(net("fd5c::/64"))
+        .iter()
+        .map(|r| r.net.to_string())
+        .collect();
+    assert_eq!(
+        nets,
+        [
+            "fd5c::/128",
+            "fd5c::200:5eff:fe00:0/104",
+            "fd5c::fdff:ffff:ffff:ff80/121"
+        ]
+    );
+    assert_eq!(reserved(net("fd5c::/112")).len(), 1);
+}
+
+#[test]
+fn a_host_pool_gives_all_but_the_reserved() {
+    for (segment, hosts) in [
+        ("10.0.0.0/29", 6),
+        ("10.0.0.0/31", 2),
+        ("fd00::/125", 7),
+        ("fd00::/127", 2),
+    ] {
+        let mut pool = HostPool::new(net(segment));
+        let given = std::iter::from_fn(|| pool.allocate(netplan::Fit::Lowest).ok()).count();
+        assert_eq!(given, hosts, "{segment}");
+    }
+    let mut pool = HostPool::new(net("10.0.0.0/24"));
+    let broadcast: IpAddr = "10.0.0.255".parse().expect("an address");
+    assert!(pool.claim(broadcast).is_err());
+}
+
+proptest! {
+    #[test]
+    fn text_and_back(bits in any::<u128>(), len in 0..=128_u8) {
+        let address = IpAddr::V6(bits.into());
+        let net = Net::containing(address, len).expect("a length");
+        prop_assert_eq!(net.to_string().parse::<Net>(), Ok(net));
+        prop_assert!(net.contains(address) && net.contains(net.last_address()));
+    }
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,40}") {
+        let _either = text.parse::<Net>();
+    }
+}
