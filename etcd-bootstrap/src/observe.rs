@@ -1,0 +1,268 @@
+//! What is there: files, service, data and answers of each member. Changes nothing.
+
+use crate::{
+    ClientAnswer, ClusterId, ClusterSpec, ClusterToken, Hosts, MemberName, MemberSpec, PeerAnswer,
+    Probe, Tls, Unreachable, id, render,
+};
+use futures::future::try_join_all;
+use host_exec::{
+    Command, FileError, Host, RunError,
+    files::{self, Drift},
+    systemd::{self, UnitState},
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// How long one answer of a member may take. Shorter than etcd's own limit for a health check (7 s): a
+/// member that is slower than this is reported as silent, not waited for.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// A machine that could not be looked at. A member that does not answer is *not* an error but an observation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObserveError {
+    /// The caller gave no host or no certificates for a member.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// A file could not be examined.
+    #[error("cannot observe the files of etcd member {member}")]
+    Files {
+        /// The member.
+        member: MemberName,
+        /// The cause.
+        #[source]
+        source: FileError,
+    },
+    /// systemd or find(1) failed.
+    #[error("cannot observe the {what} of etcd member {member}")]
+    Run {
+        /// The member.
+        member: MemberName,
+        /// `service` or `data directory`.
+        what: &'static str,
+        /// The cause.
+        #[source]
+        source: RunError,
+    },
+}
+
+/// What is there of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// Each member of the specification.
+    pub members: BTreeMap<MemberName, MemberObservation>,
+}
+
+/// What is there of one member: facts, not yet judged (see [`Observed::state`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberObservation {
+    /// The files that differ from what they have to be, in the order in which they are written.
+    pub drifted: Vec<(PathBuf, Drift)>,
+    /// Its service.
+    pub unit: UnitState,
+    /// Whether its data directory holds a write-ahead log: it once belonged to a cluster, if only half-formed.
+    pub has_wal: bool,
+    /// The cluster that its present environment file describes; `None` without such a file.
+    pub configured: Option<ClusterId>,
+    /// What it says to its peers.
+    pub peer: PeerAnswer,
+    /// What it says to its clients.
+    pub client: ClientAnswer,
+}
+
+/// Looks at all members at once. Takes about [`ANSWER_TIMEOUT`] when a member hangs, else some milliseconds.
+///
+/// # Errors
+///
+/// A host cannot be reached, or a file, the service or the data directory cannot be examined. What is
+/// absent, stopped or silent is *not* an error.
+pub async fn observe(
+    spec: &ClusterSpec,
+    hosts: &Hosts,
+    tls: &Tls,
+) -> Result<Observed, ObserveError> {
+    let probe = Probe::new(spec, hosts, tls, ANSWER_TIMEOUT)?;
+    let host = |member: &MemberSpec| {
+        hosts
+            .get(&member.name)
+            .map(AsRef::as_ref)
+            .ok_or_else(|| Unreachable {
+                member: member.name.clone(),
+                what: "host",
+            })
+    };
+    let looks = spec
+        .members()
+        .iter()
+        .map(|m| async { look(spec, m, host(m)?, &probe).await });
+    let mut members: BTreeMap<_, _> = try_join_all(looks).await?.into_iter().collect();
+    // The data directories come last: a member that its peers already knew as joined had its log before,
+    // so one without a log has lost it and is not merely starting at this moment.
+    let logs = spec
+        .members()
+        .iter()
+        .map(|m| async { has_wal(m, host(m)?).await });
+    for (member, has_wal) in spec.members().iter().zip(try_join_all(logs).await?) {
+        if let Some(observation) = members.get_mut(&member.name) {
+            observation.has_wal = has_wal;
+        }
+    }
+    Ok(Observed { members })
+}
+
+async fn look(
+    spec: &ClusterSpec,
+    member: &MemberSpec,
+    host: &dyn Host,
+    probe: &Probe,
+) -> Result<(MemberName, MemberObservation), ObserveError> {
+    let name = &member.name;
+    let on_disk = async {
+        let wanted = render::all_files(spec, member);
+        let drifted = files::observe(host, &wanted).await?;
+        let drifted = drifted
+            .into_iter()
+            .map(|(file, drift)| (file.path.clone(), drift))
+            .collect();
+        let environment = host.read_file(Path::new(render::ENVIRONMENT_FILE)).await?;
+        Ok((
+            drifted,
+            environment.and_then(|text| configured_cluster(&text)),
+        ))
+    };
+    let files = async {
+        on_disk.await.map_err(|source| ObserveError::Files {
+            member: name.clone(),
+            source,
+        })
+    };
+    let unit = async {
+        let unit = render::unit_name();
+        let states = systemd::states(host, std::slice::from_ref(&unit)).await;
+        let what = "service";
+        let run = |source| ObserveError::Run {
+            member: name.clone(),
+            what,
+            source,
+        };
+        Ok(states.map_err(run)?.remove(&unit).unwrap_or_default())
+    };
+    let answers = async { Ok(futures::join!(probe.peer(name), probe.client(name))) };
+    let ((drifted, configured), unit, (peer, client)) = futures::try_join!(files, unit, answers)?;
+    let has_wal = false;
+    let found = MemberObservation {
+        drifted,
+        unit,
+        has_wal,
+        configured,
+        peer,
+        client,
+    };
+    Ok((name.clone(), found))
+}
+
+/// Whether there is a file `member/wal/*.wal`, which is etcd's own test for "this is not a new member".
+///
+/// # Errors
+///
+/// find(1) fails for another reason than that there is no such directory.
+async fn has_wal(member: &MemberSpec, host: &dyn Host) -> Result<bool, ObserveError> {
+    let wal = member.data_dir.join("member/wal");
+    let find = Command::new("find")
+        .arg(wal.display().to_string())
+        .args(["-maxdepth", "1", "-name", "*.wal", "-print", "-quit"])
+        .env("LC_ALL", "C");
+    let what = "data directory";
+    let run = |source| ObserveError::Run {
+        member: member.name.clone(),
+        what,
+        source,
+    };
+    let output = host.output(&find).await.map_err(run)?;
+    if !output.stdout.is_empty() {
+        return Ok(true);
+    }
+    if output.status.success() || output.stderr_text().contains("No such file or directory") {
+        return Ok(false);
+    }
+    // Once more, for an error that carries status and message; it may also have healed meanwhile.
+    host.run(&find)
+        .await
+        .map(|output| !output.stdout.is_empty())
+        .map_err(run)
+}
+
+/// The ID of the cluster that an environment file of ours describes.
+///
+/// ```text
+/// ETCD_INITIAL_CLUSTER=etcd-0=https://10.0.0.1:2380,etcd-1=https://10.0.0.2:2380
+/// ETCD_INITIAL_CLUSTER_TOKEN=lab-1
+/// ```
+fn configured_cluster(environment: &[u8]) -> Option<ClusterId> {
+    let text = std::str::from_utf8(environment).ok()?;
+    let value = |key: &str| {
+        let line = |line: &'_ str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
+        text.lines().find_map(line)
+    };
+    let token: ClusterToken = value("ETCD_INITIAL_CLUSTER_TOKEN")?.parse().ok()?;
+    let members: Vec<(MemberName, String)> = value("ETCD_INITIAL_CLUSTER")?
+        .split(',')
+        .map(|member| {
+            let (name, url) = member.split_once('=')?;
+            Some((name.parse().ok()?, url.to_owned()))
+        })
+        .collect::<Option<_>>()?;
+    Some(id::ids_of(&members, &token).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rendered_file_describes_the_cluster_it_was_made_for() {
+        let member = |n: u8| {
+            let ip = [10, 0, 0, n].into();
+            MemberSpec::new(format!("etcd-{n}").parse().unwrap(), ip, vec![ip])
+        };
+        let version = "3.7.3".parse().unwrap();
+        let members = (0..3).map(member).collect();
+        let spec = ClusterSpec::new("lab".parse().unwrap(), version, "/bin/etcd".into(), members);
+        let spec = spec.unwrap();
+        let text = render::environment_text(&spec, &spec.members()[1]);
+        assert_eq!(configured_cluster(text.as_bytes()), Some(spec.cluster_id()));
+        assert_eq!(configured_cluster(b"ETCD_NAME=x\n"), None);
+    }
+
+    #[tokio::test]
+    async fn only_a_write_ahead_log_is_data() {
+        let host = host_exec::LocalHost::new("here".parse().unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let ip = [10, 0, 0, 1].into();
+        let mut member = MemberSpec::new("etcd-0".parse().unwrap(), ip, vec![ip]);
+        member.data_dir = directory.path().join("data");
+        let found = async || has_wal(&member, &host).await.unwrap();
+        assert!(!found().await, "no directory");
+        let wal = member.data_dir.join("member/wal");
+        std::fs::create_dir_all(&wal).unwrap();
+        std::fs::write(wal.join("0.tmp"), "").unwrap();
+        assert!(!found().await, "a log that was being made does not count");
+        std::fs::write(wal.join("0000000000000000-0000000000000000.wal"), "").unwrap();
+        assert!(found().await);
+    }
+
+    /// Callers spawn these.
+    #[test]
+    fn the_operations_can_move_between_threads() {
+        fn is_send<T: Send>(_: impl FnOnce() -> T) {}
+        type In = (&'static ClusterSpec, &'static Hosts, &'static Tls);
+        fn all((spec, hosts, tls): In, plan: &'static crate::Plan) {
+            is_send(|| observe(spec, hosts, tls));
+            is_send(|| crate::apply(spec, plan, hosts, tls, &host_exec::event::Silent));
+        }
+        let _: fn(In, &'static crate::Plan) = all;
+    }
+}

@@ -1,0 +1,349 @@
+//! From what is wanted and what is there to what has to be done. Pure.
+
+use crate::{
+    ClusterId, ClusterSpec, MemberName, MemberObservation, MemberSpec, MemberState, Observed,
+    render,
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Step {
+    /// Write these files of a member.
+    WriteFiles {
+        /// The member.
+        member: MemberName,
+        /// The files, in this order.
+        paths: Vec<PathBuf>,
+    },
+    /// Have its systemd read the unit again.
+    ReloadUnits {
+        /// The member.
+        member: MemberName,
+    },
+    /// Start its service, and wait for its peer port before the next start.
+    Start {
+        /// The member.
+        member: MemberName,
+        /// Ask the running members before, whether they know it as joined: its data directory is empty
+        /// and others have a log, and nobody could say so while the plan was made.
+        confirm_new: bool,
+    },
+    /// Have its service started at boot.
+    Enable {
+        /// The member.
+        member: MemberName,
+    },
+    /// Wait until these take reads and writes.
+    WaitReady {
+        /// The members.
+        members: Vec<MemberName>,
+    },
+    /// Stop its service, write these files and start it again: what it runs on reads them only at its start.
+    /// They are written while it is stopped, so that a run killed here leaves a difference to be seen.
+    Restart {
+        /// The member.
+        member: MemberName,
+        /// The files because of which it is restarted, and any other that differs.
+        paths: Vec<PathBuf>,
+    },
+}
+
+/// What has to be done, in four phases. Empty when nothing is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Plan {
+    /// Files and units; all members at the same time.
+    pub prepare: Vec<Step>,
+    /// Starts, and restarts of members that never were in a majority; one after the other, gated.
+    pub start: Vec<Step>,
+    /// Enable, and wait for the members; at the same time.
+    pub settle: Vec<Step>,
+    /// Restarts, one at a time, each after all others are ready.
+    pub roll: Vec<Step>,
+}
+
+/// A cluster that must not be touched. Nothing was done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The observation lacks a member of the specification.
+    #[error("etcd member {member} was not observed; observe the same cluster that is planned")]
+    NotObserved {
+        /// The member.
+        member: MemberName,
+    },
+    /// A member is in another cluster.
+    #[error(
+        "etcd member {member} belongs to cluster {found}, not {expected}: its data is from another \
+         token, other members or an earlier cluster; give that token and those members again, or \
+         stop it and move {} aside", .data_dir.display()
+    )]
+    Foreign {
+        /// The member.
+        member: MemberName,
+        /// The cluster it is in.
+        found: ClusterId,
+        /// The cluster of the specification.
+        expected: ClusterId,
+        /// Where its data is.
+        data_dir: PathBuf,
+    },
+    /// A member of the formed cluster lost its data.
+    #[error(
+        "etcd member {member} has joined before, and {} is empty now: with its memory gone it must \
+         not vote again; put the directory back, or replace the member", .data_dir.display()
+    )]
+    LostData {
+        /// The member.
+        member: MemberName,
+        /// Where its data was.
+        data_dir: PathBuf,
+    },
+}
+
+/// A member with all that the plan needs to know of it.
+struct Subject<'a> {
+    spec: &'a MemberSpec,
+    found: &'a MemberObservation,
+    state: MemberState,
+}
+
+/// Plans from `observed` to `spec`.
+///
+/// # Errors
+///
+/// A member belongs to another cluster or lost its data: what would heal that could also lose writes, so
+/// it is not begun. Members that are down, forming or without a majority are *not* errors.
+pub fn plan(spec: &ClusterSpec, observed: &Observed) -> Result<Plan, PlanError> {
+    let members = spec
+        .members()
+        .iter()
+        .map(|member| judge(spec, observed, member))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut plan = Plan::default();
+    for member in members.iter().filter(|member| !member.needs_restart()) {
+        member.plan_files(&mut plan.prepare);
+    }
+    plan_starts(&members, &mut plan.start);
+    for member in members
+        .iter()
+        .filter(|member| !member.found.unit.is_enabled())
+    {
+        plan.settle.push(Step::Enable {
+            member: member.name(),
+        });
+    }
+    let rolling: Vec<&Subject> = members
+        .iter()
+        .filter(|member| member.needs_restart() && member.state != MemberState::Forming)
+        .collect();
+    let waiting = members
+        .iter()
+        .filter(|m| m.state != MemberState::Healthy)
+        .filter(|m| rolling.iter().all(|r| r.spec.name != m.spec.name));
+    let waiting: Vec<MemberName> = waiting.map(Subject::name).collect();
+    if !waiting.is_empty() {
+        plan.settle.push(Step::WaitReady { members: waiting });
+    }
+    plan_roll(&members, rolling, &mut plan.roll);
+    Ok(plan)
+}
+
+fn judge<'a>(
+    spec: &ClusterSpec,
+    observed: &'a Observed,
+    member: &'a MemberSpec,
+) -> Result<Subject<'a>, PlanError> {
+    let missing = || PlanError::NotObserved {
+        member: member.name.clone(),
+    };
+    let found = observed.members.get(&member.name).ok_or_else(missing)?;
+    let state = observed.state(spec, &member.name).ok_or_else(missing)?;
+    let (name, data_dir) = (member.name.clone(), member.data_dir.clone());
+    match state {
+        MemberState::Foreign(found) => {
+            let expected = spec.cluster_id();
+            Err(PlanError::Foreign {
+                member: name,
+                found,
+                expected,
+                data_dir,
+            })
+        }
+        MemberState::LostData => Err(PlanError::LostData {
+            member: name,
+            data_dir,
+        }),
+        _ => Ok(Subject {
+            spec: member,
+            found,
+            state,
+        }),
+    }
+}
+
+/// Members with a log first: they know who has joined, and those without are confirmed by them.
+fn plan_starts(members: &[Subject], steps: &mut Vec<Step>) {
+    let forming = members
+        .iter()
+        .filter(|member| member.needs_restart() && member.state == MemberState::Forming);
+    // A member that never was in a majority counts for none, so restarting it can cost none.
+    steps.extend(forming.map(Subject::restart));
+    let any_log = members.iter().any(|member| member.found.has_wal);
+    for with_log in [true, false] {
+        let down = members
+            .iter()
+            .filter(|member| !member.found.unit.is_up() && member.found.has_wal == with_log);
+        let confirm_new = !with_log && any_log;
+        steps.extend(down.map(|member| Step::Start {
+            member: member.name(),
+            confirm_new,
+        }));
+    }
+}
+
+/// Restarts those that are not ready before those that are, and never one while another has yet to come back.
+fn plan_roll(members: &[Subject], mut rolling: Vec<&Subject>, steps: &mut Vec<Step>) {
+    rolling.sort_by_key(|member| member.state == MemberState::Healthy);
+    for (index, member) in rolling.iter().enumerate() {
+        steps.push(member.restart());
+        let later: BTreeSet<_> = rolling[index + 1..]
+            .iter()
+            .filter(|later| later.state != MemberState::Healthy)
+            .map(|later| &later.spec.name)
+            .collect();
+        let others = members
+            .iter()
+            .filter(|other| !later.contains(&other.spec.name));
+        steps.push(Step::WaitReady {
+            members: others.map(Subject::name).collect(),
+        });
+    }
+}
+
+impl Subject<'_> {
+    fn name(&self) -> MemberName {
+        self.spec.name.clone()
+    }
+
+    fn drifted(&self) -> Vec<PathBuf> {
+        self.found
+            .drifted
+            .iter()
+            .map(|(path, _)| path.clone())
+            .collect()
+    }
+
+    /// Whether the service runs on something that it read at its start and that differs now. Certificates
+    /// and keys other than the authorities are read again for every connection.
+    fn needs_restart(&self) -> bool {
+        let own = [
+            Path::new(render::ENVIRONMENT_FILE),
+            Path::new(render::UNIT_FILE),
+        ];
+        let read_at_start = |path: &PathBuf| {
+            own.contains(&path.as_path()) || self.spec.pki.read_at_start().contains(&path.as_path())
+        };
+        self.found.unit.is_up() && self.drifted().iter().any(read_at_start)
+    }
+
+    fn restart(&self) -> Step {
+        Step::Restart {
+            member: self.name(),
+            paths: self.drifted(),
+        }
+    }
+
+    fn plan_files(&self, steps: &mut Vec<Step>) {
+        let paths = self.drifted();
+        let unit_changes = paths
+            .iter()
+            .any(|path| path == Path::new(render::UNIT_FILE));
+        if !paths.is_empty() {
+            steps.push(Step::WriteFiles {
+                member: self.name(),
+                paths,
+            });
+        }
+        if unit_changes || self.found.unit.needs_reload {
+            steps.push(Step::ReloadUnits {
+                member: self.name(),
+            });
+        }
+    }
+}
+
+impl Plan {
+    /// Whether nothing has to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps().next().is_none()
+    }
+
+    /// All steps, in the order of their phases.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.prepare
+            .iter()
+            .chain(&self.start)
+            .chain(&self.settle)
+            .chain(&self.roll)
+    }
+}
+
+impl Step {
+    /// The member concerned; `None` for a wait for several.
+    #[must_use]
+    pub fn member(&self) -> Option<&MemberName> {
+        match self {
+            Self::WriteFiles { member, .. }
+            | Self::ReloadUnits { member }
+            | Self::Start { member, .. }
+            | Self::Enable { member }
+            | Self::Restart { member, .. } => Some(member),
+            Self::WaitReady { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |paths: &[PathBuf]| {
+            let paths = paths.iter().map(|path| path.display().to_string());
+            paths.collect::<Vec<_>>().join(" ")
+        };
+        match self {
+            Self::WriteFiles { member, paths } => write!(f, "{member}: write {}", list(paths)),
+            Self::ReloadUnits { member } => write!(f, "{member}: reload systemd"),
+            Self::Start {
+                member,
+                confirm_new: false,
+            } => write!(f, "{member}: start etcd"),
+            Self::Start {
+                member,
+                confirm_new: true,
+            } => {
+                write!(f, "{member}: start etcd, if the others never saw it join")
+            }
+            Self::Enable { member } => write!(f, "{member}: start etcd at boot"),
+            Self::WaitReady { members } => {
+                let names: Vec<&str> = members.iter().map(MemberName::as_str).collect();
+                write!(f, "wait until ready: {}", names.join(" "))
+            }
+            Self::Restart { member, paths } => {
+                write!(f, "{member}: restart etcd with {}", list(paths))
+            }
+        }
+    }
+}

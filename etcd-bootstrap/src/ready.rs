@@ -1,0 +1,167 @@
+//! Waiting until members take reads and writes.
+
+use crate::{ClusterId, ClusterSpec, MemberName, PeerAnswer, Probe};
+use futures::future::join_all;
+use host_exec::{
+    EventSink,
+    poll::{self, Attempt, Wait, WaitError},
+};
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// How long members are waited for unless the caller says otherwise: some elections, and slow disks.
+pub const READY_LIMIT: Duration = Duration::from_secs(60);
+/// The step under which waiting is reported.
+pub const READY_STEP: &str = "etcd: ready";
+/// Looks are at most this far apart. A member that is not ready mostly holds the question until it is.
+const LONGEST_PAUSE: Duration = Duration::from_millis(25);
+
+/// A member that did not become ready, and what it said last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Laggard {
+    /// The member.
+    pub member: MemberName,
+    /// What was last seen of it.
+    pub last: String,
+}
+
+impl fmt::Display for Laggard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.member, self.last)
+    }
+}
+
+/// Members that did not become ready.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitReadyError {
+    /// The time is over.
+    #[error(
+        "etcd is not ready after {} s: {}; `journalctl -u etcd` on these machines says more",
+        .after.as_secs(), join(.laggards)
+    )]
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+        /// Who is missing.
+        laggards: Vec<Laggard>,
+    },
+    /// A member will never be ready: it is in another cluster.
+    #[error(
+        "etcd member {member} runs in cluster {found}, not {expected}: it was started with another \
+         token or other members; stop it, and observe and plan again"
+    )]
+    Foreign {
+        /// The member.
+        member: MemberName,
+        /// The cluster it is in.
+        found: ClusterId,
+        /// The cluster of the specification.
+        expected: ClusterId,
+    },
+}
+
+fn join(laggards: &[Laggard]) -> String {
+    laggards
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Waits until each of `members` answers `/readyz` with yes, at most `limit`. Reports each change of what
+/// is missing to `events`, and each member as it becomes ready.
+///
+/// # Errors
+///
+/// The time is over, with all members that are missing and what each said last; or one runs in another
+/// cluster, which no waiting can heal.
+pub async fn wait_ready(
+    spec: &ClusterSpec,
+    members: &[MemberName],
+    probe: &Probe,
+    limit: Duration,
+    events: &dyn EventSink,
+) -> Result<(), WaitReadyError> {
+    let waits = members
+        .iter()
+        .map(|member| wait_for_one(spec, member, probe, limit, events));
+    let mut laggards = Vec::new();
+    for (member, waited) in members.iter().zip(join_all(waits).await) {
+        match waited {
+            Ok(()) => {}
+            Err(WaitError::TimedOut { last, .. }) => {
+                laggards.push(Laggard {
+                    member: member.clone(),
+                    last,
+                });
+            }
+            Err(WaitError::Failed(error)) => return Err(error),
+        }
+    }
+    if laggards.is_empty() {
+        Ok(())
+    } else {
+        Err(WaitReadyError::TimedOut {
+            after: limit,
+            laggards,
+        })
+    }
+}
+
+async fn wait_for_one(
+    spec: &ClusterSpec,
+    member: &MemberName,
+    probe: &Probe,
+    limit: Duration,
+    events: &dyn EventSink,
+) -> Result<(), WaitError<WaitReadyError>> {
+    let wait = Wait::new(format!("ready etcd member {member}"), limit).longest_pause(LONGEST_PAUSE);
+    let told = Mutex::new(String::new());
+    let told = &told;
+    events.started(member.as_str(), READY_STEP);
+    let look = || async move {
+        let seen = match probe.readiness(member).await {
+            Ok(None) => return Ok(Attempt::Ready(())),
+            Ok(Some(why)) => why,
+            Err(why) => silent(spec, member, probe, why).await?,
+        };
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told != seen {
+            events.running(member.as_str(), READY_STEP, &seen);
+            told.clone_from(&seen);
+        }
+        Ok(Attempt::NotYet(seen))
+    };
+    poll::until(&wait, look).await?;
+    events.done(member.as_str(), READY_STEP, "takes reads and writes");
+    Ok(())
+}
+
+/// What the peer port tells about a member whose client port is silent.
+async fn silent(
+    spec: &ClusterSpec,
+    member: &MemberName,
+    probe: &Probe,
+    why: String,
+) -> Result<String, WaitReadyError> {
+    let expected = spec.cluster_id();
+    match probe.peer(member).await {
+        PeerAnswer::Serving {
+            cluster_id: Some(found),
+            ..
+        } if found != expected => Err(WaitReadyError::Foreign {
+            member: member.clone(),
+            found,
+            expected,
+        }),
+        PeerAnswer::Serving { formed: false, .. } => {
+            Ok("waits for a majority to form the cluster".into())
+        }
+        PeerAnswer::Serving { formed: true, .. } => Ok("finds no majority".into()),
+        PeerAnswer::Silent(_) => Ok(why),
+    }
+}

@@ -1,0 +1,404 @@
+//! The cluster that is asked for.
+
+use crate::{ClusterId, ClusterToken, EtcdVersion, MemberId, MemberName, id};
+use host_exec::{Contents, File};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+/// The port for clients, IANA's `etcd-client`.
+pub const CLIENT_PORT: u16 = 2379;
+/// The port for the other members, IANA's `etcd-server`.
+pub const PEER_PORT: u16 = 2380;
+
+/// Where a member keeps its certificates and keys, all PEM.
+///
+/// Peers have an authority of their own: were it the clients', any client could join as a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PkiPaths {
+    /// The authority of servers and their clients.
+    pub client_ca: PathBuf,
+    /// The authority of members towards each other.
+    pub peer_ca: PathBuf,
+    /// What clients see. Needs the usages server *and* client: the JSON gateway dials its own server.
+    pub server_certificate: PathBuf,
+    /// Its key, not encrypted.
+    pub server_key: PathBuf,
+    /// What peers see, in both directions. Its addresses must hold the one that peers see it come from.
+    pub peer_certificate: PathBuf,
+    /// Its key, not encrypted.
+    pub peer_key: PathBuf,
+}
+
+impl PkiPaths {
+    /// `ca.crt`, `peer-ca.crt`, `server.crt`, `server.key`, `peer.crt` and `peer.key` in `directory`.
+    #[must_use]
+    pub fn below(directory: &Path) -> Self {
+        Self {
+            client_ca: directory.join("ca.crt"),
+            peer_ca: directory.join("peer-ca.crt"),
+            server_certificate: directory.join("server.crt"),
+            server_key: directory.join("server.key"),
+            peer_certificate: directory.join("peer.crt"),
+            peer_key: directory.join("peer.key"),
+        }
+    }
+
+    pub(crate) fn all(&self) -> [&Path; 6] {
+        [
+            &self.client_ca,
+            &self.peer_ca,
+            &self.server_certificate,
+            &self.server_key,
+            &self.peer_certificate,
+            &self.peer_key,
+        ]
+    }
+
+    /// The files that etcd reads once, at its start; the others it reads again for every handshake.
+    pub(crate) fn read_at_start(&self) -> [&Path; 2] {
+        [&self.client_ca, &self.peer_ca]
+    }
+}
+
+/// One member. Checked as part of a [`ClusterSpec`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberSpec {
+    /// Its name, unique in the cluster.
+    pub name: MemberName,
+    /// The address for peers: where it listens, what it advertises, what its connections come from.
+    pub peer_ip: IpAddr,
+    /// The addresses for clients; it listens on all and advertises the first.
+    pub client_ips: Vec<IpAddr>,
+    /// Where its data is, mode 0700. `/var/lib/etcd` unless set otherwise.
+    pub data_dir: PathBuf,
+    /// Where metrics and health are served without TLS. `127.0.0.1:2381` unless set otherwise.
+    pub metrics: SocketAddr,
+    /// Where its certificates and keys are. Below `/etc/etcd/pki` unless set otherwise.
+    pub pki: PkiPaths,
+    /// The certificates and keys themselves. Empty while none are made yet: enough to render and to
+    /// plan on paper, not to observe (see [`Tls::new`](crate::Tls::new)).
+    pub certificates: Vec<File>,
+}
+
+impl MemberSpec {
+    /// A member with the usual paths and no certificates yet.
+    #[must_use]
+    pub fn new(name: MemberName, peer_ip: IpAddr, client_ips: Vec<IpAddr>) -> Self {
+        Self {
+            name,
+            peer_ip,
+            client_ips,
+            data_dir: PathBuf::from("/var/lib/etcd"),
+            metrics: SocketAddr::from((Ipv4Addr::LOCALHOST, 2381)),
+            pki: PkiPaths::below(Path::new("/etc/etcd/pki")),
+            certificates: Vec::new(),
+        }
+    }
+
+    /// The same member with these certificates and keys, at the paths of [`MemberSpec::pki`].
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: Vec<File>) -> Self {
+        self.certificates = certificates;
+        self
+    }
+
+    /// The URL under which the other members reach it.
+    #[must_use]
+    pub fn peer_url(&self) -> String {
+        https(self.peer_ip, PEER_PORT)
+    }
+
+    /// The URLs under which clients reach it; the first is the advertised one.
+    #[must_use]
+    pub fn client_urls(&self) -> Vec<String> {
+        self.client_ips
+            .iter()
+            .map(|ip| https(*ip, CLIENT_PORT))
+            .collect()
+    }
+
+    /// The text of the certificate or key at `path`; `None` if it was not given or is not text.
+    pub(crate) fn certificate(&self, path: &Path) -> Option<&str> {
+        let file = self.certificates.iter().find(|file| file.path == path)?;
+        std::str::from_utf8(file.contents.bytes()).ok()
+    }
+}
+
+fn https(ip: IpAddr, port: u16) -> String {
+    format!("https://{}", SocketAddr::new(ip, port))
+}
+
+/// A cluster that cannot be, with the member and field to mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// No members.
+    #[error("the cluster has no members; give 1, 3 or 5")]
+    NoMembers,
+    /// More than etcd's authors advise; every write waits for a majority of them.
+    #[error("the cluster has {count} members; give at most 7, an odd number")]
+    TooManyMembers {
+        /// How many were given.
+        count: usize,
+    },
+    /// Two members share what must be each one's own.
+    #[error("members {first} and {second} have the same {field} {value}; give each its own")]
+    Shared {
+        /// `name`, `peer_ip` or `client_ips`.
+        field: &'static str,
+        /// What they share.
+        value: String,
+        /// The member named first.
+        first: MemberName,
+        /// The other one.
+        second: MemberName,
+    },
+    /// A field of one member is wrong.
+    #[error("member {member}: {field} {value} {problem}")]
+    Member {
+        /// The member.
+        member: MemberName,
+        /// Its field.
+        field: &'static str,
+        /// The value as given.
+        value: String,
+        /// What it has to be.
+        problem: &'static str,
+    },
+    /// A path that would have to be quoted in a unit or environment file.
+    #[error(
+        "program {} must be an absolute path of letters, digits and any of '/-_.+'",
+        .path.display()
+    )]
+    Program {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A version whose settings this crate does not know, or that lacks what it needs.
+    #[error("etcd {version} is not supported; give 3.5.11 or later, 3.6 or 3.7")]
+    Version {
+        /// The version as given.
+        version: EtcdVersion,
+    },
+}
+
+/// Something legal that is rarely meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpecLint {
+    /// An even number of members survives no more losses than the odd number below it.
+    EvenSize {
+        /// How many members there are.
+        members: usize,
+    },
+}
+
+impl fmt::Display for SpecLint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EvenSize { members } => write!(
+                f,
+                "{members} members survive no more losses than {}; take an odd number",
+                members - 1
+            ),
+        }
+    }
+}
+
+/// A cluster: who its members are and what they run. Only legal ones can be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterSpec {
+    token: ClusterToken,
+    version: EtcdVersion,
+    program: PathBuf,
+    members: Vec<MemberSpec>,
+}
+
+impl ClusterSpec {
+    /// Checks a cluster. `program` is the path of the etcd binary on every member, and `version` what
+    /// that binary is.
+    ///
+    /// # Errors
+    ///
+    /// No or too many members, a shared name or address, an address that nobody can dial, a path that
+    /// needs quotes, a readable key, a version that is not known. An even number is *not* an error,
+    /// see [`ClusterSpec::lints`].
+    pub fn new(
+        token: ClusterToken,
+        version: EtcdVersion,
+        program: PathBuf,
+        members: Vec<MemberSpec>,
+    ) -> Result<Self, SpecError> {
+        // 3.5.11 brought /readyz; 3.4 and older are out of support.
+        let known = version.major == 3 && matches!(version.minor, 5..=7);
+        if !known || version < EtcdVersion::new(3, 5, 11) {
+            return Err(SpecError::Version { version });
+        }
+        if !is_plain(&program) {
+            return Err(SpecError::Program { path: program });
+        }
+        match members.len() {
+            0 => return Err(SpecError::NoMembers),
+            1..=7 => {}
+            count => return Err(SpecError::TooManyMembers { count }),
+        }
+        members.iter().try_for_each(check_member)?;
+        check_unique("name", &members, |m| vec![m.name.to_string()])?;
+        check_unique("peer_ip", &members, |m| vec![m.peer_ip.to_string()])?;
+        check_unique("client_ips", &members, |m| {
+            let own: BTreeSet<_> = m.client_ips.iter().map(ToString::to_string).collect();
+            own.into_iter().collect()
+        })?;
+        Ok(Self {
+            token,
+            version,
+            program,
+            members,
+        })
+    }
+
+    /// What sets this cluster apart from an earlier one on the same machines.
+    #[must_use]
+    pub fn token(&self) -> &ClusterToken {
+        &self.token
+    }
+
+    /// The version that all members run.
+    #[must_use]
+    pub fn version(&self) -> EtcdVersion {
+        self.version
+    }
+
+    /// The etcd binary, a path on each member.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The members, in the order in which they are first started.
+    #[must_use]
+    pub fn members(&self) -> &[MemberSpec] {
+        &self.members
+    }
+
+    /// The member of this name; `None` if there is none.
+    #[must_use]
+    pub fn member(&self, name: &MemberName) -> Option<&MemberSpec> {
+        self.members.iter().find(|member| member.name == *name)
+    }
+
+    /// How many members must agree before anything is written.
+    #[must_use]
+    pub fn quorum(&self) -> usize {
+        self.members.len() / 2 + 1
+    }
+
+    /// The value of `--initial-cluster`, in pairs.
+    #[must_use]
+    pub fn initial_cluster(&self) -> Vec<(MemberName, String)> {
+        self.members
+            .iter()
+            .map(|m| (m.name.clone(), m.peer_url()))
+            .collect()
+    }
+
+    /// The ID that the formed cluster will have.
+    #[must_use]
+    pub fn cluster_id(&self) -> ClusterId {
+        id::ids_of(&self.initial_cluster(), &self.token).1
+    }
+
+    /// The IDs that its members will have.
+    #[must_use]
+    pub fn member_ids(&self) -> BTreeMap<MemberName, MemberId> {
+        id::ids_of(&self.initial_cluster(), &self.token).0
+    }
+
+    /// What is legal here and probably not meant.
+    #[must_use]
+    pub fn lints(&self) -> Vec<SpecLint> {
+        let members = self.members.len();
+        if members.is_multiple_of(2) {
+            vec![SpecLint::EvenSize { members }]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+/// Whether a path can stand in a unit and an environment file as it is (`systemd.syntax(7)`), and in
+/// no way leaves where it points.
+fn is_plain(path: &Path) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"/-_.+".contains(&b);
+    let text = path.to_str().unwrap_or_default();
+    path.is_absolute() && text.bytes().all(legal) && !text.split('/').any(|part| part == "..")
+}
+
+fn check_member(member: &MemberSpec) -> Result<(), SpecError> {
+    let wrong = |field, value: String, problem| {
+        Err(SpecError::Member {
+            member: member.name.clone(),
+            field,
+            value,
+            problem,
+        })
+    };
+    let cannot_be_dialled = |ip: &IpAddr| ip.is_unspecified() || ip.is_multicast();
+    if member.client_ips.is_empty() {
+        return wrong("client_ips", "[]".into(), "must hold at least one address");
+    }
+    let ips = [("peer_ip", &member.peer_ip)]
+        .into_iter()
+        .chain(member.client_ips.iter().map(|ip| ("client_ips", ip)));
+    for (field, ip) in ips {
+        if cannot_be_dialled(ip) {
+            return wrong(field, ip.to_string(), "must be the address of one machine");
+        }
+    }
+    let paths = [("data_dir", member.data_dir.as_path())]
+        .into_iter()
+        .chain(member.pki.all().map(|path| ("pki", path)));
+    for (field, path) in paths {
+        if !is_plain(path) {
+            let problem = "must be an absolute path of letters, digits and any of '/-_.+'";
+            return wrong(field, path.display().to_string(), problem);
+        }
+    }
+    for key in [&member.pki.server_key, &member.pki.peer_key] {
+        let readable = member.certificates.iter().any(|file| {
+            let open = file.mode.bits() & 0o077 != 0;
+            file.path == *key && (open || matches!(file.contents, Contents::Public(_)))
+        });
+        if readable {
+            let problem = "must be a secret file that only its owner can read";
+            return wrong("certificates", key.display().to_string(), problem);
+        }
+    }
+    Ok(())
+}
+
+fn check_unique(
+    field: &'static str,
+    members: &[MemberSpec],
+    values: impl Fn(&MemberSpec) -> Vec<String>,
+) -> Result<(), SpecError> {
+    let mut seen: BTreeMap<String, &MemberName> = BTreeMap::new();
+    for member in members {
+        for value in values(member) {
+            if let Some(first) = seen.insert(value.clone(), &member.name) {
+                let (first, second) = (first.clone(), member.name.clone());
+                return Err(SpecError::Shared {
+                    field,
+                    value,
+                    first,
+                    second,
+                });
+            }
+        }
+    }
+    Ok(())
+}
