@@ -100,16 +100,19 @@ impl Policy {
             "\tchain {name} {{\n\t\ttype filter hook {hook} priority {priority}; policy {policy};\n"
         );
         if point.is_stateful() {
-            text.push_str(
-                "\t\tct state vmap { established : accept, related : accept, invalid : drop }\n",
-            );
+            // Writing to a String cannot fail. The guard of a control plane judges nothing that comes over another network.
+            let scope = match point {
+                Point::ControlPlaneInput => format!("iifname \"{}\" ", interface(Zone::Etcd)),
+                _ => String::new(),
+            };
+            let states = "established : accept, related : accept, invalid : drop";
+            let _infallible = writeln!(text, "\t\t{scope}ct state vmap {{ {states} }}");
         }
         if matches!(point, Point::RouterInput | Point::EtcdInput) {
             text.push_str("\t\tiifname \"lo\" accept\n");
         }
         for rule in self.rules_at(point) {
             for line in rule_lines(rule, interface) {
-                // Writing to a String cannot fail.
                 let _infallible = writeln!(text, "\t\t{line}");
             }
         }
