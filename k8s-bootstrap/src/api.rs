@@ -1,0 +1,294 @@
+//! The Kubernetes API of one control plane, spoken to from a host that reaches it.
+
+use crate::{ClientIdentity, Object, ObjectKey};
+use host_exec::{
+    Host,
+    https::{self, Connector, HttpsClient, TlsError},
+};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use kube::{
+    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, TypeMeta},
+    client::{Body, middleware::BaseUriLayer},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
+use tower::{BoxError, Layer as _, ServiceExt as _};
+
+/// The name under which this crate owns fields (server-side apply).
+const FIELD_MANAGER: &str = "lab";
+
+/// What an API server says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// Nothing that speaks TLS with our trust; the text says why.
+    Silent(String),
+    /// It answers, but is not ready; the text says which of its checks fail.
+    Answers(String),
+    /// It is ready.
+    Ready,
+}
+
+impl fmt::Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent(why) => write!(f, "silent: {why}"),
+            Self::Answers(why) => write!(f, "not ready: {why}"),
+            Self::Ready => f.write_str("ready"),
+        }
+    }
+}
+
+/// A request that the API did not fulfil.
+#[derive(Debug, thiserror::Error)]
+#[error("the API at {address} did not {verb} {what}")]
+#[non_exhaustive]
+pub struct ApiError {
+    /// The API server.
+    pub address: SocketAddr,
+    /// `get`, `list`, `apply`.
+    pub verb: &'static str,
+    /// The object or objects.
+    pub what: String,
+    /// The cause.
+    #[source]
+    pub source: Box<kube::Error>,
+}
+
+impl ApiError {
+    /// Whether the same request may succeed later: no answer, or one of a server that is still starting.
+    ///
+    /// While it starts, a server forbids (403) what its admission plugins cannot judge yet, and does not
+    /// know (404) the namespaces that it is about to make. What is malformed (400, 422) stays so.
+    pub fn is_transient(&self) -> bool {
+        match &*self.source {
+            kube::Error::Api(status) => !matches!(status.code, 400 | 401 | 405 | 415 | 422),
+            _ => true,
+        }
+    }
+}
+
+/// A client of one API server.
+#[derive(Clone)]
+pub struct Api {
+    client: kube::Client,
+    probe: HttpsClient,
+    address: SocketAddr,
+    timeout: Duration,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Api({})", self.address)
+    }
+}
+
+impl Api {
+    /// A client that dials `address` from `host`, trusts `ca_pem` only and is `identity`. Each request may
+    /// take `timeout`. Connects when first used; needs a tokio runtime already here.
+    ///
+    /// # Errors
+    ///
+    /// The certificates are no PEM or do not belong together. A server that is not there is *not* an error.
+    pub fn new(
+        host: Arc<dyn Host>,
+        address: SocketAddr,
+        ca_pem: &str,
+        identity: &ClientIdentity,
+        timeout: Duration,
+    ) -> Result<Self, TlsError> {
+        let own = (identity.certificate_pem.as_str(), identity.key_pem.as_str());
+        let connector = Connector::new(host, https::client_config(ca_pem, Some(own))?, timeout);
+        let base = format!("https://{address}")
+            .parse()
+            .expect("an address makes a URI");
+        let hyper = Client::builder(TokioExecutor::new()).build::<_, Body>(connector.clone());
+        let service = BaseUriLayer::new(base).layer(hyper.map_err(BoxError::from));
+        Ok(Self {
+            client: kube::Client::new(service, "default"),
+            probe: HttpsClient::new(connector, timeout),
+            address,
+            timeout,
+        })
+    }
+
+    /// The `kube` client, for what this type does not offer.
+    pub fn client(&self) -> kube::Client {
+        self.client.clone()
+    }
+
+    /// Asks `/readyz`.
+    pub async fn readiness(&self) -> Readiness {
+        match self
+            .probe
+            .get(&format!("https://{}/readyz?verbose", self.address))
+            .await
+        {
+            Err(error) => Readiness::Silent(error.to_string()),
+            Ok(answer) if https::is_ok(&answer) => Readiness::Ready,
+            Ok(answer) => {
+                let text = String::from_utf8_lossy(answer.body());
+                Readiness::Answers(failing_checks(&text, answer.status().as_u16()))
+            }
+        }
+    }
+
+    /// One object as the API has it; `None` if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// No answer in time, or any refusal but 404.
+    pub async fn get(&self, key: &ObjectKey) -> Result<Option<Value>, ApiError> {
+        let api = self.resource(key);
+        let found = self.bounded("get", key, api.get_opt(&key.name)).await?;
+        Ok(found.map(|object| to_value(&object)))
+    }
+
+    /// All objects of a kind in all namespaces, by `namespace/name` or name.
+    ///
+    /// # Errors
+    ///
+    /// No answer in time, or a refusal.
+    pub async fn list(
+        &self,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<BTreeMap<String, Value>, ApiError> {
+        let api: kube::Api<DynamicObject> =
+            kube::Api::all_with(self.client(), &resource(api_version, kind));
+        let list = self
+            .bounded("list", kind, api.list(&ListParams::default()))
+            .await?;
+        let name = |object: &DynamicObject| {
+            let name = object.metadata.name.clone().unwrap_or_default();
+            object
+                .metadata
+                .namespace
+                .as_ref()
+                .map_or(name.clone(), |space| format!("{space}/{name}"))
+        };
+        Ok(list
+            .items
+            .iter()
+            .map(|object| (name(object), to_value(object)))
+            .collect())
+    }
+
+    /// Writes an object by server-side apply; fields of others stay, fields set here become ours.
+    ///
+    /// # Errors
+    ///
+    /// No answer in time, or a refusal; see [`ApiError::is_transient`].
+    pub async fn apply(&self, object: &Object) -> Result<(), ApiError> {
+        let key = object.key();
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let (api, patch) = (self.resource(key), Patch::Apply(object.body()));
+        self.bounded("apply", key, api.patch(&key.name, &params, &patch))
+            .await?;
+        Ok(())
+    }
+
+    /// Gives a Node its addresses before its kubelet runs: kube-proxy asks for them at its start, and after
+    /// growing pauses if there are none. The kubelet replaces them by the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Api::apply`].
+    pub async fn apply_node_addresses(&self, node: &crate::NodeSpec) -> Result<(), ApiError> {
+        let key = ObjectKey {
+            api_version: "v1".into(),
+            kind: "Node".into(),
+            namespace: None,
+            name: node.name.to_string(),
+        };
+        let internal = node
+            .address
+            .both()
+            .map(|ip| json!({"type": "InternalIP", "address": ip}));
+        let hostname = json!({"type": "Hostname", "address": node.name.as_str()});
+        let addresses: Vec<Value> = internal.into_iter().chain([hostname]).collect();
+        let patch = Patch::Merge(json!({"status": {"addresses": addresses}}));
+        let api = self.resource(&key);
+        self.bounded(
+            "apply",
+            &key,
+            api.patch_status(&key.name, &PatchParams::default(), &patch),
+        )
+        .await?;
+        Ok(())
+    }
+
+    fn resource(&self, key: &ObjectKey) -> kube::Api<DynamicObject> {
+        let resource = resource(&key.api_version, &key.kind);
+        match &key.namespace {
+            Some(namespace) => kube::Api::namespaced_with(self.client(), namespace, &resource),
+            None => kube::Api::all_with(self.client(), &resource),
+        }
+    }
+
+    async fn bounded<T>(
+        &self,
+        verb: &'static str,
+        what: impl fmt::Display,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, ApiError> {
+        let answer = match tokio::time::timeout(self.timeout, request).await {
+            Ok(answer) => answer,
+            Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
+        };
+        answer.map_err(|source| ApiError {
+            address: self.address,
+            verb,
+            what: what.to_string(),
+            source: Box::new(source),
+        })
+    }
+}
+
+fn resource(api_version: &str, kind: &str) -> ApiResource {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+}
+
+fn to_value(object: &DynamicObject) -> Value {
+    let mut value = serde_json::to_value(object).expect("what came as JSON goes as JSON");
+    if let Some(TypeMeta { api_version, kind }) = &object.types {
+        value["apiVersion"] = api_version.as_str().into();
+        value["kind"] = kind.as_str().into();
+    }
+    value
+}
+
+/// The names of the checks that fail, out of the answer of `/readyz?verbose` (kube-apiserver 1.37):
+///
+/// ```text
+/// [+]ping ok
+/// [-]poststarthook/rbac/bootstrap-roles failed: reason withheld
+/// readyz check failed
+/// ```
+fn failing_checks(text: &str, status: u16) -> String {
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("[-]"))
+        .map(|line| line.split(' ').next().unwrap_or(line))
+        .collect();
+    if names.is_empty() {
+        return format!("status {status}");
+    }
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failing_checks_are_named() {
+        let text = "[+]ping ok\n[-]etcd failed: reason withheld\n[+]log ok\n\
+            [-]poststarthook/rbac/bootstrap-roles failed: reason withheld\nreadyz check failed\n";
+        assert_eq!(
+            failing_checks(text, 500),
+            "etcd, poststarthook/rbac/bootstrap-roles"
+        );
+        assert_eq!(failing_checks("Forbidden", 403), "status 403");
+    }
+}

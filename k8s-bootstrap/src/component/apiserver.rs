@@ -1,0 +1,88 @@
+//! kube-apiserver: kubeadm's flags, two families of Service addresses, etcd elsewhere.
+
+use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, pki_file};
+use crate::Tuning;
+
+/// The definition of the API server of a control plane.
+pub fn component(place: Place<'_>) -> Component {
+    let arguments = flags(place).into_arguments();
+    let environment = match place.cluster.tuning {
+        Tuning::Standard => Vec::new(),
+        // The start makes many short-lived objects; collecting a quarter as often is a little quicker.
+        Tuning::QuickStart => vec![("GOGC", "400".into())],
+    };
+    Component {
+        name: "kube-apiserver",
+        description: "Kubernetes API server",
+        program: place.cluster.bin_dir.join("kube-apiserver"),
+        reads: files_in(&arguments),
+        arguments,
+        environment,
+        files: Vec::new(),
+        // It waits for etcd by itself, so it may start while etcd elects.
+        gate: Gate::AtOnce,
+        options: UnitOptions::default(),
+    }
+}
+
+fn flags(place: Place<'_>) -> Flags {
+    let spec = place.cluster;
+    let etcd: Vec<String> = spec
+        .etcd_endpoints
+        .iter()
+        .map(|address| format!("https://{address}"))
+        .collect();
+    let mut flags = Flags::default();
+    flags
+        // Two networks: without it the address of the default route would be taken, and that may be another.
+        .set("advertise-address", place.node.address.v4.to_string())
+        .set("allow-privileged", "true")
+        .set("authorization-mode", "Node,RBAC")
+        .set("client-ca-file", CA)
+        .set("enable-admission-plugins", "NodeRestriction")
+        .set("enable-bootstrap-token-auth", "true")
+        .set("etcd-cafile", pki_file("etcd/ca.crt"))
+        .set("etcd-certfile", pki_file("apiserver-etcd-client.crt"))
+        .set("etcd-keyfile", pki_file("apiserver-etcd-client.key"))
+        .set("etcd-servers", etcd.join(","))
+        .set(
+            "kubelet-client-certificate",
+            pki_file("apiserver-kubelet-client.crt"),
+        )
+        .set(
+            "kubelet-client-key",
+            pki_file("apiserver-kubelet-client.key"),
+        )
+        .set(
+            "kubelet-preferred-address-types",
+            "InternalIP,ExternalIP,Hostname",
+        )
+        .set("secure-port", spec.api_port.to_string())
+        .set(
+            "service-account-issuer",
+            format!("https://kubernetes.default.svc.{}", spec.dns_domain),
+        )
+        .set("service-account-key-file", pki_file("sa.pub"))
+        .set("service-account-signing-key-file", pki_file("sa.key"))
+        // The first family must be that of the advertised address, or the start is refused.
+        .set("service-cluster-ip-range", spec.services.list())
+        .set("tls-cert-file", pki_file("apiserver.crt"))
+        .set("tls-private-key-file", pki_file("apiserver.key"));
+    front_proxy(&mut flags);
+    flags
+}
+
+/// Aggregated APIs learn the user from headers, which they believe of this client only.
+fn front_proxy(flags: &mut Flags) {
+    flags
+        .set("proxy-client-cert-file", pki_file("front-proxy-client.crt"))
+        .set("proxy-client-key-file", pki_file("front-proxy-client.key"))
+        .set("requestheader-allowed-names", "front-proxy-client")
+        .set(
+            "requestheader-client-ca-file",
+            pki_file("front-proxy-ca.crt"),
+        )
+        .set("requestheader-extra-headers-prefix", "X-Remote-Extra-")
+        .set("requestheader-group-headers", "X-Remote-Group")
+        .set("requestheader-username-headers", "X-Remote-User");
+}

@@ -1,0 +1,65 @@
+//! kube-controller-manager: kubeadm's flags, without the allocation of pod ranges.
+
+use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, pki_file};
+use crate::Tuning;
+
+const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
+
+/// The definition of the controller manager of a control plane.
+///
+/// Pod ranges are part of the spec and written on the Node objects, so `--allocate-node-cidrs` stays at its
+/// default, false: the allocator's order is not predictable, and routes between nodes must match.
+pub fn component(place: Place<'_>) -> Component {
+    let arguments = flags(place).into_arguments();
+    Component {
+        name: "kube-controller-manager",
+        description: "Kubernetes controller manager",
+        program: place.cluster.bin_dir.join("kube-controller-manager"),
+        reads: files_in(&arguments),
+        arguments,
+        environment: Vec::new(),
+        files: Vec::new(),
+        // It looks for a ready API by itself once a second, and has its own start-up to do meanwhile.
+        gate: Gate::ApiAnswers,
+        options: UnitOptions::default(),
+    }
+}
+
+fn flags(place: Place<'_>) -> Flags {
+    let spec = place.cluster;
+    let mut flags = Flags::default();
+    flags
+        .set("authentication-kubeconfig", KUBECONFIG)
+        .set("authorization-kubeconfig", KUBECONFIG)
+        .set("bind-address", "127.0.0.1")
+        .set("client-ca-file", CA)
+        .set("cluster-name", spec.cluster_name.as_str())
+        .set("cluster-signing-cert-file", CA)
+        .set("cluster-signing-key-file", pki_file("ca.key"))
+        .set("controllers", "*,bootstrapsigner,tokencleaner")
+        .set("kubeconfig", KUBECONFIG)
+        .set("leader-elect", leader_elect(place))
+        .set(
+            "requestheader-client-ca-file",
+            pki_file("front-proxy-ca.crt"),
+        )
+        .set("root-ca-file", CA)
+        .set("service-account-private-key-file", pki_file("sa.key"))
+        .set("use-service-account-credentials", "true");
+    if spec.tuning == Tuning::QuickStart {
+        // With the defaults (20 and 30) its controllers need 5 to 7 s to start one after another.
+        flags
+            .set("kube-api-burst", "2000")
+            .set("kube-api-qps", "1000");
+    }
+    flags
+}
+
+/// An election with one candidate only costs time.
+pub(super) fn leader_elect(place: Place<'_>) -> &'static str {
+    if place.cluster.control_planes.len() > 1 {
+        "true"
+    } else {
+        "false"
+    }
+}

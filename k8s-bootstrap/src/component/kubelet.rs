@@ -1,0 +1,107 @@
+//! kubelet: its configuration, and the way to its first certificate.
+
+use super::{CA, CRI_SOCKET, Component, Flags, Gate, Place, UnitOptions, paths};
+use crate::{CgroupVersion, Role, yaml};
+use host_exec::File;
+use serde_json::{Value, json};
+
+/// The configuration, at kubeadm's place.
+pub const CONFIG: &str = "/var/lib/kubelet/config.yaml";
+/// What the kubelet makes of its first certificate. Where this exists the node has joined.
+pub const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
+/// The token with which it asks for that certificate; gone after the join.
+pub const BOOTSTRAP_KUBECONFIG: &str = "/etc/kubernetes/bootstrap-kubelet.conf";
+/// The taint that keeps pods of users off control planes, kubeadm's.
+pub const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane";
+
+/// The definition of the kubelet of any node.
+pub fn component(place: Place<'_>) -> Component {
+    Component {
+        name: "kubelet",
+        description: "Kubernetes node agent",
+        program: place.cluster.bin_dir.join("kubelet"),
+        arguments: flags(place).into_arguments(),
+        environment: Vec::new(),
+        files: vec![File::public(CONFIG, yaml::render(&config(place)))],
+        reads: paths([CA]),
+        // Without a certificate it looks for a healthy API every 2 s; the first look should find one.
+        gate: Gate::ApiPrepared,
+        options: UnitOptions {
+            oneshot: false,
+            // It tries the runtime's socket every 2 s only, so the runtime comes first.
+            unit: vec![
+                ("Wants", "containerd.service".into()),
+                ("After", "containerd.service pod-routes.service".into()),
+            ],
+            // The summary of resource use is read from these.
+            service: vec![
+                ("CPUAccounting", "true".into()),
+                ("MemoryAccounting", "true".into()),
+            ],
+        },
+    }
+}
+
+fn flags(place: Place<'_>) -> Flags {
+    let node = place.node;
+    let mut flags = Flags::default();
+    flags
+        .set("bootstrap-kubeconfig", BOOTSTRAP_KUBECONFIG)
+        .set("config", CONFIG)
+        .set("hostname-override", node.name.as_str())
+        .set("kubeconfig", KUBECONFIG)
+        // Two families, and the network meant: by itself it takes the one of the default route.
+        .set("node-ip", node.address.list());
+    if place.role == Role::ControlPlane {
+        // For the case that somebody deletes the Node object; the one made here has the taint already.
+        flags.set(
+            "register-with-taints",
+            format!("{CONTROL_PLANE_TAINT}=:NoSchedule"),
+        );
+    }
+    flags
+}
+
+/// `KubeletConfiguration`, <https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/>.
+fn config(place: Place<'_>) -> Value {
+    let spec = place.cluster;
+    let mut config = json!({
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "authentication": {
+            "anonymous": {"enabled": false},
+            "webhook": {"enabled": true},
+            "x509": {"clientCAFile": CA},
+        },
+        "authorization": {"mode": "Webhook"},
+        "cgroupDriver": "systemd",
+        // A second server of the other family would be asked only after a time-out of the first.
+        "clusterDNS": [spec.dns_service_address().v4],
+        "clusterDomain": spec.dns_domain.as_str(),
+        "containerRuntimeEndpoint": format!("unix://{CRI_SOCKET}"),
+        // The defaults (10 and 15 %) evict pods from a laptop whose disk is rather full.
+        "evictionHard": {
+            "imagefs.available": "1%",
+            "memory.available": "50Mi",
+            "nodefs.available": "1%",
+            "nodefs.inodesFree": "1%",
+        },
+        // Swap belongs to the machine below, not to us.
+        "failSwapOn": false,
+        "healthzBindAddress": "127.0.0.1",
+        "healthzPort": 10248,
+        // Images may have been put there by hand; 100 turns their collection off.
+        "imageGCHighThresholdPercent": 100,
+        "imageGCLowThresholdPercent": 99,
+        "readOnlyPort": 0,
+        "resolvConf": spec.resolv_conf.as_str(),
+        "rotateCertificates": true,
+        "serializeImagePulls": false,
+        // The default lies below /usr, which may be read-only.
+        "volumePluginDir": "/var/lib/kubelet/volumeplugins",
+    });
+    if spec.cgroup == CgroupVersion::V1 && spec.version.release().has_fail_cgroup_v1 {
+        config["failCgroupV1"] = false.into();
+    }
+    config
+}

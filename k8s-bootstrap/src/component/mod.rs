@@ -1,0 +1,139 @@
+//! One definition of each program of a node: arguments, files, and what it waits for.
+//!
+//! A definition says nothing about who keeps the program running; [`systemd`](crate::systemd) turns it into
+//! a unit.
+
+pub mod apiserver;
+pub mod cni;
+pub mod containerd;
+pub mod controller_manager;
+pub mod kubelet;
+pub mod proxy;
+pub mod scheduler;
+
+use crate::{ClusterSpec, NodeSpec, Role};
+use host_exec::File;
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// Where certificates and keys lie, kubeadm's place.
+pub(crate) const PKI: &str = "/etc/kubernetes/pki";
+/// The certificate of the cluster's authority.
+pub(crate) const CA: &str = "/etc/kubernetes/pki/ca.crt";
+/// Where kubelet and containerd meet.
+pub(crate) const CRI_SOCKET: &str = "/run/containerd/containerd.sock";
+
+/// One node in its cluster: what a definition is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The cluster.
+    pub cluster: &'a ClusterSpec,
+    /// The node.
+    pub node: &'a NodeSpec,
+    /// What the node is for.
+    pub role: Role,
+}
+
+/// What has to be so before a program is worth starting.
+///
+/// Started earlier it would fail, and come back only after its own longer pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Gate {
+    /// Nothing.
+    AtOnce,
+    /// The node's API server (a worker: the first one) answers TLS, ready or not.
+    ApiAnswers,
+    /// It says ready: its own roles and priority classes are there.
+    ApiReady,
+    /// Ready, and the token, the bindings and the Node objects of this crate are written too.
+    ApiPrepared,
+}
+
+/// How systemd is to treat a program, beyond restarting it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnitOptions {
+    /// `Type=oneshot` that stays active, instead of a service that runs on.
+    pub oneshot: bool,
+    /// Lines of `[Unit]` after the description.
+    pub unit: Vec<(&'static str, String)>,
+    /// Lines of `[Service]` after the usual ones.
+    pub service: Vec<(&'static str, String)>,
+}
+
+/// The definition of one program on one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    /// Its name, and its unit's without `.service`.
+    pub name: &'static str,
+    /// One line about it.
+    pub description: &'static str,
+    /// The program: an absolute path, or a name that systemd looks up in its fixed search path.
+    pub program: String,
+    /// Its arguments; flags sorted by name.
+    pub arguments: Vec<String>,
+    /// Its environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// The files that are its own.
+    pub files: Vec<File>,
+    /// Files of others that it reads once, at its start.
+    pub reads: Vec<PathBuf>,
+    /// What it waits for.
+    pub gate: Gate,
+    /// How systemd treats it.
+    pub options: UnitOptions,
+}
+
+/// Every program of a node, in the order in which a reader meets them.
+pub fn all(place: Place<'_>) -> Vec<Component> {
+    let mut components = vec![containerd::component(place), cni::routes(place)];
+    if place.role == Role::ControlPlane {
+        components.push(apiserver::component(place));
+        components.push(controller_manager::component(place));
+        components.push(scheduler::component(place));
+    }
+    components.push(kubelet::component(place));
+    components.push(proxy::component(place));
+    components
+}
+
+/// Flags of a Go program by name, `--name=value` each, sorted.
+#[derive(Debug, Default)]
+pub(crate) struct Flags(BTreeMap<&'static str, String>);
+
+impl Flags {
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) -> &mut Self {
+        self.0.insert(name, value.into());
+        self
+    }
+
+    pub(crate) fn into_arguments(self) -> Vec<String> {
+        let flags = self.0.into_iter();
+        flags
+            .map(|(name, value)| format!("--{name}={value}"))
+            .collect()
+    }
+}
+
+/// A file below `/etc/kubernetes/pki`.
+pub(crate) fn pki_file(name: &str) -> String {
+    format!("{PKI}/{name}")
+}
+
+/// The values of flags that name files, as paths.
+pub(crate) fn paths<'a>(files: impl IntoIterator<Item = &'a str>) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = files.into_iter().map(PathBuf::from).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Every argument that names a file of `/etc/kubernetes`, as a path: what the program reads at its start.
+pub(crate) fn files_in(arguments: &[String]) -> Vec<PathBuf> {
+    let values = arguments
+        .iter()
+        .filter_map(|argument| argument.split_once('='));
+    paths(
+        values
+            .map(|(_, value)| value)
+            .filter(|value| value.starts_with("/etc/kubernetes/")),
+    )
+}

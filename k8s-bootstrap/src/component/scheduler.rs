@@ -1,0 +1,31 @@
+//! kube-scheduler: kubeadm's flags.
+
+use super::{
+    Component, Flags, Gate, Place, UnitOptions, controller_manager::leader_elect, files_in,
+};
+
+const KUBECONFIG: &str = "/etc/kubernetes/scheduler.conf";
+
+/// The definition of the scheduler of a control plane.
+pub fn component(place: Place<'_>) -> Component {
+    let mut flags = Flags::default();
+    flags
+        .set("authentication-kubeconfig", KUBECONFIG)
+        .set("authorization-kubeconfig", KUBECONFIG)
+        .set("bind-address", "127.0.0.1")
+        .set("kubeconfig", KUBECONFIG)
+        .set("leader-elect", leader_elect(place));
+    let arguments = flags.into_arguments();
+    Component {
+        name: "kube-scheduler",
+        description: "Kubernetes scheduler",
+        program: place.cluster.bin_dir.join("kube-scheduler"),
+        reads: files_in(&arguments),
+        arguments,
+        environment: Vec::new(),
+        files: Vec::new(),
+        // Before its roles exist it collects "forbidden" answers and backs off.
+        gate: Gate::ApiReady,
+        options: UnitOptions::default(),
+    }
+}

@@ -1,0 +1,223 @@
+//! Everything that a spec means, as data: files and services of each node, objects of the API.
+
+use crate::{
+    ClusterSpec, ExpiringToken, Material, Role, SpecError,
+    component::{self, Component, Gate, Place, cni, kubelet},
+    object::{Object, digest},
+    objects, systemd,
+};
+use host_exec::{File, HostName, systemd::UnitName};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+/// Where the record of a service's last start lies.
+const RECORDS: &str = "/var/lib/k8s-bootstrap";
+
+/// A service of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its unit.
+    pub unit: UnitName,
+    /// Its unit file.
+    pub unit_file: PathBuf,
+    /// What it waits for.
+    pub gate: Gate,
+    /// The files that it reads at its start, its unit among them: when one changes, it is started anew.
+    pub reads: BTreeSet<PathBuf>,
+    /// A file with a digest over all of these, written when the service was started with them. Without it
+    /// a run that was killed between writing and restarting would look finished.
+    pub record: File,
+}
+
+/// All that one node has to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeSetup {
+    /// What the node is for.
+    pub role: Role,
+    /// Its files, units included, sorted by path.
+    pub files: Vec<File>,
+    /// Its services, in the order of their definitions.
+    pub services: Vec<Service>,
+    /// The token file of its kubelet: there until the node has joined, then no more.
+    pub bootstrap_file: File,
+}
+
+impl NodeSetup {
+    /// The units of all services.
+    pub fn units(&self) -> Vec<UnitName> {
+        self.services
+            .iter()
+            .map(|service| service.unit.clone())
+            .collect()
+    }
+
+    /// Every file for a machine that has not booted yet, records included: whatever starts at its boot
+    /// starts with them. On a running machine this would hide services that run with other files.
+    pub fn files_before_boot(&self) -> Vec<File> {
+        let records = self.services.iter().map(|service| &service.record);
+        self.files
+            .iter()
+            .chain(records)
+            .chain([&self.bootstrap_file])
+            .cloned()
+            .collect()
+    }
+
+    /// The services that read one of `paths`.
+    pub fn readers<'a>(&'a self, paths: &BTreeSet<&Path>) -> impl Iterator<Item = &'a Service> {
+        let read = move |service: &&Service| {
+            service
+                .reads
+                .iter()
+                .any(|path| paths.contains(path.as_path()))
+        };
+        self.services
+            .iter()
+            .filter(read)
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+}
+
+/// The whole of what is wanted. Pure: made from values, changes nothing, the same for the same values.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    /// The spec it was made from.
+    pub spec: ClusterSpec,
+    /// What each node has to have.
+    pub nodes: BTreeMap<HostName, NodeSetup>,
+    /// The API objects that are wanted for good, in order.
+    pub objects: Vec<Object>,
+    /// The Secret that lets nodes join; wanted while one has not.
+    pub token_secret: Object,
+    pub(crate) ca_pem: String,
+    pub(crate) identity: crate::ClientIdentity,
+}
+
+/// A spec and material that do not make a cluster.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DesiredError {
+    /// The spec contradicts itself.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A service reads a file that nobody provides.
+    #[error("{unit} of {node} reads {}, which is not among the node's files; add it to the material", .path.display())]
+    MissingFile {
+        /// The node.
+        node: HostName,
+        /// The unit that reads it.
+        unit: UnitName,
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Desired {
+    /// Works out what `spec` means with `material`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterSpec::check`] refuses the spec, or the material lacks a file that a service reads.
+    pub fn new(spec: ClusterSpec, material: &Material) -> Result<Self, DesiredError> {
+        spec.check()?;
+        let mut nodes = BTreeMap::new();
+        for (role, node) in spec.nodes() {
+            let place = Place {
+                cluster: &spec,
+                node,
+                role,
+            };
+            nodes.insert(node.name.clone(), node_setup(place, material)?);
+        }
+        Ok(Self {
+            objects: objects::permanent(&spec),
+            token_secret: objects::token_secret(&material.token),
+            nodes,
+            ca_pem: material.ca_pem.clone(),
+            identity: material.identity.clone(),
+            spec,
+        })
+    }
+}
+
+fn node_setup(place: Place<'_>, material: &Material) -> Result<NodeSetup, DesiredError> {
+    let components = component::all(place);
+    let mut files = BTreeMap::new();
+    let given = material
+        .files
+        .get(&place.node.name)
+        .into_iter()
+        .flatten()
+        .cloned();
+    // What the caller gives comes last and wins.
+    for file in [
+        File::public(component::CA, material.ca_pem.as_str()),
+        cni::config(place),
+    ]
+    .into_iter()
+    .chain(components.iter().flat_map(|c| c.files.clone()))
+    .chain(components.iter().map(systemd::unit_file))
+    .chain(given)
+    {
+        files.insert(file.path.clone(), file);
+    }
+    let services = components
+        .iter()
+        .map(|component| service(place, component, &files))
+        .collect::<Result<_, _>>()?;
+    Ok(NodeSetup {
+        role: place.role,
+        files: files.into_values().collect(),
+        services,
+        bootstrap_file: bootstrap_file(place.cluster, &material.ca_pem, &material.token),
+    })
+}
+
+fn service(
+    place: Place<'_>,
+    component: &Component,
+    files: &BTreeMap<PathBuf, File>,
+) -> Result<Service, DesiredError> {
+    let unit = systemd::unit_name(component);
+    let unit_file = systemd::unit_file(component).path;
+    let reads: BTreeSet<PathBuf> = component
+        .files
+        .iter()
+        .map(|file| file.path.clone())
+        .chain(component.reads.iter().cloned())
+        .chain([unit_file.clone()])
+        .collect();
+    let mut all = Vec::new();
+    for path in &reads {
+        let Some(file) = files.get(path) else {
+            let node = place.node.name.clone();
+            return Err(DesiredError::MissingFile {
+                node,
+                unit,
+                path: path.clone(),
+            });
+        };
+        all.extend_from_slice(digest(file.contents.bytes()).as_bytes());
+    }
+    // Digests of keys are no secrets, but nobody needs them either.
+    let record = File::secret(
+        format!("{RECORDS}/{unit}.started"),
+        format!("{}\n", digest(&all)),
+    );
+    Ok(Service {
+        unit,
+        unit_file,
+        gate: component.gate,
+        reads,
+        record,
+    })
+}
+
+fn bootstrap_file(spec: &ClusterSpec, ca_pem: &str, token: &ExpiringToken) -> File {
+    let text =
+        pki::bootstrap_kubeconfig(&spec.cluster_name, &spec.api_endpoint, ca_pem, &token.token);
+    File::secret(kubelet::BOOTSTRAP_KUBECONFIG, text.as_bytes())
+}

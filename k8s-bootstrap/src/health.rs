@@ -1,0 +1,209 @@
+//! Named conditions of a running cluster, each with its evidence.
+
+use crate::{
+    Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role,
+    observe::{self, condition},
+};
+use host_exec::HostName;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something that has to be so in a healthy cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Condition {
+    /// What, as a statement, such as `node worker-0 is Ready`.
+    pub name: String,
+    /// Whether it is so.
+    pub ok: bool,
+    /// What was seen.
+    pub evidence: String,
+}
+
+impl Condition {
+    fn new(name: impl Into<String>, ok: bool, evidence: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ok,
+            evidence: evidence.into(),
+        }
+    }
+
+    /// A condition that could not be looked into counts as not met.
+    fn unknown(name: impl Into<String>, error: &ApiError) -> Self {
+        Self::new(name, false, format!("{error}: {}", error.source))
+    }
+}
+
+/// Looks into every condition, in the order in which a person would: APIs, controllers, nodes, name server,
+/// and that control planes run nothing of users. Changes nothing.
+///
+/// # Errors
+///
+/// A host is missing, or the material makes no TLS client. A condition that is not met, or that nobody can
+/// answer for, is *not* an error.
+pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, ObserveError> {
+    let apis = observe::apis(desired, hosts)?;
+    let mut conditions = Vec::new();
+    for (name, api) in &apis {
+        let readiness = api.readiness().await;
+        let ok = readiness == Readiness::Ready;
+        conditions.push(Condition::new(
+            format!("API of {name} is ready"),
+            ok,
+            readiness.to_string(),
+        ));
+        controllers(name, api, &mut conditions).await;
+    }
+    let (_, api) = &apis[0];
+    nodes(desired, api, &mut conditions).await;
+    dns(api, &mut conditions).await;
+    pods(desired, api, &mut conditions).await;
+    Ok(conditions)
+}
+
+/// The two listen on the loopback of their machine with certificates that nobody signed; their API server
+/// asks their `/healthz` all the same and tells it as `ComponentStatus`.
+async fn controllers(node: &HostName, api: &Api, conditions: &mut Vec<Condition>) {
+    let list = api.list("v1", "ComponentStatus").await;
+    for component in ["controller-manager", "scheduler"] {
+        let name = format!("{component} of {node} is healthy");
+        conditions.push(match &list {
+            Err(error) => Condition::unknown(name, error),
+            Ok(list) => match list.get(component) {
+                None => Condition::new(name, false, "the API does not know it"),
+                Some(status) => {
+                    let (ok, said) = component_health(status);
+                    Condition::new(name, ok, said)
+                }
+            },
+        });
+    }
+}
+
+fn component_health(status: &Value) -> (bool, String) {
+    let conditions = status["conditions"].as_array();
+    let healthy = conditions
+        .into_iter()
+        .flatten()
+        .find(|c| c["type"] == "Healthy");
+    let healthy = healthy.unwrap_or(&Value::Null);
+    let said = ["message", "error"]
+        .map(|key| healthy[key].as_str().unwrap_or_default())
+        .join(" ");
+    (healthy["status"] == "True", said.trim().to_owned())
+}
+
+async fn nodes(desired: &Desired, api: &Api, conditions: &mut Vec<Condition>) {
+    let list = api.list("v1", "Node").await;
+    for name in desired.nodes.keys() {
+        let statement = format!("node {name} is Ready");
+        conditions.push(match &list {
+            Err(error) => Condition::unknown(statement, error),
+            Ok(list) => match list.get(name.as_str()) {
+                None => Condition::new(statement, false, "there is no such Node"),
+                Some(node) => {
+                    Condition::new(statement, condition(node, "Ready"), ready_evidence(node))
+                }
+            },
+        });
+    }
+}
+
+fn ready_evidence(node: &Value) -> String {
+    let ready = node["status"]["conditions"]
+        .as_array()
+        .and_then(|conditions| conditions.iter().find(|c| c["type"] == "Ready"));
+    let message = ready
+        .and_then(|c| c["message"].as_str())
+        .unwrap_or("no condition Ready");
+    let version = node["status"]["nodeInfo"]["kubeletVersion"]
+        .as_str()
+        .unwrap_or("unknown");
+    format!("{message}; kubelet {version}")
+}
+
+async fn dns(api: &Api, conditions: &mut Vec<Condition>) {
+    let name = "CoreDNS is available";
+    conditions.push(match api.list("apps/v1", "Deployment").await {
+        Err(error) => Condition::unknown(name, &error),
+        Ok(list) => match list.get("kube-system/coredns") {
+            None => Condition::new(name, false, "there is no Deployment kube-system/coredns"),
+            Some(found) => {
+                let number =
+                    |pointer: &str| found.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+                let (have, want) = (
+                    number("/status/availableReplicas"),
+                    number("/spec/replicas"),
+                );
+                Condition::new(
+                    name,
+                    have == want,
+                    format!("{have} of {want} pods available"),
+                )
+            }
+        },
+    });
+}
+
+async fn pods(desired: &Desired, api: &Api, conditions: &mut Vec<Condition>) {
+    let name = "control planes run no pods of users";
+    conditions.push(match api.list("v1", "Pod").await {
+        Err(error) => Condition::unknown(name, &error),
+        Ok(list) => {
+            let of_role = desired
+                .nodes
+                .iter()
+                .filter(|(_, setup)| setup.role == Role::ControlPlane);
+            let control_planes = of_role.map(|(name, _)| name.as_str()).collect();
+            let found = user_pods(&list, &control_planes);
+            let evidence = match found.is_empty() {
+                true => format!("none of {} pods", list.len()),
+                false => found.join(", "),
+            };
+            Condition::new(name, found.is_empty(), evidence)
+        }
+    });
+}
+
+/// Pods outside `kube-system` on the nodes given, as `namespace/name on node`.
+fn user_pods(list: &BTreeMap<String, Value>, nodes: &BTreeSet<&str>) -> Vec<String> {
+    list.iter()
+        .filter(|(key, _)| !key.starts_with("kube-system/"))
+        .filter_map(|(key, pod)| Some((key, pod["spec"]["nodeName"].as_str()?)))
+        .filter(|(_, node)| nodes.contains(node))
+        .map(|(key, node)| format!("{key} on {node}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn pods_of_users_on_control_planes_are_found() {
+        let pod = |node: &str| json!({"spec": {"nodeName": node}});
+        let list = BTreeMap::from([
+            ("default/web".to_owned(), pod("cp-0")),
+            ("default/ok".to_owned(), pod("worker-0")),
+            ("default/pending".to_owned(), json!({"spec": {}})),
+            ("kube-system/agent".to_owned(), pod("cp-0")),
+        ]);
+        assert_eq!(
+            user_pods(&list, &BTreeSet::from(["cp-0"])),
+            ["default/web on cp-0"]
+        );
+    }
+
+    /// Captured from kube-apiserver 1.37 (`kubectl get --raw /api/v1/componentstatuses`).
+    #[test]
+    fn component_statuses_are_read() {
+        let good = json!({"conditions": [{"type": "Healthy", "status": "True", "message": "ok"}]});
+        assert_eq!(component_health(&good), (true, "ok".into()));
+        let bad = json!({"conditions": [{"type": "Healthy", "status": "False",
+            "message": "Get \"https://127.0.0.1:10259/healthz\": connection refused"}]});
+        assert!(!component_health(&bad).0 && component_health(&bad).1.contains("10259"));
+        assert_eq!(component_health(&Value::Null), (false, String::new()));
+    }
+}

@@ -1,0 +1,168 @@
+//! The objects that a cluster has from its first day.
+
+use crate::{
+    ClusterSpec, ExpiringToken, NodeSpec, Role,
+    component::kubelet::CONTROL_PLANE_TAINT,
+    object::{Object, digest},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+use time::{UtcOffset, format_description::well_known::Rfc3339};
+
+/// The group that a bootstrap token stands for, kubeadm's.
+const BOOTSTRAPPERS: &str = "system:bootstrappers:kubeadm:default-node-token";
+
+/// The objects that every cluster has, in an order in which none needs a later one.
+pub(crate) fn permanent(spec: &ClusterSpec) -> Vec<Object> {
+    let mut objects = bootstrap_rbac();
+    objects.extend(
+        pki::required_bindings(spec.version.version())
+            .iter()
+            .map(binding),
+    );
+    objects.extend(spec.nodes().map(|(role, node)| node_object(role, node)));
+    objects.extend(coredns(spec));
+    objects
+}
+
+/// The Secret that makes a bootstrap token valid
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/>).
+///
+/// Only nodes that have not joined need it; the controller manager removes it when it has expired.
+pub(crate) fn token_secret(token: &ExpiringToken) -> Object {
+    let expires = token.expires.to_offset(UtcOffset::UTC);
+    let expires = expires
+        .replace_nanosecond(0)
+        .unwrap_or(expires)
+        .format(&Rfc3339);
+    let expires = expires.expect("a time of the years 0 to 9999 has an RFC 3339 form");
+    let fields = [
+        ("auth-extra-groups", BOOTSTRAPPERS),
+        ("expiration", &expires),
+        ("token-id", token.token.id()),
+        ("token-secret", token.token.expose_secret()),
+        ("usage-bootstrap-authentication", "true"),
+        ("usage-bootstrap-signing", "true"),
+    ];
+    let data: serde_json::Map<String, Value> = fields
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), STANDARD.encode(value).into()))
+        .collect();
+    Object::new(json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "bootstrap.kubernetes.io/token",
+        "metadata": {
+            "name": format!("bootstrap-token-{}", token.token.id()),
+            "namespace": "kube-system",
+        },
+        "data": data,
+    }))
+}
+
+fn bootstrap_rbac() -> Vec<Object> {
+    let template = include_str!("../manifests/bootstrap-rbac.yaml");
+    parse(&substitute(template, &[("BOOTSTRAPPERS", BOOTSTRAPPERS)]))
+}
+
+fn binding(required: &pki::RequiredBinding) -> Object {
+    Object::new(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": required.name},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": required.cluster_role,
+        },
+        "subjects": [{
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": required.subject_kind,
+            "name": required.subject_name,
+        }],
+    }))
+}
+
+/// A Node made before its kubelet starts, because a kubelet may not give itself these labels, and its pod
+/// ranges come from the spec.
+fn node_object(role: Role, node: &NodeSpec) -> Object {
+    let pods = node.pods.both();
+    let mut body = json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": node.name.as_str()},
+        "spec": {"podCIDR": pods[0], "podCIDRs": pods},
+    });
+    if role == Role::ControlPlane {
+        body["metadata"]["labels"] = json!({
+            CONTROL_PLANE_TAINT: "",
+            "node.kubernetes.io/exclude-from-external-load-balancers": "",
+        });
+        body["spec"]["taints"] = json!([{"key": CONTROL_PLANE_TAINT, "effect": "NoSchedule"}]);
+    }
+    Object::new(body)
+}
+
+fn coredns(spec: &ClusterSpec) -> Vec<Object> {
+    let corefile = corefile(spec);
+    let dns = spec.dns_service_address();
+    let template = include_str!("../manifests/coredns.yaml");
+    let text = substitute(
+        template,
+        &[
+            // A changed Corefile makes new pods instead of a reload at some later time.
+            ("COREFILE_DIGEST", &digest(corefile.as_bytes())),
+            ("IMAGE", spec.images.coredns.as_str()),
+            ("DNS_V4", &dns.v4.to_string()),
+            ("DNS_V6", &dns.v6.to_string()),
+        ],
+    );
+    let config = Object::new(json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "coredns", "namespace": "kube-system"},
+        "data": {"Corefile": corefile},
+    }));
+    std::iter::once(config).chain(parse(&text)).collect()
+}
+
+/// kubeadm's Corefile. Without a name server to ask, names outside the cluster are refused at once, and
+/// `loop`, which asks itself through the forwarder, has nothing to look for.
+fn corefile(spec: &ClusterSpec) -> String {
+    let domain = &spec.dns_domain;
+    let forward = if spec.upstream_dns.is_empty() {
+        String::new()
+    } else {
+        let servers: Vec<String> = spec.upstream_dns.iter().map(ToString::to_string).collect();
+        let servers = servers.join(" ");
+        format!("    forward . {servers} {{\n        max_concurrent 1000\n    }}\n    loop\n")
+    };
+    let cache = if spec.version.release().corefile_disables_cluster_cache {
+        format!(" {{\n        disable success {domain}\n        disable denial {domain}\n    }}")
+    } else {
+        String::new()
+    };
+    format!(
+        ".:53 {{\n    errors\n    health {{\n        lameduck 5s\n    }}\n    ready\n    \
+         kubernetes {domain} in-addr.arpa ip6.arpa {{\n        pods insecure\n        \
+         fallthrough in-addr.arpa ip6.arpa\n        ttl 30\n    }}\n    prometheus :9153\n\
+         {forward}    cache 30{cache}\n    reload\n    loadbalance\n}}\n"
+    )
+}
+
+/// Puts values into the places `${NAME}` of a manifest. Each value is of a type whose text needs no quoting
+/// inside double quotes.
+fn substitute(template: &str, values: &[(&str, &str)]) -> String {
+    values
+        .iter()
+        .fold(template.to_owned(), |text, (name, value)| {
+            text.replace(&format!("${{{name}}}"), value)
+        })
+}
+
+fn parse(text: &str) -> Vec<Object> {
+    serde_norway::Deserializer::from_str(text)
+        .map(|document| Object::new(Value::deserialize(document).expect("our manifests are YAML")))
+        .collect()
+}

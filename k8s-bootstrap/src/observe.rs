@@ -1,0 +1,214 @@
+//! Asking the hosts and the API how things stand.
+
+use crate::{
+    Api, ApiError, Desired, NodeSetup, Object, ObjectDrift, ObjectKey, Readiness,
+    component::kubelet,
+};
+use futures::future::{join_all, try_join_all};
+use host_exec::{
+    File, FileError, Host, HostName, RunError,
+    files::{self, Drift},
+    https::TlsError,
+    systemd::{self, UnitName, UnitState},
+};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// The machines by name. Every node of the spec has to be there; others do no harm.
+pub type Hosts = BTreeMap<HostName, Arc<dyn Host>>;
+
+/// A name of the spec without a machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no host is given for node {0}; pass one for every node of the spec")]
+pub struct UnknownHost(pub HostName);
+
+/// How things stand could not be found out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObserveError {
+    /// The caller gave no such host.
+    #[error(transparent)]
+    UnknownHost(#[from] UnknownHost),
+    /// A file of a node could not be examined.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// systemd of a node did not answer.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The material makes no TLS client.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The API says it is ready and does not answer all the same.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+}
+
+/// How one node stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeObserved {
+    /// Files that are not as they have to be.
+    pub files: BTreeMap<PathBuf, Drift>,
+    /// Services whose record of the last start is missing or about other files.
+    pub unrecorded: BTreeSet<UnitName>,
+    /// Each service's state in systemd's words.
+    pub units: BTreeMap<UnitName, UnitState>,
+    /// The kubelet has a certificate of its own.
+    pub joined: bool,
+    /// How the token file differs, if it does; `Some(Missing)` if there is none.
+    pub bootstrap_file: Option<Drift>,
+}
+
+/// What the API tells about the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClusterObserved {
+    /// Objects that are not as they have to be.
+    pub objects: BTreeMap<ObjectKey, ObjectDrift>,
+    /// Names of the nodes that are Ready.
+    pub ready_nodes: BTreeSet<String>,
+    /// The Deployment of CoreDNS says it is available.
+    pub dns_available: bool,
+}
+
+/// How everything stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Each node of the spec.
+    pub nodes: BTreeMap<HostName, NodeObserved>,
+    /// Each control plane's API.
+    pub apis: BTreeMap<HostName, Readiness>,
+    /// The cluster; `None` while the first API is not ready.
+    pub cluster: Option<ClusterObserved>,
+}
+
+/// Looks at everything that `desired` is about; changes nothing.
+///
+/// # Errors
+///
+/// A host is missing or does not answer. Missing files, stopped services and a silent API are *not* errors.
+pub async fn observe(desired: &Desired, hosts: &Hosts) -> Result<Observed, ObserveError> {
+    let nodes = try_join_all(desired.nodes.iter().map(|(name, setup)| async move {
+        let host = host(hosts, name)?;
+        Ok::<_, ObserveError>((name.clone(), observe_node(&**host, setup).await?))
+    }));
+    let (nodes, (apis, cluster)) = futures::try_join!(nodes, observe_apis(desired, hosts))?;
+    Ok(Observed {
+        nodes: nodes.into_iter().collect(),
+        apis,
+        cluster,
+    })
+}
+
+pub(crate) fn host<'h>(
+    hosts: &'h Hosts,
+    name: &HostName,
+) -> Result<&'h Arc<dyn Host>, UnknownHost> {
+    hosts.get(name).ok_or_else(|| UnknownHost(name.clone()))
+}
+
+/// The clients of all control planes' APIs, in the order of the spec.
+pub(crate) fn apis(desired: &Desired, hosts: &Hosts) -> Result<Vec<(HostName, Api)>, ObserveError> {
+    let spec = &desired.spec;
+    let timeout = spec.patient(Duration::from_secs(10));
+    let api = |node: &crate::NodeSpec| {
+        let address = SocketAddr::new(node.address.v4.into(), spec.api_port);
+        let host = Arc::clone(host(hosts, &node.name)?);
+        let api = Api::new(host, address, &desired.ca_pem, &desired.identity, timeout)?;
+        Ok((node.name.clone(), api))
+    };
+    spec.control_planes.iter().map(api).collect()
+}
+
+async fn observe_node(host: &dyn Host, setup: &NodeSetup) -> Result<NodeObserved, ObserveError> {
+    let drifted = files::observe(host, &setup.files).await?;
+    let records: Vec<File> = setup
+        .services
+        .iter()
+        .map(|service| service.record.clone())
+        .collect();
+    let stale: BTreeSet<&Path> = files::observe(host, &records)
+        .await?
+        .into_iter()
+        .map(|(file, _)| file.path.as_path())
+        .collect();
+    let unrecorded = setup
+        .services
+        .iter()
+        .filter(|s| stale.contains(s.record.path.as_path()));
+    let bootstrap = files::observe(host, std::slice::from_ref(&setup.bootstrap_file)).await?;
+    Ok(NodeObserved {
+        files: drifted
+            .into_iter()
+            .map(|(file, drift)| (file.path.clone(), drift))
+            .collect(),
+        unrecorded: unrecorded.map(|service| service.unit.clone()).collect(),
+        units: systemd::states(host, &setup.units()).await?,
+        joined: host
+            .file_mode(Path::new(kubelet::KUBECONFIG))
+            .await?
+            .is_some(),
+        bootstrap_file: bootstrap.first().map(|(_, drift)| *drift),
+    })
+}
+
+async fn observe_apis(
+    desired: &Desired,
+    hosts: &Hosts,
+) -> Result<(BTreeMap<HostName, Readiness>, Option<ClusterObserved>), ObserveError> {
+    let clients = apis(desired, hosts)?;
+    let looks = clients
+        .iter()
+        .map(|(name, api)| async { (name.clone(), api.readiness().await) });
+    let readiness: BTreeMap<HostName, Readiness> = join_all(looks).await.into_iter().collect();
+    let ready = clients
+        .iter()
+        .find(|(name, _)| readiness.get(name) == Some(&Readiness::Ready));
+    let cluster = match ready {
+        Some((_, api)) => Some(observe_cluster(desired, api).await?),
+        None => None,
+    };
+    Ok((readiness, cluster))
+}
+
+async fn observe_cluster(desired: &Desired, api: &Api) -> Result<ClusterObserved, ApiError> {
+    let wanted = desired.objects.iter().chain([&desired.token_secret]);
+    let lives = try_join_all(wanted.map(|object| async move {
+        Ok::<(&Object, Option<Value>), ApiError>((object, api.get(object.key()).await?))
+    }));
+    let (lives, nodes) = futures::try_join!(lives, api.list("v1", "Node"))?;
+    let dns = |object: &Object| object.key().kind == "Deployment";
+    let dns_available = lives
+        .iter()
+        .filter_map(|(object, live)| live.as_ref().filter(|_| dns(object)))
+        .any(|live| condition(live, "Available"));
+    let objects = lives.iter().filter_map(|(object, live)| {
+        object
+            .drift(live.as_ref())
+            .map(|drift| (object.key().clone(), drift))
+    });
+    Ok(ClusterObserved {
+        objects: objects.collect(),
+        ready_nodes: ready_nodes(&nodes),
+        dns_available,
+    })
+}
+
+/// Which of the listed Nodes are Ready.
+pub(crate) fn ready_nodes(nodes: &BTreeMap<String, Value>) -> BTreeSet<String> {
+    let ready = nodes.iter().filter(|(_, node)| condition(node, "Ready"));
+    ready.map(|(name, _)| name.clone()).collect()
+}
+
+/// Whether the condition `kind` in the status of an object is true.
+pub(crate) fn condition(object: &Value, kind: &str) -> bool {
+    let conditions = object["status"]["conditions"].as_array();
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|c| c["type"] == kind && c["status"] == "True")
+}

@@ -1,0 +1,252 @@
+//! What has to be done, as data.
+
+use crate::{
+    Desired, NodeObserved, NodeSetup, Object, ObjectDrift, ObjectKey, Observed, Readiness, Service,
+    component::Gate,
+};
+use host_exec::{HostName, files::Drift, systemd::UnitName};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// One thing to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Write files. The records of `readers` are removed before: whatever happens then, they are started anew.
+    WriteFiles {
+        /// Which, and how they differ now.
+        files: Vec<(PathBuf, Drift)>,
+        /// The services that read one of them.
+        readers: Vec<UnitName>,
+    },
+    /// Remove the token file of a node that has joined.
+    RemoveFile(PathBuf),
+    /// Have systemd read its unit files again.
+    ReloadUnits,
+    /// Have units started at every boot.
+    Enable(Vec<UnitName>),
+    /// Start a service, as soon as its gate opens, and record it.
+    Start {
+        /// The service.
+        unit: UnitName,
+        /// What it waits for.
+        gate: Gate,
+        /// It runs already, with other files.
+        anew: bool,
+    },
+    /// Wait until the API server of the node is ready.
+    AwaitApi,
+    /// Write objects, as soon as the first API server answers.
+    ApplyObjects(Vec<(ObjectKey, ObjectDrift)>),
+    /// Wait until the node is Ready.
+    AwaitNode,
+    /// Wait until the cluster's name server is available.
+    AwaitDns,
+}
+
+/// An action and where it happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The node; `None` for the cluster as a whole.
+    pub node: Option<HostName>,
+    /// What is done.
+    pub action: Action,
+}
+
+/// Everything to be done. The steps of one node up to its first [`Action::Start`] are done in this order;
+/// nodes are worked on side by side, and so is everything that waits for a gate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The steps: node by node, then the cluster's.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// Works out what turns `observed` into `desired`. Pure; empty when everything is as it has to be.
+pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
+    let mut steps = Vec::new();
+    let nothing = NodeObserved::default();
+    for (name, setup) in &desired.nodes {
+        let found = observed.nodes.get(name).unwrap_or(&nothing);
+        let mut actions = node_actions(setup, found);
+        if needs_api(desired, observed, name) {
+            actions.push(Action::AwaitApi);
+        }
+        let ready = observed
+            .cluster
+            .as_ref()
+            .is_some_and(|c| c.ready_nodes.contains(name.as_str()));
+        if !ready {
+            actions.push(Action::AwaitNode);
+        }
+        steps.extend(actions.into_iter().map(|action| Step {
+            node: Some(name.clone()),
+            action,
+        }));
+    }
+    let cluster = cluster_actions(desired, observed);
+    steps.extend(
+        cluster
+            .into_iter()
+            .map(|action| Step { node: None, action }),
+    );
+    Plan { steps }
+}
+
+fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let drifted: BTreeSet<&Path> = found.files.keys().map(PathBuf::as_path).collect();
+    let readers: BTreeSet<&UnitName> = setup.readers(&drifted).map(|s| &s.unit).collect();
+    let mut files: Vec<(PathBuf, Drift)> = found
+        .files
+        .iter()
+        .map(|(path, drift)| (path.clone(), *drift))
+        .collect();
+    let bootstrap = &setup.bootstrap_file.path;
+    match found.bootstrap_file {
+        Some(drift) if !found.joined => files.push((bootstrap.clone(), drift)),
+        None | Some(Drift::Contents | Drift::Mode) if found.joined => {
+            actions.push(Action::RemoveFile(bootstrap.clone()));
+        }
+        _ => {}
+    }
+    if !files.is_empty() {
+        let readers = readers.iter().copied().cloned().collect();
+        actions.insert(0, Action::WriteFiles { files, readers });
+    }
+    let state = |service: &Service| found.units.get(&service.unit);
+    let reload = |service: &Service| {
+        drifted.contains(service.unit_file.as_path())
+            || state(service).is_some_and(|state| state.needs_reload)
+    };
+    if setup.services.iter().any(reload) {
+        actions.push(Action::ReloadUnits);
+    }
+    let disabled = setup
+        .services
+        .iter()
+        .filter(|s| !state(s).is_some_and(|state| state.is_enabled()));
+    let disabled: Vec<UnitName> = disabled.map(|service| service.unit.clone()).collect();
+    if !disabled.is_empty() {
+        actions.push(Action::Enable(disabled));
+    }
+    for service in &setup.services {
+        let up = state(service).is_some_and(|state| state.is_up());
+        let changed = readers.contains(&service.unit) || found.unrecorded.contains(&service.unit);
+        if !up || changed {
+            let (unit, gate) = (service.unit.clone(), service.gate);
+            actions.push(Action::Start {
+                unit,
+                gate,
+                anew: up,
+            });
+        }
+    }
+    actions
+}
+
+fn needs_api(desired: &Desired, observed: &Observed, name: &HostName) -> bool {
+    let control_plane = desired
+        .spec
+        .control_planes
+        .iter()
+        .any(|node| node.name == *name);
+    control_plane && observed.apis.get(name) != Some(&Readiness::Ready)
+}
+
+fn cluster_actions(desired: &Desired, observed: &Observed) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let all_joined = desired
+        .nodes
+        .keys()
+        .all(|name| observed.nodes.get(name).is_some_and(|n| n.joined));
+    let token = (!all_joined).then_some(&desired.token_secret);
+    let drift = |object: &Object| match &observed.cluster {
+        Some(cluster) => cluster.objects.get(object.key()).copied(),
+        None => Some(ObjectDrift::Unseen),
+    };
+    let objects: Vec<_> = token
+        .into_iter()
+        .chain(&desired.objects)
+        .filter_map(|object| Some((object.key().clone(), drift(object)?)))
+        .collect();
+    if !objects.is_empty() {
+        actions.push(Action::ApplyObjects(objects));
+    }
+    if !observed
+        .cluster
+        .as_ref()
+        .is_some_and(|cluster| cluster.dns_available)
+    {
+        actions.push(Action::AwaitDns);
+    }
+    actions
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            let node = step.node.as_ref().map_or("cluster", HostName::as_str);
+            for line in step.action.to_string().lines() {
+                writeln!(f, "{node}: {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WriteFiles { files, .. } => files.iter().try_for_each(|(path, drift)| {
+                writeln!(f, "write {} ({})", path.display(), word(*drift))
+            }),
+            Self::RemoveFile(path) => write!(f, "remove {}", path.display()),
+            Self::ReloadUnits => f.write_str("have systemd read its units again"),
+            Self::Enable(units) => {
+                let units: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+                write!(f, "enable {}", units.join(" "))
+            }
+            Self::Start { unit, gate, anew } => {
+                write!(
+                    f,
+                    "{} {unit} {gate}",
+                    if *anew { "restart" } else { "start" }
+                )
+            }
+            Self::AwaitApi => f.write_str("wait until its API is ready"),
+            Self::ApplyObjects(objects) => objects
+                .iter()
+                .try_for_each(|(key, drift)| writeln!(f, "apply {key} ({drift})")),
+            Self::AwaitNode => f.write_str("wait until it is Ready"),
+            Self::AwaitDns => f.write_str("wait until CoreDNS is available"),
+        }
+    }
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AtOnce => "at once",
+            Self::ApiAnswers => "when the API answers",
+            Self::ApiReady => "when the API is ready",
+            Self::ApiPrepared => "when the API is ready and has our objects",
+        })
+    }
+}
+
+fn word(drift: Drift) -> &'static str {
+    match drift {
+        Drift::Missing => "missing",
+        Drift::Contents => "differs",
+        Drift::Mode => "wrong mode",
+    }
+}

@@ -1,0 +1,388 @@
+//! What is wanted: the cluster, its nodes, and what lies on them already.
+
+use crate::{ImageName, NodePath, SupportedVersion};
+use host_exec::HostName;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+/// A network of each family. IPv4 is the primary one throughout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DualNet {
+    /// The IPv4 network.
+    pub v4: Ipv4Net,
+    /// The IPv6 network.
+    pub v6: Ipv6Net,
+}
+
+/// An address of each family. IPv4 is the primary one throughout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DualAddress {
+    /// The IPv4 address.
+    pub v4: Ipv4Addr,
+    /// The IPv6 address.
+    pub v6: Ipv6Addr,
+}
+
+impl DualNet {
+    /// Both networks as Kubernetes flags take them: `V4,V6`.
+    pub fn list(&self) -> String {
+        format!("{},{}", self.v4.trunc(), self.v6.trunc())
+    }
+
+    /// Both, IPv4 first.
+    pub fn both(&self) -> [IpNet; 2] {
+        [self.v4.trunc().into(), self.v6.trunc().into()]
+    }
+
+    /// The addresses number `index` of both networks, counted from the network address.
+    fn nth(&self, index: u8) -> DualAddress {
+        DualAddress {
+            v4: Ipv4Addr::from_bits(self.v4.network().to_bits() | u32::from(index)),
+            v6: Ipv6Addr::from_bits(self.v6.network().to_bits() | u128::from(index)),
+        }
+    }
+}
+
+impl DualAddress {
+    /// Both addresses as Kubernetes flags take them: `V4,V6`.
+    pub fn list(&self) -> String {
+        format!("{},{}", self.v4, self.v6)
+    }
+
+    /// Both, IPv4 first.
+    pub fn both(&self) -> [IpAddr; 2] {
+        [self.v4.into(), self.v6.into()]
+    }
+}
+
+/// A route that a node needs to reach the pods of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The pods of the other node.
+    pub to: IpNet,
+    /// That node's address, on a link both share.
+    pub via: IpAddr,
+}
+
+/// What a node is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Runs the API and its controllers, and no pods of users.
+    ControlPlane,
+    /// Runs pods.
+    Worker,
+}
+
+/// One machine of the cluster. Its role is the list of [`ClusterSpec`] that it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeSpec {
+    /// The host's name, and the Node object's.
+    pub name: HostName,
+    /// Where the other nodes reach it.
+    pub address: DualAddress,
+    /// The addresses of its pods.
+    pub pods: DualNet,
+    /// How it reaches the pods of the others.
+    pub routes: Vec<Route>,
+}
+
+/// Images of the cluster itself; the runtime pulls them or has them already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Images {
+    /// The container that holds a pod's namespaces.
+    pub pause: ImageName,
+    /// The cluster's name server.
+    pub coredns: ImageName,
+}
+
+/// Which configuration format containerd reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerdMajor {
+    /// containerd 1.6 and 1.7: configuration version 2.
+    V1,
+    /// containerd 2.1 and later: configuration version 3.
+    V2,
+}
+
+/// The container runtime of every node. Its programs are there already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Containerd {
+    /// The program, such as `/usr/bin/containerd`; its shim is looked for in the same directory first.
+    pub program: NodePath,
+    /// Its configuration format.
+    pub major: ContainerdMajor,
+    /// The OCI runtime, such as `/usr/bin/crun`. crun 1.8 does not work with containerd 2.
+    pub oci_runtime: NodePath,
+    /// For machines without CAP_SYS_RESOURCE, where a negative oom_score_adj cannot be written.
+    pub restrict_oom_score_adj: bool,
+}
+
+/// Which cgroup hierarchy the nodes have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CgroupVersion {
+    /// The old one; kubelets from 1.35 on refuse it unless told otherwise.
+    V1,
+    /// The unified one.
+    V2,
+}
+
+/// What the control plane is tuned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tuning {
+    /// The defaults of Kubernetes.
+    Standard,
+    /// A small cluster that has to be up soon: higher client rates of the controllers, less garbage collection.
+    QuickStart,
+}
+
+/// A cluster to bring up on hosts that exist, with an etcd that exists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterSpec {
+    /// The version of every Kubernetes program in `bin_dir`.
+    pub version: SupportedVersion,
+    /// The cluster's name in kubeconfigs and in the controller manager.
+    pub cluster_name: pki::HostName,
+    /// The domain of Services, usually `cluster.local`.
+    pub dns_domain: pki::HostName,
+    /// The virtual addresses of Services; IPv4 /12 to /28, IPv6 /108 to /124.
+    pub services: DualNet,
+    /// All pods of the cluster; every node's are a part of it.
+    pub pods: DualNet,
+    /// The client addresses of the etcd members, spoken to over TLS.
+    pub etcd_endpoints: Vec<SocketAddr>,
+    /// Where nodes find the API: with one control plane its own address.
+    pub api_endpoint: pki::ApiUrl,
+    /// The port of every API server on its own node, usually 6443.
+    pub api_port: u16,
+    /// At least one. The first writes the API objects.
+    pub control_planes: Vec<NodeSpec>,
+    /// Nodes for pods.
+    pub workers: Vec<NodeSpec>,
+    /// Where the Kubernetes programs lie on every node.
+    pub bin_dir: NodePath,
+    /// Where the CNI plugins lie; containerd 1 takes the first only.
+    pub cni_bin_dirs: Vec<NodePath>,
+    /// The name servers of pods that use the node's, and CoreDNS's own way out.
+    pub resolv_conf: NodePath,
+    /// Name servers that CoreDNS asks for names outside the cluster; with none it refuses them.
+    pub upstream_dns: Vec<IpAddr>,
+    /// Images of the cluster itself.
+    pub images: Images,
+    /// The container runtime.
+    pub containerd: Containerd,
+    /// The cgroup hierarchy of the nodes.
+    pub cgroup: CgroupVersion,
+    /// What the control plane is tuned for.
+    pub tuning: Tuning,
+    /// Multiplies every time limit; more than 1 for slow machines.
+    pub patience: f64,
+}
+
+/// A cluster that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// A list needs an entry.
+    #[error("{field} is empty; give at least one")]
+    Empty {
+        /// The field.
+        field: &'static str,
+    },
+    /// Two nodes of one name.
+    #[error("two nodes are named {name}; give each its own name")]
+    DuplicateNode {
+        /// The name.
+        name: HostName,
+    },
+    /// A prefix length that Kubernetes refuses.
+    #[error("{field} is {net}, but its prefix must be /{shortest} to /{longest}")]
+    Prefix {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        net: IpNet,
+        /// The shortest prefix, the largest network.
+        shortest: u8,
+        /// The longest prefix.
+        longest: u8,
+    },
+    /// Two networks share addresses; Kubernetes itself would not notice.
+    #[error("{a} of {a_field} and {b} of {b_field} overlap; make them disjoint")]
+    Overlap {
+        /// One field.
+        a_field: String,
+        /// Its network.
+        a: IpNet,
+        /// The other field.
+        b_field: String,
+        /// Its network.
+        b: IpNet,
+    },
+    /// Pods of a node outside the pods of the cluster.
+    #[error("pods of {node} are {net}, outside the cluster's pods {cluster}")]
+    Outside {
+        /// The node.
+        node: HostName,
+        /// Its pods.
+        net: IpNet,
+        /// The cluster's pods.
+        cluster: IpNet,
+    },
+    /// A route whose gateway is of the other family.
+    #[error("the route of {node} to {to} goes via {via}, which is of the other family")]
+    RouteFamily {
+        /// The node.
+        node: HostName,
+        /// The destination.
+        to: IpNet,
+        /// The gateway.
+        via: IpAddr,
+    },
+    /// Not a factor for time limits.
+    #[error("patience is {value}, but must be a number from 0.1 to 1000")]
+    Patience {
+        /// What it is, as text.
+        value: String,
+    },
+}
+
+impl ClusterSpec {
+    /// All nodes with their roles, control planes first.
+    pub fn nodes(&self) -> impl Iterator<Item = (Role, &NodeSpec)> {
+        let control_planes = self
+            .control_planes
+            .iter()
+            .map(|node| (Role::ControlPlane, node));
+        control_planes.chain(self.workers.iter().map(|node| (Role::Worker, node)))
+    }
+
+    /// The address of the Service `kubernetes`: number 1 of the range, which the API server takes by itself.
+    pub fn api_service_address(&self) -> DualAddress {
+        self.services.nth(1)
+    }
+
+    /// The address of the cluster's name server: number 10 of the range, as kubeadm has it.
+    pub fn dns_service_address(&self) -> DualAddress {
+        self.services.nth(10)
+    }
+
+    /// `limit` for the machines at hand.
+    pub fn patient(&self, limit: Duration) -> Duration {
+        limit.mul_f64(self.patience)
+    }
+
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    ///
+    /// The first contradiction found; nothing has been touched.
+    pub fn check(&self) -> Result<(), SpecError> {
+        self.check_lists()?;
+        self.check_services()?;
+        self.check_pods()?;
+        if !(0.1..=1000.0).contains(&self.patience) {
+            return Err(SpecError::Patience {
+                value: self.patience.to_string(),
+            });
+        }
+        Ok(())
+    }
+
+    fn check_lists(&self) -> Result<(), SpecError> {
+        for (field, empty) in [
+            ("control_planes", self.control_planes.is_empty()),
+            ("etcd_endpoints", self.etcd_endpoints.is_empty()),
+            ("cni_bin_dirs", self.cni_bin_dirs.is_empty()),
+        ] {
+            if empty {
+                return Err(SpecError::Empty { field });
+            }
+        }
+        let mut names = BTreeSet::new();
+        for (_, node) in self.nodes() {
+            if !names.insert(&node.name) {
+                return Err(SpecError::DuplicateNode {
+                    name: node.name.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// kubeadm's limits: at most 20 host bits, and room for the name server's number 10.
+    fn check_services(&self) -> Result<(), SpecError> {
+        let [v4, v6] = self.services.both();
+        for (net, shortest, longest) in [(v4, 12, 28), (v6, 108, 124)] {
+            if !(shortest..=longest).contains(&net.prefix_len()) {
+                return Err(SpecError::Prefix {
+                    field: "services",
+                    net,
+                    shortest,
+                    longest,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_pods(&self) -> Result<(), SpecError> {
+        let mut taken: Vec<(String, IpNet)> = Vec::new();
+        let mut claim = |field: String, net: IpNet| {
+            let clash = taken
+                .iter()
+                .find(|(_, other)| net.contains(other) || other.contains(&net));
+            if let Some((b_field, b)) = clash.cloned() {
+                return Err(SpecError::Overlap {
+                    a_field: field,
+                    a: net,
+                    b_field,
+                    b,
+                });
+            }
+            taken.push((field, net));
+            Ok(())
+        };
+        for net in self.services.both() {
+            claim("services".into(), net)?;
+        }
+        for (_, node) in self.nodes() {
+            for (net, cluster) in node.pods.both().into_iter().zip(self.pods.both()) {
+                if !cluster.contains(&net) {
+                    return Err(SpecError::Outside {
+                        node: node.name.clone(),
+                        net,
+                        cluster,
+                    });
+                }
+                claim(format!("pods of {}", node.name), net)?;
+            }
+            for address in node.address.both() {
+                claim(format!("address of {}", node.name), address.into())?;
+            }
+            if let Some(route) = node
+                .routes
+                .iter()
+                .find(|r| r.to.addr().is_ipv4() != r.via.is_ipv4())
+            {
+                let (node, Route { to, via }) = (node.name.clone(), *route);
+                return Err(SpecError::RouteFamily { node, to, via });
+            }
+        }
+        for (services, pods) in self.services.both().into_iter().zip(self.pods.both()) {
+            if services.contains(&pods) || pods.contains(&services) {
+                let (a_field, b_field) = ("services".into(), "pods".into());
+                return Err(SpecError::Overlap {
+                    a_field,
+                    a: services,
+                    b_field,
+                    b: pods,
+                });
+            }
+        }
+        Ok(())
+    }
+}
