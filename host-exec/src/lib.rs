@@ -44,6 +44,7 @@ pub mod https;
 mod local;
 mod name;
 mod namespace;
+mod netns;
 mod output;
 pub mod poll;
 mod process;
@@ -58,6 +59,7 @@ pub use host::{Host, Stream};
 pub use local::LocalHost;
 pub use name::{HostName, InvalidHostName};
 pub use namespace::NamespaceHost;
+pub use netns::NetworkNamespace;
 pub use output::{Output, Status};
 pub use ssh::{
     ControlDirectory, InvalidControlDirectory, InvalidSshDestination, SshDestination, SshHost,

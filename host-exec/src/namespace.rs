@@ -1,20 +1,18 @@
 //! A machine made of namespaces on this kernel, named by its process 1.
 
 use crate::{
-    Command, DialError, File, FileError, Host, HostName, Mode, Output, RunError, RunErrorKind,
-    Status, Stream,
+    Command, DialError, File, FileError, Host, HostName, Mode, NetworkNamespace, Output, RunError,
+    RunErrorKind, Status, Stream,
     files::rooted,
     local::at_root,
     poll::{self, Attempt, Wait},
     process,
 };
 use async_trait::async_trait;
-use nix::sched::{CloneFlags, setns};
 use std::{
-    fs, io,
-    net::{SocketAddr, TcpStream},
+    fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
@@ -145,17 +143,8 @@ impl Host for NamespaceHost {
         address: SocketAddr,
         timeout: Duration,
     ) -> Result<Box<dyn Stream>, DialError> {
-        let network = PathBuf::from(format!("/proc/{}/ns/net", self.leader));
-        let (send, receive) = tokio::sync::oneshot::channel();
-        // A thread of its own, which ends here: one that has visited another namespace must never be reused.
-        thread::spawn(move || {
-            // The receiver may have given up; then nobody wants the answer.
-            let _ = send.send(connect_from(&network, address, timeout));
-        });
-        let connected = receive
-            .await
-            .unwrap_or_else(|_| Err(io::Error::other("connecting thread died")));
-        match connected.and_then(tokio::net::TcpStream::from_std) {
+        let network = NetworkNamespace::new(format!("/proc/{}/ns/net", self.leader));
+        match network.dial(address, timeout).await {
             Ok(stream) => Ok(Box::new(stream)),
             Err(source) => Err(DialError {
                 host: self.name.clone(),
@@ -164,13 +153,4 @@ impl Host for NamespaceHost {
             }),
         }
     }
-}
-
-/// Moves this thread to another network namespace and connects there; a socket stays where it was made.
-fn connect_from(network: &Path, address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
-    setns(fs::File::open(network)?, CloneFlags::CLONE_NEWNET)?;
-    let stream = TcpStream::connect_timeout(&address, timeout)?;
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    Ok(stream)
 }

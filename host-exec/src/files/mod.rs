@@ -157,3 +157,12 @@ pub async fn ensure(host: &dyn Host, files: &[File]) -> Result<Vec<PathBuf>, Fil
     }
     Ok(written)
 }
+
+/// Writes `file` on this machine at once, without a host: for programs that keep their own state in files.
+///
+/// # Errors
+///
+/// As [`Host::write_file`].
+pub fn write_here(file: &File) -> std::io::Result<()> {
+    rooted::write(std::path::Path::new("/"), file)
+}
