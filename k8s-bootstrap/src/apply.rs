@@ -3,7 +3,7 @@
 use crate::{
     Action, Api, ApiError, Desired, Hosts, NodeSetup, Object, ObjectKey, ObserveError, Plan,
     Readiness, UnknownHost,
-    component::Gate,
+    component::{Gate, kubelet},
     observe::{self, condition, ready_nodes},
 };
 use futures::future::{BoxFuture, FutureExt as _, try_join_all};
@@ -72,6 +72,12 @@ pub enum ApplyError {
     /// The plan names a file, service or object that the desired state does not have.
     #[error("the plan does not belong to this cluster: {0} is unknown; make a new plan")]
     ForeignPlan(String),
+}
+
+impl From<Infallible> for ApplyError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 impl From<ObserveError> for ApplyError {
@@ -186,21 +192,21 @@ impl Run<'_> {
         let host = &**observe::host(self.hosts, name)?;
         let setup = self.desired.nodes.get(name);
         let setup = setup.ok_or_else(|| ApplyError::ForeignPlan(format!("node {name}")))?;
+        let (mut awaited, mut forgotten) = (false, None);
         let mut later: Vec<BoxFuture<'_, Result<(), ApplyError>>> = Vec::new();
         for action in actions {
             match action {
                 Action::Start { unit, gate, anew } => {
                     later.push(self.start(name, host, setup, unit, *gate, *anew).boxed());
                 }
-                Action::AwaitNode => later.push(self.await_node(name).boxed()),
+                Action::AwaitNode => awaited = true,
                 // Every run follows every API, see `follow_api`.
                 Action::AwaitApi => {}
                 Action::WriteFiles { files, readers } => {
                     let work = write_files(host, setup, files, readers);
                     self.timed(name.as_str(), "files", work).await?;
                 }
-                // Only when all is done: a kubelet that failed to join may need it once more.
-                Action::RemoveFile(path) => later.push(self.forget(host, path).boxed()),
+                Action::RemoveFile(path) => forgotten = Some(path),
                 Action::ReloadUnits => {
                     systemd::daemon_reload(host).await?;
                 }
@@ -212,6 +218,18 @@ impl Run<'_> {
                 }
             }
         }
+        later.push(
+            async {
+                if awaited {
+                    self.await_node(name, host).await?;
+                }
+                if let Some(path) = forgotten {
+                    host.remove_file(path).await?;
+                }
+                Ok(())
+            }
+            .boxed(),
+        );
         try_join_all(later).await?;
         Ok(())
     }
@@ -289,11 +307,6 @@ impl Run<'_> {
         .await
     }
 
-    async fn forget(&self, host: &dyn Host, path: &Path) -> Result<(), ApplyError> {
-        self.open(host.name(), Gate::ApiReady).await;
-        Ok(host.remove_file(path).await?)
-    }
-
     async fn apply_objects(
         &self,
         keys: &[(ObjectKey, crate::ObjectDrift)],
@@ -338,21 +351,23 @@ impl Run<'_> {
                 Err(error) => Err(error),
             }
         });
-        match done.await {
-            Err(WaitError::Failed(error)) => Err(error.into()),
-            Err(WaitError::TimedOut { what, after, last }) => Err(self
-                .timed_out(what, after, last, first, "kube-apiserver")
-                .await),
-            Ok(()) => Ok(()),
-        }
+        self.or_log(done.await, first, "kube-apiserver").await
     }
 
-    async fn await_node(&self, name: &HostName) -> Result<(), ApplyError> {
+    async fn await_node(&self, name: &HostName, host: &dyn Host) -> Result<(), ApplyError> {
         self.open(name, Gate::ApiPrepared).await;
         let api = &self.apis[0].1;
         let wait = self.wait(format!("Ready node {name}"), NODE_LIMIT);
         let look = || async {
-            Ok::<_, Infallible>(match api.list("v1", "Node").await {
+            // A node that was made anew may still be called Ready by the API for the time of its lease.
+            if host
+                .file_mode(Path::new(kubelet::KUBECONFIG))
+                .await?
+                .is_none()
+            {
+                return Ok(Attempt::NotYet("its kubelet has no certificate yet".into()));
+            }
+            Ok::<_, FileError>(match api.list("v1", "Node").await {
                 Ok(nodes) if ready_nodes(&nodes).contains(name.as_str()) => Attempt::Ready(()),
                 Ok(nodes) => Attempt::NotYet(why_not_ready(nodes.get(name.as_str()))),
                 Err(error) => Attempt::NotYet(error.source.to_string()),
@@ -399,9 +414,9 @@ impl Run<'_> {
     }
 
     /// The error of a wait, with the end of the log that most likely explains it.
-    async fn or_log(
+    async fn or_log<E: Into<ApplyError>>(
         &self,
-        waited: Result<(), WaitError<Infallible>>,
+        waited: Result<(), WaitError<E>>,
         name: &HostName,
         unit: &'static str,
     ) -> Result<(), ApplyError> {
@@ -410,7 +425,7 @@ impl Run<'_> {
             Err(WaitError::TimedOut { what, after, last }) => {
                 Err(self.timed_out(what, after, last, name, unit).await)
             }
-            Err(WaitError::Failed(never)) => match never {},
+            Err(WaitError::Failed(error)) => Err(error.into()),
         }
     }
 

@@ -21,7 +21,7 @@ pub enum Action {
         /// The services that read one of them.
         readers: Vec<UnitName>,
     },
-    /// Remove the token file of a node that has joined.
+    /// Remove the token file of a node, once it has joined.
     RemoveFile(PathBuf),
     /// Have systemd read its unit files again.
     ReloadUnits,
@@ -40,7 +40,7 @@ pub enum Action {
     AwaitApi,
     /// Write objects, as soon as the first API server answers.
     ApplyObjects(Vec<(ObjectKey, ObjectDrift)>),
-    /// Wait until the node is Ready.
+    /// Wait until the node has a certificate of its own and is Ready.
     AwaitNode,
     /// Wait until the cluster's name server is available.
     AwaitDns,
@@ -80,12 +80,14 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
         if needs_api(desired, observed, name) {
             actions.push(Action::AwaitApi);
         }
-        let ready = observed
-            .cluster
-            .as_ref()
-            .is_some_and(|c| c.ready_nodes.contains(name.as_str()));
-        if !ready {
+        let cluster = observed.cluster.as_ref();
+        let ready = cluster.is_some_and(|c| c.ready_nodes.contains(name.as_str()));
+        if !ready || !found.joined {
             actions.push(Action::AwaitNode);
+        }
+        // What was written above for the join has to go again in the same run, or the next would find work.
+        if !found.joined || found.bootstrap_file != Some(Drift::Missing) {
+            actions.push(Action::RemoveFile(setup.bootstrap_file.path.clone()));
         }
         steps.extend(actions.into_iter().map(|action| Step {
             node: Some(name.clone()),
@@ -110,17 +112,14 @@ fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
         .iter()
         .map(|(path, drift)| (path.clone(), *drift))
         .collect();
-    let bootstrap = &setup.bootstrap_file.path;
-    match found.bootstrap_file {
-        Some(drift) if !found.joined => files.push((bootstrap.clone(), drift)),
-        None | Some(Drift::Contents | Drift::Mode) if found.joined => {
-            actions.push(Action::RemoveFile(bootstrap.clone()));
-        }
-        _ => {}
+    if !found.joined
+        && let Some(drift) = found.bootstrap_file
+    {
+        files.push((setup.bootstrap_file.path.clone(), drift));
     }
     if !files.is_empty() {
         let readers = readers.iter().copied().cloned().collect();
-        actions.insert(0, Action::WriteFiles { files, readers });
+        actions.push(Action::WriteFiles { files, readers });
     }
     let state = |service: &Service| found.units.get(&service.unit);
     let reload = |service: &Service| {
@@ -209,7 +208,7 @@ impl fmt::Display for Action {
             Self::WriteFiles { files, .. } => files.iter().try_for_each(|(path, drift)| {
                 writeln!(f, "write {} ({})", path.display(), word(*drift))
             }),
-            Self::RemoveFile(path) => write!(f, "remove {}", path.display()),
+            Self::RemoveFile(path) => write!(f, "remove {} once it has joined", path.display()),
             Self::ReloadUnits => f.write_str("have systemd read its units again"),
             Self::Enable(units) => {
                 let units: Vec<&str> = units.iter().map(UnitName::as_str).collect();
@@ -226,7 +225,7 @@ impl fmt::Display for Action {
             Self::ApplyObjects(objects) => objects
                 .iter()
                 .try_for_each(|(key, drift)| writeln!(f, "apply {key} ({drift})")),
-            Self::AwaitNode => f.write_str("wait until it is Ready"),
+            Self::AwaitNode => f.write_str("wait until it has joined and is Ready"),
             Self::AwaitDns => f.write_str("wait until CoreDNS is available"),
         }
     }

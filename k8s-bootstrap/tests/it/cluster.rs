@@ -1,0 +1,139 @@
+//! The reference cluster of all tests: one control plane, one worker.
+
+use host_exec::File;
+use k8s_bootstrap::*;
+use pki::{ApiUrl, BootstrapToken};
+use std::collections::BTreeMap;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+pub(crate) fn node(name: &str, number: u8) -> NodeSpec {
+    let other = if number == 10 { 20 } else { 10 };
+    NodeSpec {
+        name: name.parse().unwrap(),
+        address: DualAddress {
+            v4: format!("10.10.1.{number}").parse().unwrap(),
+            v6: format!("fd10:1::{number}").parse().unwrap(),
+        },
+        pods: DualNet {
+            v4: format!("10.244.{number}.0/24").parse().unwrap(),
+            v6: format!("fd44:0:0:{number}::/64").parse().unwrap(),
+        },
+        routes: vec![
+            Route {
+                to: format!("10.244.{other}.0/24").parse().unwrap(),
+                via: format!("10.10.1.{other}").parse().unwrap(),
+            },
+            Route {
+                to: format!("fd44:0:0:{other}::/64").parse().unwrap(),
+                via: format!("fd10:1::{other}").parse().unwrap(),
+            },
+        ],
+    }
+}
+
+/// As the lab asks for it: the old cgroups and containerd with 1.28, the new ones with later versions.
+pub(crate) fn spec(version: &str) -> ClusterSpec {
+    let version: SupportedVersion = version.parse().unwrap();
+    let old = version.version().minor == 28;
+    let release = version.release();
+    ClusterSpec {
+        version,
+        cluster_name: pki::HostName::new("lab").unwrap(),
+        dns_domain: pki::HostName::new("cluster.local").unwrap(),
+        services: DualNet {
+            v4: "10.96.0.0/16".parse().unwrap(),
+            v6: "fd96::/112".parse().unwrap(),
+        },
+        pods: DualNet {
+            v4: "10.244.0.0/16".parse().unwrap(),
+            v6: "fd44::/48".parse().unwrap(),
+        },
+        etcd_endpoints: (10..13)
+            .map(|n| format!("10.10.0.{n}:2379").parse().unwrap())
+            .collect(),
+        api_endpoint: ApiUrl::new("https://10.10.1.10:6443").unwrap(),
+        api_port: 6443,
+        control_planes: vec![node("cp-0", 10)],
+        workers: vec![node("worker-0", 20)],
+        bin_dir: "/opt/lab/bin".parse().unwrap(),
+        cni_bin_dirs: vec!["/usr/lib/cni".parse().unwrap()],
+        resolv_conf: "/etc/resolv.conf".parse().unwrap(),
+        upstream_dns: if old {
+            Vec::new()
+        } else {
+            vec!["10.10.1.1".parse().unwrap()]
+        },
+        images: Images {
+            pause: format!("registry.k8s.io/pause:{}", release.pause)
+                .parse()
+                .unwrap(),
+            coredns: format!("registry.k8s.io/coredns/coredns:{}", release.coredns)
+                .parse()
+                .unwrap(),
+        },
+        containerd: Containerd {
+            program: "/usr/bin/containerd".parse().unwrap(),
+            major: if old {
+                ContainerdMajor::V1
+            } else {
+                ContainerdMajor::V2
+            },
+            oci_runtime: "/usr/bin/runc".parse().unwrap(),
+            restrict_oom_score_adj: old,
+        },
+        cgroup: if old {
+            CgroupVersion::V2
+        } else {
+            CgroupVersion::V1
+        },
+        tuning: if old {
+            Tuning::Standard
+        } else {
+            Tuning::QuickStart
+        },
+        patience: 1.0,
+    }
+}
+
+/// Material whose texts stand for certificates: renderings do not look into them.
+pub(crate) fn material() -> Material {
+    let secret = |path: &str| File::secret(format!("/etc/kubernetes/{path}"), format!("{path}\n"));
+    let control_plane = [
+        "controller-manager.conf",
+        "kube-proxy.conf",
+        "pki/apiserver-etcd-client.crt",
+        "pki/apiserver-etcd-client.key",
+        "pki/apiserver-kubelet-client.crt",
+        "pki/apiserver-kubelet-client.key",
+        "pki/apiserver.crt",
+        "pki/apiserver.key",
+        "pki/ca.key",
+        "pki/etcd/ca.crt",
+        "pki/front-proxy-ca.crt",
+        "pki/front-proxy-client.crt",
+        "pki/front-proxy-client.key",
+        "pki/sa.key",
+        "pki/sa.pub",
+        "scheduler.conf",
+    ];
+    Material {
+        ca_pem: "the authority\n".into(),
+        identity: ClientIdentity {
+            certificate_pem: "the identity\n".into(),
+            key_pem: Zeroizing::new("its key\n".into()),
+        },
+        token: ExpiringToken {
+            token: BootstrapToken::new("abcdef.0123456789abcdef").unwrap(),
+            expires: OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap(),
+        },
+        files: BTreeMap::from([
+            ("cp-0".parse().unwrap(), control_plane.map(secret).to_vec()),
+            ("worker-0".parse().unwrap(), vec![secret("kube-proxy.conf")]),
+        ]),
+    }
+}
+
+pub(crate) fn desired(version: &str) -> Desired {
+    Desired::new(spec(version), &material()).unwrap()
+}

@@ -1,0 +1,129 @@
+//! Every file and object of the reference cluster, by version, against tests/data.
+//! `K8S_BOOTSTRAP_BLESS=1 cargo test -p k8s-bootstrap` writes them anew.
+
+use crate::cluster;
+use host_exec::{File, Mode};
+use k8s_bootstrap::{Desired, Observed, plan};
+use std::{fmt::Write as _, fs, path::Path};
+
+fn check(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name);
+    if option_env!("K8S_BOOTSTRAP_BLESS").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    let differs = golden.lines().zip(text.lines()).position(|(a, b)| a != b);
+    assert_eq!(
+        golden, text,
+        "{name} differs first at line index {differs:?}"
+    );
+}
+
+fn node_text(desired: &Desired, name: &str) -> String {
+    let setup = &desired.nodes[&name.parse().unwrap()];
+    let mut text = String::new();
+    for service in &setup.services {
+        writeln!(text, "# {} {}", service.unit, service.gate).unwrap();
+        for path in &service.reads {
+            writeln!(text, "#   reads {}", path.display()).unwrap();
+        }
+    }
+    // The caller's secrets are not ours to render.
+    let own = setup.files.iter().filter(|file| file.mode != Mode::SECRET);
+    for File {
+        path,
+        mode,
+        contents,
+    } in own
+    {
+        let contents = String::from_utf8_lossy(contents.bytes());
+        write!(text, "\n===== {} {mode}\n{contents}", path.display()).unwrap();
+    }
+    text
+}
+
+fn objects_text(desired: &Desired) -> String {
+    let objects = std::iter::once(&desired.token_secret).chain(&desired.objects);
+    objects
+        .map(|object| format!("---\n{}", serde_norway::to_string(object.body()).unwrap()))
+        .collect()
+}
+
+#[test]
+fn files_of_1_37_control_plane() {
+    check(
+        "1.37-cp-0.txt",
+        &node_text(&cluster::desired("1.37.2"), "cp-0"),
+    );
+}
+
+#[test]
+fn files_of_1_37_worker() {
+    check(
+        "1.37-worker-0.txt",
+        &node_text(&cluster::desired("1.37.2"), "worker-0"),
+    );
+}
+
+#[test]
+fn files_of_1_28_control_plane() {
+    check(
+        "1.28-cp-0.txt",
+        &node_text(&cluster::desired("1.28.3"), "cp-0"),
+    );
+}
+
+#[test]
+fn files_of_1_28_worker() {
+    check(
+        "1.28-worker-0.txt",
+        &node_text(&cluster::desired("1.28.3"), "worker-0"),
+    );
+}
+
+#[test]
+fn objects_of_1_37() {
+    check(
+        "1.37-objects.yaml",
+        &objects_text(&cluster::desired("1.37.2")),
+    );
+}
+
+#[test]
+fn objects_of_1_28() {
+    check(
+        "1.28-objects.yaml",
+        &objects_text(&cluster::desired("1.28.3")),
+    );
+}
+
+#[test]
+fn the_first_plan() {
+    let desired = cluster::desired("1.37.2");
+    check(
+        "1.37-plan.txt",
+        &plan(&desired, &Observed::default()).to_string(),
+    );
+}
+
+#[test]
+fn secrets_are_in_no_debug_text_and_in_no_public_file() {
+    let desired = cluster::desired("1.37.2");
+    let debug = format!("{desired:?} {:?}", cluster::material());
+    for secret in ["0123456789abcdef", "its key", "pki/ca.key\\n"] {
+        assert!(!debug.contains(secret), "{secret}");
+    }
+    for setup in desired.nodes.values() {
+        for file in setup.files_before_boot() {
+            let text = String::from_utf8_lossy(file.contents.bytes()).into_owned();
+            let secret = text.contains("0123456789abcdef") || text.contains("its key");
+            assert!(
+                !secret || file.mode == Mode::SECRET,
+                "{}",
+                file.path.display()
+            );
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The plan against a model of the machines that can be killed after any step.
+
+use crate::cluster;
+use host_exec::{files::Drift, systemd::UnitState};
+use k8s_bootstrap::{
+    Action, ClusterObserved, Desired, NodeObserved, ObjectDrift, Observed, Plan, Readiness, Step,
+    plan,
+};
+use proptest::prelude::*;
+
+/// Machines on which nothing was ever done.
+fn fresh(desired: &Desired) -> Observed {
+    let mut observed = Observed::default();
+    for (name, setup) in &desired.nodes {
+        let found = NodeObserved {
+            files: setup
+                .files
+                .iter()
+                .map(|file| (file.path.clone(), Drift::Missing))
+                .collect(),
+            unrecorded: setup.units().into_iter().collect(),
+            units: setup
+                .units()
+                .into_iter()
+                .map(|unit| (unit, UnitState::default()))
+                .collect(),
+            joined: false,
+            bootstrap_file: Some(Drift::Missing),
+        };
+        observed.nodes.insert(name.clone(), found);
+    }
+    observed
+}
+
+/// What a step does to the machines. Services run with what their files say only when started after it.
+fn apply(desired: &Desired, observed: &mut Observed, step: &Step) {
+    let node = step
+        .node
+        .as_ref()
+        .and_then(|name| observed.nodes.get_mut(name));
+    match (&step.action, node) {
+        (Action::WriteFiles { files, readers }, Some(node)) => {
+            node.unrecorded.extend(readers.iter().cloned());
+            for (path, _) in files {
+                node.files.remove(path);
+                if path.ends_with("bootstrap-kubelet.conf") {
+                    node.bootstrap_file = None;
+                }
+            }
+        }
+        (Action::RemoveFile(_), Some(node)) => node.bootstrap_file = Some(Drift::Missing),
+        (Action::ReloadUnits, Some(node)) => {
+            node.units
+                .values_mut()
+                .for_each(|state| state.needs_reload = false);
+        }
+        (Action::Enable(units), Some(node)) => {
+            for unit in units {
+                node.units.get_mut(unit).unwrap().file = "enabled".into();
+            }
+        }
+        (Action::Start { unit, .. }, Some(node)) => {
+            node.units.get_mut(unit).unwrap().active = "active".into();
+            node.unrecorded.remove(unit);
+        }
+        (Action::AwaitApi, Some(_)) => {
+            observed
+                .apis
+                .insert(step.node.clone().unwrap(), Readiness::Ready);
+            let missing = desired.objects.iter().chain([&desired.token_secret]);
+            observed.cluster.get_or_insert_with(|| ClusterObserved {
+                objects: missing
+                    .map(|o| (o.key().clone(), ObjectDrift::Missing))
+                    .collect(),
+                ..ClusterObserved::default()
+            });
+        }
+        (Action::AwaitNode, Some(node)) => {
+            assert!(
+                node.joined || node.bootstrap_file.is_none(),
+                "nothing to join with"
+            );
+            node.joined = true;
+            let cluster = observed
+                .cluster
+                .as_mut()
+                .expect("no node is Ready without an API");
+            cluster
+                .ready_nodes
+                .insert(step.node.clone().unwrap().to_string());
+        }
+        (Action::ApplyObjects(objects), None) => {
+            let cluster = observed.cluster.as_mut().expect("objects need an API");
+            objects
+                .iter()
+                .for_each(|(key, _)| drop(cluster.objects.remove(key)));
+        }
+        (Action::AwaitDns, None) => observed.cluster.as_mut().unwrap().dns_available = true,
+        (action, _) => panic!("{action} at {:?}", step.node),
+    }
+}
+
+fn converge(desired: &Desired, observed: &mut Observed) {
+    for step in &plan(desired, observed).steps {
+        apply(desired, observed, step);
+    }
+}
+
+fn word<T: Clone + std::fmt::Debug + 'static>(words: &[T]) -> impl Strategy<Value = T> + use<T> {
+    prop::sample::select(words.to_vec())
+}
+
+/// Spoils a converged cluster in one way.
+fn spoil(desired: &Desired, observed: &mut Observed, how: u8, which: usize, drift: Drift) {
+    let names: Vec<_> = desired.nodes.keys().cloned().collect();
+    let name = &names[which % names.len()];
+    let setup = &desired.nodes[name];
+    let unit = setup.units()[which % setup.services.len()].clone();
+    let node = observed.nodes.get_mut(name).unwrap();
+    match how {
+        0 => drop(
+            node.files
+                .insert(setup.files[which % setup.files.len()].path.clone(), drift),
+        ),
+        1 => drop(node.unrecorded.insert(unit)),
+        2 => "failed".clone_into(&mut node.units.get_mut(&unit).unwrap().active),
+        3 => node.units.get_mut(&unit).unwrap().needs_reload = true,
+        4 => "disabled".clone_into(&mut node.units.get_mut(&unit).unwrap().file),
+        5 => node.bootstrap_file = None,
+        6 => {
+            observed.apis.clear();
+            observed.cluster = None;
+        }
+        _ => {
+            let key = desired.objects[which % desired.objects.len()].key().clone();
+            let cluster = observed.cluster.get_or_insert_default();
+            cluster.objects.insert(key, ObjectDrift::Differs);
+        }
+    }
+}
+
+#[test]
+fn a_fresh_cluster_needs_one_run() {
+    let desired = cluster::desired("1.37.2");
+    let mut observed = fresh(&desired);
+    converge(&desired, &mut observed);
+    assert_eq!(plan(&desired, &observed), Plan::default());
+}
+
+#[test]
+fn a_changed_file_restarts_its_readers_only() {
+    let desired = cluster::desired("1.37.2");
+    let mut observed = fresh(&desired);
+    converge(&desired, &mut observed);
+    for (file, readers) in [
+        (
+            "/etc/kubernetes/pki/sa.key",
+            &["kube-apiserver", "kube-controller-manager"][..],
+        ),
+        ("/var/lib/kubelet/config.yaml", &["kubelet"]),
+        ("/etc/cni/net.d/10-pods.conflist", &[]),
+        (
+            "/etc/systemd/system/kube-scheduler.service",
+            &["kube-scheduler"],
+        ),
+    ] {
+        let mut observed = observed.clone();
+        let node = observed.nodes.get_mut(&"cp-0".parse().unwrap()).unwrap();
+        node.files.insert(file.into(), Drift::Contents);
+        let steps = plan(&desired, &observed).steps;
+        let started: Vec<String> = steps
+            .iter()
+            .filter_map(|step| match &step.action {
+                Action::Start {
+                    unit, anew: true, ..
+                } => Some(unit.to_string()),
+                Action::Start { .. } => panic!("{file}: {:?}", step),
+                _ => None,
+            })
+            .collect();
+        let expected: Vec<String> = readers
+            .iter()
+            .map(|name| format!("{name}.service"))
+            .collect();
+        assert_eq!(started, expected, "{file}");
+        assert!(
+            steps
+                .iter()
+                .all(|step| step.node.as_ref().is_some_and(|n| n.as_str() == "cp-0"))
+        );
+    }
+}
+
+#[test]
+fn a_joined_cluster_does_not_want_its_token_back() {
+    let desired = cluster::desired("1.37.2");
+    let mut observed = fresh(&desired);
+    converge(&desired, &mut observed);
+    let key = desired.token_secret.key().clone();
+    observed
+        .cluster
+        .as_mut()
+        .unwrap()
+        .objects
+        .insert(key, ObjectDrift::Missing);
+    assert!(plan(&desired, &observed).is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Killed after any number of steps, the next run finishes, and the one after it finds nothing.
+    #[test]
+    fn a_killed_run_is_finished_by_the_next(kills in prop::collection::vec(0_usize..40, 0..4)) {
+        let desired = cluster::desired("1.37.2");
+        let mut observed = fresh(&desired);
+        for kill in kills {
+            for step in plan(&desired, &observed).steps.iter().take(kill) {
+                apply(&desired, &mut observed, step);
+            }
+        }
+        converge(&desired, &mut observed);
+        prop_assert_eq!(plan(&desired, &observed), Plan::default());
+    }
+
+    /// Whatever somebody does to a running cluster, one run mends it, also when the run before was killed.
+    #[test]
+    fn one_run_mends_everything(
+        spoils in prop::collection::vec(
+            (0_u8..8, 0_usize..1000, word(&[Drift::Missing, Drift::Contents, Drift::Mode])), 1..6),
+        kill in 0_usize..20,
+    ) {
+        let desired = cluster::desired("1.37.2");
+        let mut observed = fresh(&desired);
+        converge(&desired, &mut observed);
+        for (how, which, drift) in spoils {
+            spoil(&desired, &mut observed, how, which, drift);
+        }
+        prop_assert!(!plan(&desired, &observed).is_empty());
+        for step in plan(&desired, &observed).steps.iter().take(kill) {
+            apply(&desired, &mut observed, step);
+        }
+        converge(&desired, &mut observed);
+        prop_assert_eq!(plan(&desired, &observed), Plan::default());
+    }
+}
