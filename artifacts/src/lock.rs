@@ -18,7 +18,7 @@ pub struct Stamp {
     /// Its size.
     pub size_bytes: u64,
     /// When its contents were last changed, in nanoseconds since 1970.
-    pub modified_ns: i128,
+    pub modified_ns: i64,
 }
 
 impl Stamp {
@@ -27,8 +27,10 @@ impl Stamp {
         match fs::metadata(path) {
             Ok(found) if found.is_file() => Ok(Some(Self {
                 size_bytes: found.size(),
-                modified_ns: i128::from(found.mtime()) * 1_000_000_000
-                    + i128::from(found.mtime_nsec()),
+                modified_ns: found
+                    .mtime()
+                    .saturating_mul(1_000_000_000)
+                    .saturating_add(found.mtime_nsec()),
             })),
             Ok(_) => Ok(None),
             Err(e) if absent(&e) => Ok(None),

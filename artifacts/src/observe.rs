@@ -2,7 +2,7 @@
 //! the official places and the Go toolchain only when something is still lacking.
 
 use crate::{
-    Architecture, Component, Lock, LockError, ProgramName, Sha256, Wanted, download,
+    Architecture, Component, Lock, LockError, ProgramName, Wanted, download,
     lock::{Source, Stamp, absent},
     place::Places,
     plan::{Existing, Found, Go, Reach},
@@ -283,9 +283,4 @@ fn io_error(path: &Path, source: io::Error) -> ObserveError {
         path: path.to_owned(),
         source,
     }
-}
-
-/// A name for what a set of inputs leads to.
-pub(crate) fn digest_of(parts: &[&str]) -> Sha256 {
-    Sha256::of(parts.join("\n").as_bytes())
 }

@@ -1,0 +1,177 @@
+//! What namespaces as machines need from the distribution: how to see that it is there, and what to install.
+
+use host_exec::{FileError, Host};
+use std::path::Path;
+
+/// One thing that has to be on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Requirement {
+    /// What it is for.
+    pub purpose: &'static str,
+    /// File names; one of them is enough.
+    pub any_of: &'static [&'static str],
+    /// The directories to look in.
+    pub dirs: &'static [&'static str],
+    /// The package of Debian and Ubuntu.
+    pub debian: &'static str,
+    /// Whether a lab runs without it, with something less.
+    pub optional: bool,
+}
+
+/// Where programs lie, whatever `PATH` the caller has: that of a user often lacks the `sbin` directories.
+const PROGRAM_DIRS: &[&str] = &[
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+/// Debian's directory of CNI plugins and the one of all others.
+const CNI_DIRS: &[&str] = &["/usr/lib/cni", "/opt/cni/bin"];
+
+const fn program(
+    purpose: &'static str,
+    any_of: &'static [&'static str],
+    debian: &'static str,
+) -> Requirement {
+    Requirement {
+        purpose,
+        any_of,
+        dirs: PROGRAM_DIRS,
+        debian,
+        optional: false,
+    }
+}
+
+const fn plugin(purpose: &'static str, any_of: &'static [&'static str]) -> Requirement {
+    Requirement {
+        purpose,
+        any_of,
+        dirs: CNI_DIRS,
+        debian: "containernetworking-plugins",
+        optional: false,
+    }
+}
+
+/// Everything that a lab of namespaces needs, in the order in which it needs it.
+pub const REQUIREMENTS: [Requirement; 14] = [
+    program("starts machines", &["systemd-nspawn"], "systemd-container"),
+    program("makes networks", &["ip"], "iproute2"),
+    program("keeps the firewall of the networks", &["nft"], "nftables"),
+    program("runs commands inside machines", &["nsenter"], "util-linux"),
+    program(
+        "ends helpers together with their starter",
+        &["setpriv"],
+        "util-linux",
+    ),
+    program("runs containers on nodes", &["containerd"], "containerd"),
+    program("imports images", &["ctr"], "containerd"),
+    program(
+        "holds a pod for containerd",
+        &["containerd-shim-runc-v2"],
+        "containerd",
+    ),
+    program("starts containers", &["crun", "runc"], "crun"),
+    plugin("connects pods to a bridge", &["bridge"]),
+    plugin("gives pods addresses", &["host-local"]),
+    plugin("gives pods host ports", &["portmap"]),
+    plugin("gives pods a loopback interface", &["loopback"]),
+    Requirement {
+        optional: true,
+        ..program(
+            "lets kube-proxy end stale UDP flows",
+            &["conntrack"],
+            "conntrack",
+        )
+    },
+];
+
+/// A requirement that the host does not meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The file that was looked for; with a choice, all of them.
+    pub what: String,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// The package that has it, by its Debian name.
+    pub package: &'static str,
+    /// What to type on this host.
+    pub command: String,
+    /// Whether a lab runs without it.
+    pub optional: bool,
+}
+
+/// A family of distributions, as far as it decides how to install a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Debian, Ubuntu and what comes of them: apt, with the names of [`Requirement::debian`].
+    Debian,
+    /// Any other: the package may have another name.
+    Other,
+}
+
+impl Family {
+    /// Reads `/etc/os-release` (os-release(5)): `ID` and `ID_LIKE`.
+    pub fn parse(os_release: &str) -> Self {
+        let value = |line: &str| {
+            let (key, value) = line.split_once('=')?;
+            matches!(key, "ID" | "ID_LIKE").then(|| value.trim_matches(['"', '\'']).to_owned())
+        };
+        let values: Vec<_> = os_release.lines().filter_map(value).collect();
+        let debian = |word: &str| matches!(word, "debian" | "ubuntu");
+        match values
+            .iter()
+            .any(|value| value.split_whitespace().any(debian))
+        {
+            true => Self::Debian,
+            false => Self::Other,
+        }
+    }
+
+    /// What to type to get a package.
+    pub fn install_command(self, package: &str) -> String {
+        match self {
+            Self::Debian => format!("apt-get install -y {package}"),
+            Self::Other => {
+                format!("install what your distribution calls {package} (its Debian name)")
+            }
+        }
+    }
+}
+
+/// The requirements that a host does not meet; empty if all is well. Looks for files, runs nothing.
+///
+/// # Errors
+///
+/// The host cannot be asked. A missing file is *not* an error: it is the answer.
+pub async fn missing(host: &dyn Host) -> Result<Vec<Missing>, FileError> {
+    let os_release = host.read_file(Path::new("/etc/os-release")).await?;
+    let family = Family::parse(&String::from_utf8_lossy(&os_release.unwrap_or_default()));
+    let mut missing = Vec::new();
+    for requirement in &REQUIREMENTS {
+        if !met(host, requirement).await? {
+            missing.push(Missing {
+                what: requirement.any_of.join(" or "),
+                purpose: requirement.purpose,
+                package: requirement.debian,
+                command: family.install_command(requirement.debian),
+                optional: requirement.optional,
+            });
+        }
+    }
+    Ok(missing)
+}
+
+async fn met(host: &dyn Host, requirement: &Requirement) -> Result<bool, FileError> {
+    for dir in requirement.dirs {
+        for name in requirement.any_of {
+            let mode = host.file_mode(&Path::new(dir).join(name)).await?;
+            if mode.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,7 @@
+module lab.local/coredns
+
+go 1.25
+
+tool github.com/coredns/coredns
+
+require github.com/coredns/coredns v1.15.0

@@ -1,0 +1,199 @@
+//! With the real Go, C compiler and containerd.
+
+use artifacts::{
+    Architecture, BuiltImage, Cloned, Go, Image, ImageFile, ImageSet, build_web, clone_root,
+    containerd_root, observe, packages,
+};
+use host_exec::{Command, Host as _, event::Silent, poll};
+use std::{fs, path::Path, time::Duration};
+
+/// A directory on a real file system: `/tmp` can be a tmpfs, on which overlayfs works, but not an overlay.
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/var/tmp").unwrap()
+}
+
+async fn web(dir: &Path) -> std::path::PathBuf {
+    let places = crate::places(dir);
+    let mut places_without_network = places.clone();
+    for base in [
+        &mut places_without_network.mirrors.kubernetes,
+        &mut places_without_network.mirrors.etcd,
+        &mut places_without_network.mirrors.coredns,
+    ] {
+        *base = "http://127.0.0.1:9".to_owned();
+    }
+    let wanted = crate::wanted("1.37.2");
+    let found = observe(&crate::here(), &wanted, &places_without_network)
+        .await
+        .unwrap();
+    let Go::Found { path, .. } = found.go else {
+        panic!("no Go: {:?}", found.go)
+    };
+    build_web(
+        &crate::here(),
+        &path,
+        Architecture::here().unwrap(),
+        &places,
+    )
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs go"]
+async fn the_web_program_serves_and_asks() {
+    let dir = scratch();
+    let program = web(dir.path()).await.to_string_lossy().into_owned();
+    fs::write(dir.path().join("page"), "from a volume\n").unwrap();
+    let free = std::net::TcpListener::bind("[::1]:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let here = crate::here();
+    let serve = Command::new(&program).args([
+        "serve",
+        "-listen",
+        &free.to_string(),
+        "-files",
+        &dir.path().to_string_lossy(),
+    ]);
+    let client = |arguments: &[&str]| Command::new(&program).args(arguments.iter().copied());
+    let talk = async {
+        let url = format!("http://{free}");
+        let wait = poll::Wait::new("answer from web", Duration::from_secs(10));
+        let answer = poll::until(&wait, || async {
+            Ok::<_, std::convert::Infallible>(match here.run(&client(&["get", &url])).await {
+                Ok(output) => poll::Attempt::Ready(output.stdout_text().into_owned()),
+                Err(e) => poll::Attempt::NotYet(e.to_string()),
+            })
+        });
+        let answer = answer.await.unwrap();
+        assert!(
+            answer.starts_with("pod ") && answer.contains("\nclient [::1]:"),
+            "{answer}"
+        );
+        let page = here
+            .run(&client(&["get", &format!("{url}/files/page")]))
+            .await
+            .unwrap();
+        assert_eq!(page.stdout_text(), "from a volume\n");
+        let missing = here
+            .output(&client(&["get", &format!("{url}/files/none")]))
+            .await
+            .unwrap();
+        assert!(missing.stderr_text().contains("404"), "{missing:?}");
+        let tcp = here
+            .run(&client(&["tcp", &free.to_string()]))
+            .await
+            .unwrap();
+        assert!(
+            tcp.stdout_text()
+                .trim_end()
+                .ends_with(&format!("-> {free}"))
+        );
+        let name = here.run(&client(&["lookup", "localhost"])).await.unwrap();
+        assert!(name.stdout_text().contains("127.0.0.1"));
+        assert!(here.run(&client(&["sleep", "1ms"])).await.is_ok());
+        assert!(here.run(&client(&["dance"])).await.is_err());
+    };
+    tokio::select! {
+        ended = here.output(&serve) => panic!("the server ended: {ended:?}"),
+        () = talk => {}
+    }
+}
+
+fn images(dir: &Path) -> ImageSet {
+    let image = |name: &str| {
+        let image = Image {
+            reference: format!("lab.local/{name}:1").parse().unwrap(),
+            architecture: Architecture::here().unwrap(),
+            files: vec![ImageFile {
+                path: format!("/{name}"),
+                contents: name.repeat(1000).into_bytes(),
+                mode: 0o755,
+            }],
+            entrypoint: vec![format!("/{name}")],
+            user: "65532:65532".to_owned(),
+            env: Vec::new(),
+        };
+        let archive = dir.join(format!("{name}.tar"));
+        fs::write(&archive, image.archive().unwrap()).unwrap();
+        BuiltImage {
+            reference: image.reference,
+            archive,
+        }
+    };
+    ImageSet {
+        images: vec![image("one"), image("two")],
+        left_out: Vec::new(),
+    }
+}
+
+/// Imports into a root, clones it twice, and starts containerd on a clone: the images are there, pinned and unpacked.
+#[tokio::test]
+#[ignore = "needs containerd"]
+async fn a_containerd_root_is_made_once_and_serves_every_clone() {
+    let dir = scratch();
+    let (places, here) = (crate::places(&dir.path().join("cache")), crate::here());
+    let images = images(dir.path());
+    let root = containerd_root(&here, &images, &places, &Silent)
+        .await
+        .unwrap();
+    let made = fs::metadata(&root).unwrap().modified().unwrap();
+    let again = containerd_root(&here, &images, &places, &Silent)
+        .await
+        .unwrap();
+    assert_eq!(again, root);
+    assert_eq!(fs::metadata(&root).unwrap().modified().unwrap(), made);
+
+    for machine in ["cp-0", "worker-0"] {
+        let to = dir.path().join(machine).join("containerd");
+        assert_eq!(clone_root(&root, &to).unwrap(), Cloned::Made);
+        assert_eq!(clone_root(&root, &to).unwrap(), Cloned::AlreadyThere);
+        let listed = listed_in(dir.path(), &to).await;
+        for name in ["lab.local/one:1", "lab.local/two:1"] {
+            let line = listed.lines().find(|line| line.starts_with(name));
+            let line = line.unwrap_or_else(|| panic!("{name} is not in {listed}"));
+            assert!(line.contains("io.cri-containerd.pinned=pinned"), "{line}");
+        }
+        let fs_of_one = fs::read_dir(to.join("io.containerd.snapshotter.v1.overlayfs/snapshots"))
+            .unwrap()
+            .any(|entry| entry.unwrap().path().join("fs/one").exists());
+        assert!(fs_of_one, "the image is unpacked");
+    }
+}
+
+/// What a containerd with this root lists in the namespace of the kubelet.
+async fn listed_in(dir: &Path, root: &Path) -> String {
+    let here = crate::here();
+    let state = tempfile::tempdir_in("/run").unwrap();
+    let socket = state.path().join("c.sock").to_string_lossy().into_owned();
+    let config = dir.join("config.toml");
+    let text = format!(
+        "version = 2\nroot = {root:?}\nstate = {:?}\n\
+         disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = {socket:?}\n",
+        state.path().join("state"),
+    );
+    fs::write(&config, text).unwrap();
+    let daemon = Command::new("containerd").args(["--config", &config.to_string_lossy()]);
+    let list = Command::new("ctr").args(["--address", &socket, "-n", "k8s.io", "images", "ls"]);
+    let wait = poll::Wait::new("list of images", Duration::from_secs(30));
+    let ask = poll::until(&wait, || async {
+        Ok::<_, std::convert::Infallible>(match here.run(&list).await {
+            Ok(output) => poll::Attempt::Ready(output.stdout_text().into_owned()),
+            Err(e) => poll::Attempt::NotYet(e.to_string()),
+        })
+    });
+    tokio::select! {
+        ended = here.output(&daemon) => panic!("containerd ended: {ended:?}"),
+        listed = ask => listed.unwrap(),
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs systemd-nspawn, nft and containerd"]
+async fn a_machine_that_has_everything_lacks_nothing() {
+    let missing = packages::missing(&crate::here()).await.unwrap();
+    let needed: Vec<_> = missing.iter().filter(|m| !m.optional).collect();
+    assert!(needed.is_empty(), "{needed:?}");
+}
