@@ -12,7 +12,7 @@ fn main() -> anyhow::Result<()> {
     // A real program reads these from the routing table, and draws the seed at random, once.
     let facts = HostFacts {
         occupied: vec![Occupied {
-            net: "10.64.0.0/10".parse()?,
+            net: "10.64.3.0/24".parse()?,
             by: "VPN".to_owned(),
         }],
     };

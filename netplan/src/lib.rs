@@ -68,7 +68,8 @@ pub use plan::{
 };
 pub use policy::{
     AddressSet, ApiExposure, Decision, Endpoint, Expectation, NftRuleset, PfAnchor, Point, Policy,
-    Probe, Protocol, Rule, Source, Traffic, V4Mode, V6Mode, Verdict, Zone, reachability,
+    Probe, Protocol, ROUTER_LINK, ROUTER_UPLINK, Rule, Source, Traffic, V4Mode, V6Mode, Verdict,
+    Zone, reachability,
 };
 pub use pool::{AllocateError, ClaimError, Fit, Pool, ReleaseError};
 pub use requirement::{

@@ -251,7 +251,7 @@ pub struct Services {
 pub struct Internet {
     /// The network between router and internet.
     pub nets: NetPair,
-    /// The router's side, on its interface `uplink`.
+    /// The router's side, on its interface [`ROUTER_UPLINK`](crate::ROUTER_UPLINK).
     pub router: AddressPair,
     /// The internet's side: the router's default gateway.
     pub internet: AddressPair,

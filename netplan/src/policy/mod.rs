@@ -12,7 +12,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use evaluate::{Decision, Endpoint, Probe, Protocol};
-pub use nft::NftRuleset;
+pub use nft::{NftRuleset, ROUTER_LINK, ROUTER_UPLINK};
 pub use pf::PfAnchor;
 pub use reachability::{Expectation, reachability};
 

@@ -17,6 +17,12 @@ pub struct NftRuleset {
     pub undo: String,
 }
 
+/// The router's interface to the internet, in its namespace.
+pub const ROUTER_UPLINK: &str = "uplink";
+/// The router's interface to the machine that runs the lab, in its namespace. Not `link`: that is
+/// a key word of ip(8), which then misreads `ip link add link ..`.
+pub const ROUTER_LINK: &str = "link0";
+
 /// The chain of a point: name, hook, priority.
 fn chain(point: Point) -> (&'static str, &'static str, &'static str) {
     match point {
@@ -30,8 +36,8 @@ fn chain(point: Point) -> (&'static str, &'static str, &'static str) {
 }
 
 impl Policy {
-    /// The table `inet lab` of the router in its namespace, where its interfaces are `uplink`,
-    /// `link`, `br-etcd` and `br-kube`. `net.bridge.bridge-nf-call-*tables` must be 0 there, or
+    /// The table `inet lab` of the router in its namespace, where its interfaces are
+    /// [`ROUTER_UPLINK`], [`ROUTER_LINK`] and the bridges of the networks. `net.bridge.bridge-nf-call-*tables` must be 0 there, or
     /// frames inside one network meet the forward chain too.
     #[must_use]
     pub fn nft_router(&self) -> NftRuleset {
@@ -169,8 +175,8 @@ impl Policy {
 
 fn router_interface(zone: Zone) -> &'static str {
     match zone {
-        Zone::Internet => "uplink",
-        Zone::Host => "link",
+        Zone::Internet => ROUTER_UPLINK,
+        Zone::Host => ROUTER_LINK,
         Zone::Etcd => "br-etcd",
         Zone::Kube => "br-kube",
     }
