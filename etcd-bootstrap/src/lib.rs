@@ -87,6 +87,8 @@ pub use observe::{ANSWER_TIMEOUT, MemberObservation, ObserveError, Observed, obs
 pub use plan::{Plan, PlanError, Step, plan};
 pub use probe::{ClientAnswer, Hosts, ListedMember, PeerAnswer, Probe, Status, Unreachable};
 pub use ready::{Laggard, READY_LIMIT, READY_STEP, WaitReadyError, wait_ready};
-pub use spec::{CLIENT_PORT, ClusterSpec, MemberSpec, PEER_PORT, PkiPaths, SpecError, SpecLint};
+pub use spec::{
+    CLIENT_PORT, ClusterSpec, MemberPems, MemberSpec, PEER_PORT, PkiPaths, SpecError, SpecLint,
+};
 pub use state::MemberState;
 pub use tls::{Tls, TlsError};

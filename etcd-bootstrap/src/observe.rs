@@ -56,6 +56,26 @@ pub struct Observed {
     pub members: BTreeMap<MemberName, MemberObservation>,
 }
 
+impl Observed {
+    /// The members of `spec` on machines that do not exist yet: for a plan on paper.
+    #[must_use]
+    pub fn nothing(spec: &ClusterSpec) -> Self {
+        let absent = |member: &MemberSpec| {
+            let files = render::all_files(spec, member);
+            let observation = MemberObservation {
+                drifted: files.into_iter().map(|file| (file.path, Drift::Missing)).collect(),
+                unit: UnitState::default(),
+                has_wal: false,
+                configured: None,
+                peer: PeerAnswer::Silent("the machine is not there yet".into()),
+                client: ClientAnswer::Silent("the machine is not there yet".into()),
+            };
+            (member.name.clone(), observation)
+        };
+        Self { members: spec.members().iter().map(absent).collect() }
+    }
+}
+
 /// What is there of one member: facts, not yet judged (see [`Observed::state`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberObservation {

@@ -64,6 +64,25 @@ impl PkiPaths {
     }
 }
 
+/// The certificates and keys of one member as PEM texts, for [`MemberSpec::with_pems`].
+#[derive(Clone, Copy)]
+pub struct MemberPems<'p> {
+    /// The authority of servers and their clients.
+    pub client_ca: &'p str,
+    /// The authority of members towards each other.
+    pub peer_ca: &'p str,
+    /// Certificate and key for clients.
+    pub server: (&'p str, &'p str),
+    /// Certificate and key for peers.
+    pub peer: (&'p str, &'p str),
+}
+
+impl fmt::Debug for MemberPems<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemberPems(..)")
+    }
+}
+
 /// One member. Checked as part of a [`ClusterSpec`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberSpec {
@@ -104,6 +123,21 @@ impl MemberSpec {
     pub fn with_certificates(mut self, certificates: Vec<File>) -> Self {
         self.certificates = certificates;
         self
+    }
+
+    /// The same member with its certificates and keys given as texts.
+    #[must_use]
+    pub fn with_pems(self, pems: MemberPems<'_>) -> Self {
+        let pki = &self.pki;
+        let certificates = vec![
+            File::public(&pki.client_ca, pems.client_ca),
+            File::public(&pki.peer_ca, pems.peer_ca),
+            File::public(&pki.server_certificate, pems.server.0),
+            File::secret(&pki.server_key, pems.server.1),
+            File::public(&pki.peer_certificate, pems.peer.0),
+            File::secret(&pki.peer_key, pems.peer.1),
+        ];
+        self.with_certificates(certificates)
     }
 
     /// The URL under which the other members reach it.

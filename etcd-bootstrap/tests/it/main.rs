@@ -1,5 +1,10 @@
 //! Tests of the crate as its users see it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy allows it in test functions, not in what they share"
+)]
+
 mod golden;
 mod model;
 mod plan;

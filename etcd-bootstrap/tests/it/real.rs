@@ -4,15 +4,12 @@
 //! unit would give them.
 
 use etcd_bootstrap::{
-    ClientAnswer, ClusterSpec, Hosts, MemberName, MemberObservation, MemberSpec, MemberState,
-    Observed, PeerAnswer, PkiPaths, PlanError, Probe, Tls, WaitReadyError, conditions, health,
-    plan, render, start_gated, wait_ready,
+    ClientAnswer, ClusterSpec, Hosts, MemberName, MemberObservation, MemberPems, MemberSpec,
+    MemberState, Observed, PeerAnswer, PkiPaths, PlanError, Probe, Tls, WaitReadyError, conditions,
+    health, plan, render, start_gated, wait_ready,
 };
-use host_exec::{File, Host, LocalHost, event::Silent, systemd::UnitState};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SanType,
-};
+use host_exec::{Host, LocalHost, event::Silent, systemd::UnitState};
+use pki::{AltNames, Authority, Issued, LeafRequest, Life, OsRandom, Purpose, Subject};
 use std::{
     collections::BTreeMap,
     fs,
@@ -22,6 +19,7 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use tokio::process::Child;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -57,29 +55,24 @@ async fn version(program: &Path) -> etcd_bootstrap::EtcdVersion {
         .unwrap()
 }
 
-fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params.distinguished_name.push(DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+fn authority(name: &str) -> Authority {
+    let subject = Subject::new(name, &[]).unwrap();
+    Authority::create(
+        &subject,
+        Life::AUTHORITY,
+        OffsetDateTime::now_utc(),
+        &OsRandom,
+    )
+    .unwrap()
 }
 
-/// Certificate and key for both directions, with these addresses.
-fn leaf(issuer: &CertifiedIssuer<'static, KeyPair>, name: &str, ips: &[IpAddr]) -> [String; 2] {
-    let mut params = CertificateParams::default();
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.subject_alt_names = ips.iter().copied().map(SanType::IpAddress).collect();
-    let key = KeyPair::generate().unwrap();
-    [
-        params.signed_by(&key, issuer).unwrap().pem(),
-        key.serialize_pem(),
-    ]
+fn leaf(issuer: &Authority, name: &str, purpose: Purpose, ips: &[IpAddr]) -> Issued {
+    let names = AltNames::new(vec![], ips.to_vec()).unwrap();
+    let subject = Subject::new(name, &[]).unwrap();
+    let request = LeafRequest::new(subject, purpose, names, Life::LEAF).unwrap();
+    issuer
+        .issue(&request, OffsetDateTime::now_utc(), &OsRandom)
+        .unwrap()
 }
 
 impl Cluster {
@@ -97,17 +90,14 @@ impl Cluster {
             member.pki = PkiPaths::below(&own.join("pki"));
             // Connections over loopback come from 127.0.0.1, whatever address they go to.
             let ips = [ip, Ipv4Addr::LOCALHOST.into()];
-            let [server, server_key] = leaf(&clients, "server", &ips);
-            let [peer, peer_key] = leaf(&peers, "peer", &ips);
-            let pki = member.pki.clone();
-            member.with_certificates(vec![
-                File::public(pki.client_ca, clients.pem()),
-                File::public(pki.peer_ca, peers.pem()),
-                File::public(pki.server_certificate, server),
-                File::secret(pki.server_key, server_key),
-                File::public(pki.peer_certificate, peer),
-                File::secret(pki.peer_key, peer_key),
-            ])
+            let server = leaf(&clients, "server", Purpose::ServerAndClient, &ips);
+            let peer = leaf(&peers, "peer", Purpose::ServerAndClient, &ips);
+            member.with_pems(MemberPems {
+                client_ca: clients.certificate_pem(),
+                peer_ca: peers.certificate_pem(),
+                server: (&server.certificate_pem, &server.key_pem),
+                peer: (&peer.certificate_pem, &peer.key_pem),
+            })
         };
         let members: Vec<_> = (1..=3).map(member).collect();
         let token = "first".parse().unwrap();
@@ -123,8 +113,8 @@ impl Cluster {
                 .await
                 .unwrap();
         }
-        let [certificate, key] = leaf(&clients, "health", &[]);
-        let tls = Tls::new(&spec, &certificate, &key).unwrap();
+        let client = leaf(&clients, "health", Purpose::Client, &[]);
+        let tls = Tls::new(&spec, &client.certificate_pem, &client.key_pem).unwrap();
         let probe = Probe::new(&spec, &hosts, &tls, ANSWER).unwrap();
         Self {
             spec,
