@@ -1,8 +1,11 @@
 //! [`Plan`]: every network, address and route of a lab, and how it comes about.
 
 mod build;
+mod check;
 mod error;
+mod machines;
 mod place;
+mod ranges;
 mod supernet;
 
 use std::fmt;
@@ -100,7 +103,6 @@ impl fmt::Display for NetworkName {
 /// What a machine is for; it decides the networks that the machine is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum Class {
     /// A member of the etcd cluster: on `etcd`.
     Etcd,
