@@ -1,6 +1,10 @@
 //! One file over HTTP, resumed where an earlier attempt broke off, kept only with the right checksum.
 
-use crate::{InvalidSha256, Sha256, digest::Hasher};
+use crate::{
+    InvalidSha256, Sha256,
+    digest::Hasher,
+    store::{StoreError, writing},
+};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
@@ -77,14 +81,8 @@ pub enum DownloadError {
         found: Sha256,
     },
     /// A file of this machine.
-    #[error("cannot write {}", .path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl DownloadError {
@@ -148,26 +146,22 @@ pub fn fetch(
 ) -> Result<Sha256, DownloadError> {
     let expected = published_checksum(agent, url, checksum_url)?;
     let part = part_of(target);
-    let file_error = |path: &Path| {
-        let path = path.to_owned();
-        move |source| DownloadError::File { path, source }
-    };
     let resumed = receive(agent, url, &part, progress)?;
-    let mut found = Sha256::of_file(&part).map_err(file_error(&part))?;
+    let mut found = Sha256::of_file(&part).map_err(writing(&part))?;
     if found != expected && resumed {
-        fs::remove_file(&part).map_err(file_error(&part))?;
+        fs::remove_file(&part).map_err(writing(&part))?;
         receive(agent, url, &part, progress)?;
-        found = Sha256::of_file(&part).map_err(file_error(&part))?;
+        found = Sha256::of_file(&part).map_err(writing(&part))?;
     }
     if found != expected {
-        fs::remove_file(&part).map_err(file_error(&part))?;
+        fs::remove_file(&part).map_err(writing(&part))?;
         return Err(DownloadError::ChecksumMismatch {
             url: url.to_owned(),
             expected,
             found,
         });
     }
-    fs::rename(&part, target).map_err(file_error(target))?;
+    fs::rename(&part, target).map_err(writing(target))?;
     Ok(found)
 }
 
@@ -257,10 +251,7 @@ fn receive(
     let resumed = here > 0 && response.status() == StatusCode::PARTIAL_CONTENT;
     let start = if resumed { here } else { 0 };
     let total = response.body().content_length().map(|rest| start + rest);
-    let mut file = open(part, resumed).map_err(|source| DownloadError::File {
-        path: part.to_owned(),
-        source,
-    })?;
+    let mut file = open(part, resumed).map_err(writing(part))?;
     let mut body = response.body_mut().with_config().limit(u64::MAX).reader();
     let mut received = start;
     let mut buffer = vec![0; 128 * 1024];
@@ -278,11 +269,7 @@ fn receive(
             Ok(n) => n,
             Err(source) => return Err(broke_off(received, Some(source))),
         };
-        file.write_all(&buffer[..n])
-            .map_err(|source| DownloadError::File {
-                path: part.to_owned(),
-                source,
-            })?;
+        file.write_all(&buffer[..n]).map_err(writing(part))?;
         received += n as u64;
     }
     match total {

@@ -1,4 +1,52 @@
-//! Find, download or build programs of a given version, and make OCI images from static binaries
+//! Gets the programs of a Kubernetes lab at given versions, and makes images of them where there is no registry.
+//!
+//! A version set ([`VersionSet`]) says which etcd, CoreDNS and pause image go with a Kubernetes release. Its programs
+//! are taken from the user's directory, from the cache, from `PATH` if their version is right; else downloaded from
+//! the official places with their checksum verified; else, where those are out of reach, built from Go modules with
+//! the user's own Go. What is done is decided by [`plan()`], which is pure, from what [`observe`] found:
+//!
+//! ```
+//! use artifacts::{Architecture, Component, Found, Go, Mirrors, Reach, VersionSet, Wanted, plan};
+//!
+//! let versions = VersionSet::for_kubernetes("1.37.2".parse()?)?;
+//! assert_eq!(versions.etcd.to_string(), "3.7.3");
+//!
+//! let wanted = Wanted::lab(versions, Architecture::Amd64);
+//! let nothing_but_go = Found {
+//!     in_place: vec![],
+//!     existing: vec![],
+//!     rejected: vec![],
+//!     reach: Component::ALL.map(|place| (place, Reach::Unusable("timed out".to_owned()))).into(),
+//!     go: Go::Found { path: "/usr/bin/go".into(), version: "1.26.8".parse()? },
+//! };
+//! let steps = plan(&wanted, &nothing_but_go, &Mirrors::default())?;
+//! assert_eq!(steps[0].to_string(), "build etcd, etcdctl, etcdutl of etcd 3.7.3 with Go 1.26.8");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`programs()`] does it and returns a directory with all of them; [`images()`] makes the pause, CoreDNS and web
+//! images; [`containerd_root`] puts those into a containerd root directory once, and [`clone_root`] gives each
+//! machine a copy in a tenth of a second. [`packages`] says what must come from the distribution.
+//!
+//! # What this crate does not do
+//!
+//! It installs nothing and runs nothing of what it gets, except to ask a program for its version and to import
+//! images. It is no package manager: a version is in the catalogue's range, and its patch release exists, or it is
+//! an error. It never sets where Go gets its modules: that is `go env` of the user. It does not remove old sets
+//! from the cache.
+//!
+//! # Invariants
+//!
+//! - A file of the cache is there as a whole or not at all (temporary name, then `rename`); a program counts only
+//!   once `lock.json` has it, with its checksum, size and time.
+//! - A run that was killed is finished by the next; two runs at once take turns (flock(2)).
+//! - A complete set is confirmed by `stat` alone, in about a millisecond.
+//! - Nothing that was downloaded is kept or run before its SHA-256 is what the official place publishes.
+//! - An image's bytes depend on its contents only.
+//!
+//! Sources: [Kubernetes downloads](https://kubernetes.io/releases/download/),
+//! [Go modules reference](https://go.dev/ref/mod), [OCI image layout](https://github.com/opencontainers/image-spec),
+//! containerd-config.toml(5).
 
 mod build;
 mod catalogue;

@@ -260,7 +260,8 @@ fn build(
         component,
         version,
         remedy: format!(
-            "install Go 1.{needed} or newer (https://go.dev/dl), or give the network access to {base}, \
+            "check that this version was released; give this machine access to {base}, or install \
+             Go 1.{needed} or newer (https://go.dev/dl) and give it access to a module proxy, \
              or put the programs into a directory and name it with --bin-dir"
         ),
         programs,

@@ -8,7 +8,7 @@ use crate::{
     lock::Stamp,
     observe::{check_version, observe},
     place::{Packing, Places},
-    plan::{Existing, Reach, Step, plan},
+    plan::{Existing, Go, Reach, Step, plan},
     store::{self, StoreError, writing},
     unpack,
 };
@@ -113,11 +113,16 @@ pub async fn programs(
         total: wanted.programs.len(),
         events,
     };
+    work.remove_parts()?;
     while let Some(step) = steps.first() {
         match work.apply(step).await {
             Err(ProgramsError::Download(e)) if e.place_is_unusable() => {
                 let why = Reach::Unusable(with_sources(&e));
                 found.reach.insert(step.component(), why);
+            }
+            // The last source: the plan's error then tells of all of them.
+            Err(ProgramsError::Build(e @ BuildError::Modules { .. })) => {
+                found.go = Go::Missing(with_sources(&e));
             }
             Ok(()) => {
                 let done = step.programs();
@@ -191,9 +196,25 @@ impl Work<'_> {
         }
     }
 
-    /// A name that `ProgramName` cannot have, so that no half-made file is taken for a program.
+    /// A name that `ProgramName` cannot have, so that no half-made file is taken for a program; and one of this
+    /// process, because a compiler that outlives a killed run still writes to the name that it was given.
     fn part(&self, program: ProgramName) -> PathBuf {
-        self.set_dir.join(format!(".{program}.part"))
+        let process = std::process::id();
+        self.set_dir.join(format!(".{program}.{process}.part"))
+    }
+
+    /// Removes the half-made files of runs that were killed.
+    fn remove_parts(&self) -> Result<(), StoreError> {
+        for entry in fs::read_dir(self.set_dir).map_err(writing(self.set_dir))? {
+            let path = entry.map_err(writing(self.set_dir))?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "part")
+            {
+                store::remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// "kubelet, 5 of 10": its place in the order of all that is wanted.

@@ -1,6 +1,7 @@
 //! Gets the programs of a lab: `cargo run -p examples --example programs -- CACHE_DIR [KUBERNETES_VERSION]`.
 //!
-//! Prints what it will do, does it with progress on standard error, and lists what is in the set afterwards.
+//! Prints what it will do, does it with progress on standard error, and lists what is in the set afterwards;
+//! makes the images of the lab and, as root, the containerd root that every machine gets a clone of.
 //! Run it again: nothing is left to do.
 
 #![expect(
@@ -55,5 +56,18 @@ async fn main() -> anyhow::Result<()> {
     for (program, entry) in &set.lock.programs {
         println!("{program} {} {}", entry.version, entry.sha256);
     }
+
+    let images = artifacts::images(&here, &wanted, &set, &places, &Lines).await?;
+    for image in &images.images {
+        println!("{} {}", image.reference, image.archive.display());
+    }
+    for left in &images.left_out {
+        println!("{} is left out: {}", left.reference, left.reason);
+    }
+    if nix::unistd::geteuid().is_root() {
+        let root = artifacts::containerd_root(&here, &images, &places, &Lines).await?;
+        println!("{}", root.display());
+    }
+    println!("all in {:.3} s", started.elapsed().as_secs_f32());
     Ok(())
 }

@@ -1,6 +1,6 @@
 module lab.local/coredns
 
-go 1.25
+go 1.26
 
 tool github.com/coredns/coredns
 

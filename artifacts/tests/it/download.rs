@@ -207,3 +207,17 @@ fn checksum_files_have_two_forms() {
         Some(hash.as_str())
     );
 }
+
+#[test]
+fn a_full_disk_is_called_so() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("x.part")).unwrap();
+    let server = server(Answer::Body(body()), sum(&body()));
+    let message = fetch(&server, &dir.path().join("x"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.starts_with("no space left for ") && message.contains("x.part"),
+        "{message}"
+    );
+}

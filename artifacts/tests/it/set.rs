@@ -263,6 +263,52 @@ async fn a_version_that_was_never_released_is_said_with_all_that_was_tried() {
     assert_eq!(lock.programs.len(), 3);
 }
 
+/// A `go` that knows its version and no module: what a machine without a module proxy has.
+#[tokio::test]
+async fn a_build_without_modules_is_said_beside_the_download() {
+    let (dir, wanted) = (tempfile::tempdir().unwrap(), crate::wanted("1.37.2"));
+    let tools = dir.path().join("tools");
+    fs::create_dir(&tools).unwrap();
+    let go = "#!/bin/sh\n[ \"$1\" = version ] && exec echo go version go1.26.8 linux/amd64\n\
+              echo unknown revision >&2\nexit 1\n";
+    fs::write(tools.join("go"), go).unwrap();
+    fs::set_permissions(tools.join("go"), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut places = places(&dir.path().join("cache"), "http://127.0.0.1:9");
+    places.path_dirs = vec![tools];
+    let error = programs(&crate::here(), &wanted, &places, &Silent)
+        .await
+        .unwrap_err();
+    let message = error.to_string();
+    for part in [
+        "http://127.0.0.1:9: ",
+        "cannot get the Go modules of etcd",
+        "unknown revision",
+        "--bin-dir",
+    ] {
+        assert!(message.contains(part), "{part:?} is not in {message}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_is_removed() {
+    let (dir, wanted) = (tempfile::tempdir().unwrap(), crate::wanted("1.37.2"));
+    let server = Server::start(official(&wanted));
+    let places = places(dir.path(), &server.url);
+    let set_dir = places.set_dir(&wanted);
+    fs::create_dir_all(&set_dir).unwrap();
+    fs::write(set_dir.join(".kubelet.1.part"), "half").unwrap();
+    // Renamed, but not recorded: nobody knows what it is.
+    fs::write(set_dir.join("kubectl"), "unknown").unwrap();
+    let set = programs(&crate::here(), &wanted, &places, &Silent)
+        .await
+        .unwrap();
+    assert!(!set_dir.join(".kubelet.1.part").exists());
+    assert_eq!(
+        fs::read(set.path(ProgramName::Kubectl)).unwrap(),
+        script(ProgramName::Kubectl, &wanted)
+    );
+}
+
 #[tokio::test]
 async fn a_wrong_checksum_stops_everything() {
     let (dir, wanted) = (tempfile::tempdir().unwrap(), crate::wanted("1.37.2"));
