@@ -1,1 +1,59 @@
-//! The composition: machines, network, certificates, etcd, Kubernetes, from one specification
+//! A highly available Kubernetes lab on one machine, from one specification: the composition of this workspace's crates.
+//!
+//! [`LabSpec`] says what is wanted, [`Lab::plan`] what would be done, [`Lab::up`] does it, [`Lab::check`] proves with
+//! packets and answers that it is so, [`Lab::down`] removes it all. The program `lab` is a thin shell around these.
+//!
+//! ```no_run
+//! use lab::{Lab, LabSpec, Places};
+//! use host_exec::event::Silent;
+//!
+//! # async fn run(places: Places, now: time::OffsetDateTime) -> Result<(), Box<dyn std::error::Error>> {
+//! let lab = Lab::new(LabSpec::from_toml("name = 'demo'")?, places, now);
+//! println!("{} machines", lab.plan().await?.blueprint.network.machines.len());
+//! let up = lab.up(&Silent).await?;
+//! println!("export KUBECONFIG={}", up.kubeconfig.display());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What this crate does not do
+//!
+//! It decides nothing about networks, certificates, etcd or Kubernetes: those decisions are in `netplan`, `pki`,
+//! `etcd-bootstrap` and `k8s-bootstrap`, and [`Blueprint`] is where their specifications are made to agree.
+//! Machines are namespaces of this host ([`nspawn_vm`]); other providers will stand beside that one.
+//! It prints nothing and reads neither environment nor clock: [`Places`] and the time are parameters.
+//!
+//! # Invariants
+//!
+//! - A second [`Lab::up`] changes nothing; one that was killed anywhere is finished by the next.
+//! - [`Lab::plan`] changes nothing at all.
+//! - Addresses stay: what a lab once had is in its lock, and an edit renumbers nobody.
+//! - Keys, tokens and kubeconfigs are files of mode 0600 in a directory of mode 0700, and nowhere else.
+
+mod blueprint;
+mod down;
+mod facts;
+mod guest;
+#[expect(
+    clippy::module_inception,
+    reason = "the type Lab lives in a file of its name"
+)]
+mod lab;
+mod material;
+mod plan;
+mod preflight;
+mod spec;
+mod state;
+mod up;
+
+pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
+pub use down::DownError;
+pub use facts::{Facts, FactsError};
+pub use guest::{GuestError, GuestStep};
+pub use lab::{DraftError, Hosts, Lab, ObserveError, Wired};
+pub use material::MaterialError;
+pub use plan::{Certainty, LabPlan, LabPlanError};
+pub use preflight::PreflightError;
+pub use spec::{LabSpec, NetworkSpec, OciRuntime, SpecError};
+pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
+pub use up::{Up, UpError};

@@ -1,0 +1,183 @@
+//! What every machine has beside its role: names of the others, and its part of the firewall.
+
+use host_exec::{
+    Command, EventSink, File, FileError, Host, RunError, Stdin, files,
+    systemd::{self, UnitName},
+};
+use netplan::{Class, Machine, NetworkName, Plan, Policy};
+use serde::Serialize;
+use std::{fmt, path::PathBuf};
+
+const RULES: &str = "/etc/lab/firewall.nft";
+const UNIT: &str = "lab-firewall.service";
+const STEP: &str = "names and firewall";
+
+/// What one machine has to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Guest {
+    files: Vec<File>,
+    /// The rules, and the unit that loads them at boot; workers have none.
+    firewall: Option<File>,
+}
+
+/// What one machine lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum GuestStep {
+    /// Write these files.
+    Write {
+        /// Their paths.
+        paths: Vec<PathBuf>,
+    },
+    /// Load the rules, then write them where the unit finds them at the next boot: in this order a run that is
+    /// killed between leaves a difference to be seen.
+    Load,
+    /// Have the rules loaded at every boot.
+    Enable,
+}
+
+impl fmt::Display for GuestStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write { paths } => {
+                let names: Vec<_> = paths
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect();
+                write!(f, "write {}", names.join(", "))
+            }
+            Self::Load => write!(f, "load {RULES}"),
+            Self::Enable => write!(f, "enable {UNIT}"),
+        }
+    }
+}
+
+/// A machine's names or firewall could not be looked at or set.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GuestError {
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A command.
+    #[error("cannot set up the firewall of a machine")]
+    Run(#[from] RunError),
+}
+
+impl Guest {
+    pub(crate) fn new(network: &Plan, policy: &Policy, machine: &Machine) -> Self {
+        let rules = match machine.class {
+            Class::Etcd => Some(policy.nft_etcd_member()),
+            Class::ControlPlane => Some(policy.nft_control_plane()),
+            Class::Worker => None,
+        };
+        let firewall = rules.map(|rules| File::public(RULES, rules.load));
+        let mut files = vec![File::public("/etc/hosts", hosts(network))];
+        if firewall.is_some() {
+            files.push(File::public(format!("/etc/systemd/system/{UNIT}"), unit()));
+        }
+        Self { files, firewall }
+    }
+
+    /// What `host` lacks of it.
+    pub(crate) async fn observe(&self, host: &dyn Host) -> Result<Vec<GuestStep>, GuestError> {
+        let mut steps = Vec::new();
+        let drifted = files::observe(host, &self.files).await?;
+        if !drifted.is_empty() {
+            let paths = drifted
+                .into_iter()
+                .map(|(file, _)| file.path.clone())
+                .collect();
+            steps.push(GuestStep::Write { paths });
+        }
+        if let Some(rules) = &self.firewall {
+            let unit = unit_name();
+            let states = systemd::states(host, std::slice::from_ref(&unit)).await?;
+            let state = states.get(&unit).cloned().unwrap_or_default();
+            if !files::observe(host, std::slice::from_ref(rules))
+                .await?
+                .is_empty()
+            {
+                steps.push(GuestStep::Load);
+            }
+            if !(state.is_enabled() && state.is_up()) {
+                steps.push(GuestStep::Enable);
+            }
+        }
+        Ok(steps)
+    }
+
+    /// What a machine lacks that is not there yet.
+    pub(crate) fn all_steps(&self) -> Vec<GuestStep> {
+        let paths = self.files.iter().map(|file| file.path.clone()).collect();
+        let mut steps = vec![GuestStep::Write { paths }];
+        if self.firewall.is_some() {
+            steps.extend([GuestStep::Load, GuestStep::Enable]);
+        }
+        steps
+    }
+
+    pub(crate) async fn apply(
+        &self,
+        steps: &[GuestStep],
+        host: &dyn Host,
+        events: &dyn EventSink,
+    ) -> Result<(), GuestError> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let machine = host.name().as_str();
+        events.started(machine, STEP);
+        for step in steps {
+            match step {
+                GuestStep::Write { paths } => {
+                    for file in self.files.iter().filter(|file| paths.contains(&file.path)) {
+                        host.write_file(file).await?;
+                    }
+                }
+                GuestStep::Load => {
+                    if let Some(rules) = &self.firewall {
+                        let load = Command::new("nft").args(["--file", "-"]);
+                        host.run(&load.stdin(Stdin::Bytes(rules.contents.bytes().to_vec())))
+                            .await?;
+                        host.write_file(rules).await?;
+                    }
+                }
+                GuestStep::Enable => {
+                    systemd::daemon_reload(host).await?;
+                    systemd::enable(host, &[unit_name()]).await?;
+                    systemd::start(host, &[unit_name()]).await?;
+                }
+            }
+        }
+        events.done(machine, STEP, &format!("{} steps", steps.len()));
+        Ok(())
+    }
+}
+
+fn unit_name() -> UnitName {
+    UNIT.parse().expect("a literal that is a legal unit name")
+}
+
+fn unit() -> String {
+    format!(
+        "[Unit]\nDescription=the lab's part of this machine's firewall\nDefaultDependencies=no\n\
+        Before=network-pre.target\nWants=network-pre.target\n\n\
+        [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/sbin/nft --file {RULES}\n\n\
+        [Install]\nWantedBy=multi-user.target\n"
+    )
+}
+
+/// hosts(5): every machine under its name, at the address where the others reach it first.
+fn hosts(network: &Plan) -> String {
+    let mut text = String::from("127.0.0.1 localhost\n::1 localhost\n");
+    for machine in &network.machines {
+        let near = machine
+            .address(NetworkName::Kube)
+            .or_else(|| machine.address(NetworkName::Etcd));
+        for address in near.into_iter().flat_map(|pair| pair.both()) {
+            text.push_str(&format!("{address} {}\n", machine.name));
+        }
+    }
+    text
+}

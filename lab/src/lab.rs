@@ -1,0 +1,312 @@
+//! A lab on this machine: looked at, planned, brought up.
+
+use crate::{
+    Blueprint, BlueprintError, Facts, FactsError, LabSpec, MaterialError, Places, SpecError,
+    StateDir, StateError,
+    blueprint::artifact_places,
+    facts,
+    guest::{GuestError, GuestStep},
+    material::Source,
+};
+use etcd_bootstrap::Tls;
+use host_exec::{Host, HostName, LocalHost};
+use k8s_bootstrap::{Desired, ExpiringToken};
+use netplan::Class;
+use pki::{BootstrapToken, ItemId, LeafRole, Store};
+use std::{collections::BTreeMap, sync::Arc};
+use time::{Duration, OffsetDateTime};
+
+/// The machines of a lab, ready to be worked on.
+pub type Hosts = BTreeMap<HostName, Arc<dyn Host>>;
+
+/// How long a bootstrap token lives: kubeadm's 24 hours.
+const TOKEN_LIFE: Duration = Duration::hours(24);
+
+/// A lab: what is asked for, and where it is kept. Nothing is read or done by making this value.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    /// What is asked for.
+    pub spec: LabSpec,
+    /// Where it is kept.
+    pub places: Places,
+    /// The moment that counts as now, for certificates and tokens.
+    pub now: OffsetDateTime,
+    pub(crate) here: LocalHost,
+}
+
+/// A lab could not be worked out. Nothing was touched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DraftError {
+    /// The specification.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The lab's directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// This machine.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+    /// The composition.
+    #[error(transparent)]
+    Blueprint(#[from] BlueprintError),
+    /// What a lab that exists cannot become.
+    #[error("lab {name} has {field} {found}, and {wanted} is asked for; {remedy}")]
+    Change {
+        /// The lab.
+        name: String,
+        /// What differs.
+        field: &'static str,
+        /// As it is.
+        found: String,
+        /// As it was asked for.
+        wanted: String,
+        /// What can be done.
+        remedy: &'static str,
+    },
+}
+
+/// What of a running lab could not be found out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObserveError {
+    /// The machines.
+    #[error(transparent)]
+    Machines(#[from] nspawn_vm::ObserveError),
+    /// Names and firewall of a machine.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    /// Certificates.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    /// Certificates and what has been issued of them.
+    #[error(transparent)]
+    Pki(#[from] pki::PlanError),
+    /// etcd's certificates as a client.
+    #[error(transparent)]
+    Tls(#[from] etcd_bootstrap::TlsError),
+    /// etcd.
+    #[error(transparent)]
+    Etcd(#[from] etcd_bootstrap::ObserveError),
+    /// Kubernetes.
+    #[error(transparent)]
+    Kubernetes(#[from] k8s_bootstrap::ObserveError),
+    /// What Kubernetes wants.
+    #[error(transparent)]
+    Desired(#[from] k8s_bootstrap::DesiredError),
+    /// What each crate wants told.
+    #[error(transparent)]
+    Blueprint(#[from] BlueprintError),
+}
+
+/// etcd and Kubernetes of a lab, with their certificates.
+#[derive(Debug)]
+pub struct Wired {
+    /// The cluster of etcd.
+    pub etcd: etcd_bootstrap::ClusterSpec,
+    /// How its members are spoken to.
+    pub etcd_tls: Tls,
+    /// The cluster of Kubernetes.
+    pub kubernetes: Desired,
+}
+
+impl Lab {
+    /// A lab that is asked for.
+    pub fn new(spec: LabSpec, places: Places, now: OffsetDateTime) -> Self {
+        let here = LocalHost::new("here".parse().expect("a literal that is a legal host name"));
+        Self {
+            spec,
+            places,
+            now,
+            here,
+        }
+    }
+
+    /// The directory of the lab.
+    pub fn state(&self) -> StateDir {
+        self.places.lab(&self.spec.name)
+    }
+
+    /// The certificates of the lab.
+    pub fn store(&self) -> Store {
+        Store::new(self.state().pki())
+    }
+
+    /// This machine, as commands and events name it.
+    pub fn here(&self) -> &LocalHost {
+        &self.here
+    }
+
+    /// Works the lab out: asks this machine what it has, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The specification is impossible, by itself, on this machine, or from what the lab is now.
+    pub async fn draft(&self) -> Result<Blueprint, DraftError> {
+        self.spec.check()?;
+        self.check_change()?;
+        let name = self
+            .spec
+            .name
+            .as_str()
+            .parse()
+            .map_err(|_| SpecError::Range {
+                field: "name",
+                value: self.spec.name.to_string(),
+                remedy: "must have 1 to 20 of a-z, 0-9 and '-'",
+            })?;
+        let facts: Facts = facts::observe(&self.here, &self.places, &name).await?;
+        let lock = self.state().network()?;
+        Ok(Blueprint::new(
+            &self.spec,
+            &facts,
+            &self.places,
+            lock.as_ref(),
+        )?)
+    }
+
+    /// A lab grows by workers; everything else about it is decided when it is made.
+    fn check_change(&self) -> Result<(), DraftError> {
+        let Some(record) = self.state().record()? else {
+            return Ok(());
+        };
+        let (is, wanted) = (&record.spec, &self.spec);
+        let change = |field, found: String, wanted: String, remedy| {
+            let name = self.spec.name.to_string();
+            Err(DraftError::Change {
+                name,
+                field,
+                found,
+                wanted,
+                remedy,
+            })
+        };
+        let anew = "run `lab down` first, or give the lab another --name";
+        if is.kubernetes != wanted.kubernetes {
+            return change(
+                "Kubernetes",
+                is.kubernetes.to_string(),
+                wanted.kubernetes.to_string(),
+                anew,
+            );
+        }
+        if is.machines.etcd != wanted.machines.etcd {
+            let (is, wanted) = (is.machines.etcd, wanted.machines.etcd);
+            return change("etcd members", is.to_string(), wanted.to_string(), anew);
+        }
+        if is.machines.workers > wanted.machines.workers {
+            let (is, wanted) = (is.machines.workers, wanted.machines.workers);
+            let remedy = "workers can be added but not taken away; run `lab down` first, or ask for at least as many";
+            return change("workers", is.to_string(), wanted.to_string(), remedy);
+        }
+        if wanted
+            .network
+            .v4
+            .is_some_and(|net| is.network.v4 != Some(net))
+            || wanted
+                .network
+                .v6
+                .is_some_and(|net| is.network.v6 != Some(net))
+        {
+            return change(
+                "other networks",
+                "in network.lock".into(),
+                "another".into(),
+                anew,
+            );
+        }
+        Ok(())
+    }
+
+    /// etcd and Kubernetes with the certificates of the store, which has to be complete.
+    pub(crate) fn wire(
+        &self,
+        blueprint: &Blueprint,
+        token: &ExpiringToken,
+    ) -> Result<Wired, ObserveError> {
+        let store = self.store();
+        let source = Source::Store(&store);
+        let etcd = etcd_spec(blueprint, source)?;
+        let client = source.identity(&ItemId::cluster(LeafRole::EtcdHealthcheckClient))?;
+        let etcd_tls = Tls::new(&etcd, &client.certificate_pem, &client.key_pem)?;
+        let kubernetes = desired(blueprint, token, source)?;
+        Ok(Wired {
+            etcd,
+            etcd_tls,
+            kubernetes,
+        })
+    }
+
+    /// The token with which nodes join, if there is one that is still good for a while.
+    pub(crate) fn kept_token(&self) -> Result<Option<ExpiringToken>, StateError> {
+        let kept = self.state().bootstrap_token()?;
+        Ok(kept.map(|(token, expires)| ExpiringToken { token, expires }))
+    }
+
+    /// A new token, drawn from the operating system, for [`TOKEN_LIFE`].
+    pub(crate) fn fresh_token(&self) -> Result<ExpiringToken, pki::RandomError> {
+        let token = BootstrapToken::draw(&pki::OsRandom)?;
+        Ok(ExpiringToken {
+            token,
+            expires: self.now + TOKEN_LIFE,
+        })
+    }
+}
+
+pub(crate) fn etcd_spec(
+    blueprint: &Blueprint,
+    source: Source<'_>,
+) -> Result<etcd_bootstrap::ClusterSpec, ObserveError> {
+    let mut files = BTreeMap::new();
+    for member in blueprint.hosts_of(Class::Etcd) {
+        let own = blueprint.etcd_files(&member, source)?;
+        files.insert(member, own);
+    }
+    Ok(blueprint.etcd(|member| files.get(member).cloned().unwrap_or_default())?)
+}
+
+pub(crate) fn desired(
+    blueprint: &Blueprint,
+    token: &ExpiringToken,
+    source: Source<'_>,
+) -> Result<Desired, ObserveError> {
+    let material = blueprint.cluster_material(token, source)?;
+    Ok(Desired::new(blueprint.kubernetes()?, &material)?)
+}
+
+/// What the guests lack, by machine.
+pub(crate) async fn guest_steps(
+    blueprint: &Blueprint,
+    hosts: &Hosts,
+) -> Result<BTreeMap<HostName, Vec<GuestStep>>, GuestError> {
+    let guests = blueprint.guests();
+    let looks = guests.iter().map(|(name, guest)| async move {
+        let steps = match hosts.get(name) {
+            Some(host) => guest.observe(host.as_ref()).await?,
+            None => guest.all_steps(),
+        };
+        Ok::<_, GuestError>((name.clone(), steps))
+    });
+    Ok(futures::future::try_join_all(looks)
+        .await?
+        .into_iter()
+        .collect())
+}
+
+/// The etcd members among `hosts`, under the names that etcd-bootstrap has for them.
+pub(crate) fn etcd_hosts(
+    spec: &etcd_bootstrap::ClusterSpec,
+    hosts: &Hosts,
+) -> etcd_bootstrap::Hosts {
+    let own = |member: &etcd_bootstrap::MemberSpec| {
+        let host = hosts
+            .iter()
+            .find(|(name, _)| name.as_str() == member.name.as_str())?;
+        Some((member.name.clone(), host.1.clone()))
+    };
+    spec.members().iter().filter_map(own).collect()
+}
+
+pub(crate) fn programs_places(lab: &Lab) -> artifacts::Places {
+    artifact_places(&lab.places)
+}

@@ -1,0 +1,96 @@
+//! What has to be so before anything is touched.
+
+use crate::Lab;
+use artifacts::packages::{self, Missing};
+use host_exec::FileError;
+use nix::{sys::statvfs::statvfs, unistd::Uid};
+use std::path::{Path, PathBuf};
+
+/// What a lab takes on disk while it is being made: container roots, journals and etcd's preallocated logs.
+/// Measured for the reference lab with some room: 0.6 GiB.
+const STATE_BYTES: u64 = 1 << 30;
+
+/// This machine lacks something. Nothing was touched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PreflightError {
+    /// Not the superuser.
+    #[error("namespaces, mounts and networks need root; run it as root, for example with sudo")]
+    NotRoot,
+    /// Not Linux.
+    #[error(
+        "machines made of namespaces need Linux, and this is {0}; run the lab on a Linux machine"
+    )]
+    NotLinux(&'static str),
+    /// Programs of the distribution.
+    #[error("this machine lacks {}; install with: {}", list(.0, |m| &m.what), list(.0, |m| &m.command))]
+    Missing(Vec<Missing>),
+    /// The machine's files could not be looked at.
+    #[error("cannot look for the programs that a lab needs")]
+    Look(#[from] FileError),
+    /// The disk.
+    #[error(
+        "{} has {} MiB free and a lab needs {} MiB; free some space or choose another --state-dir",
+        .path.display(), .free_bytes >> 20, .needed_bytes >> 20
+    )]
+    DiskFull {
+        /// The directory.
+        path: PathBuf,
+        /// What is free for root.
+        free_bytes: u64,
+        /// What is needed.
+        needed_bytes: u64,
+    },
+}
+
+fn list<'m>(missing: &'m [Missing], part: impl Fn(&'m Missing) -> &'m String) -> String {
+    let mut parts: Vec<&str> = missing.iter().map(|m| part(m).as_str()).collect();
+    parts.dedup();
+    parts.join(", ")
+}
+
+/// Checks this machine.
+///
+/// # Errors
+///
+/// The first thing that a lab cannot do without.
+pub(crate) async fn check(lab: &Lab) -> Result<(), PreflightError> {
+    if std::env::consts::OS != "linux" {
+        return Err(PreflightError::NotLinux(std::env::consts::OS));
+    }
+    if !Uid::effective().is_root() {
+        return Err(PreflightError::NotRoot);
+    }
+    let mut missing = packages::missing(lab.here()).await?;
+    missing.retain(|m| !m.optional);
+    if !missing.is_empty() {
+        return Err(PreflightError::Missing(missing));
+    }
+    // A lab that exists has its space already.
+    if !lab.state().kubeconfig().exists() {
+        check_disk(&lab.places.state)?;
+    }
+    Ok(())
+}
+
+fn check_disk(path: &Path) -> Result<(), PreflightError> {
+    let Some(existing) = path.ancestors().find(|dir| dir.is_dir()) else {
+        return Ok(());
+    };
+    // A file system that does not say how full it is will say so when it is.
+    let Ok(system) = statvfs(existing) else {
+        return Ok(());
+    };
+    let free_bytes = system
+        .blocks_available()
+        .saturating_mul(system.fragment_size());
+    if free_bytes < STATE_BYTES {
+        let path = existing.to_owned();
+        return Err(PreflightError::DiskFull {
+            path,
+            free_bytes,
+            needed_bytes: STATE_BYTES,
+        });
+    }
+    Ok(())
+}

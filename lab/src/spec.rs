@@ -1,0 +1,258 @@
+//! What a person asks for: the only types of this crate that are read from a file.
+
+use artifacts::Version;
+use netplan::{LabName, MachineCounts, Net};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// A lab, as `lab.toml` describes it; every field has a default, and an unknown one is an error.
+///
+/// ```
+/// let spec = lab::LabSpec::from_toml("name = 'demo'\n[machines]\nworkers = 2\n")?;
+/// assert_eq!(spec.machines.workers, 2);
+/// assert_eq!(spec.machines.etcd, 3);
+/// # Ok::<(), lab::SpecError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LabSpec {
+    /// The name, from which those of namespaces, interfaces and directories are made.
+    pub name: LabName,
+    /// The version of Kubernetes; those of etcd and CoreDNS follow from it.
+    pub kubernetes: Version,
+    /// How many machines of each class.
+    pub machines: MachineCounts,
+    /// Networks that must be where they are told.
+    pub network: NetworkSpec,
+    /// The OCI runtime under containerd.
+    pub runtime: OciRuntime,
+    /// Multiplies every time limit: more than 1 for slow machines. 0.1 to 1000.
+    pub patience: f64,
+}
+
+/// Networks that must be where they are told; the rest is chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkSpec {
+    /// The IPv4 /16 of the whole lab.
+    pub v4: Option<Net>,
+    /// The IPv6 /48 of the whole lab, a ULA (RFC 4193).
+    pub v6: Option<Net>,
+}
+
+/// The program that starts containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OciRuntime {
+    /// crun, in C.
+    Crun,
+    /// runc, in Go.
+    Runc,
+}
+
+impl OciRuntime {
+    /// The name of the program.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Crun => "crun",
+            Self::Runc => "runc",
+        }
+    }
+}
+
+impl Default for LabSpec {
+    /// The reference lab: three etcd members, one control plane, one worker, the newest Kubernetes.
+    fn default() -> Self {
+        Self {
+            name: LabName::new("lab").expect("a literal that is a legal name"),
+            kubernetes: artifacts::DEFAULT_KUBERNETES,
+            machines: MachineCounts::default(),
+            network: NetworkSpec::default(),
+            runtime: OciRuntime::Crun,
+            patience: 1.0,
+        }
+    }
+}
+
+/// A specification that cannot be read, or that asks for something impossible. Nothing was touched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// The file cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The text is not a specification; the message has line, column and the line itself.
+    #[error("{}{source}", .path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default())]
+    Parse {
+        /// The file, if it was one.
+        path: Option<PathBuf>,
+        /// What the parser says.
+        source: Box<toml::de::Error>,
+    },
+    /// A number is out of its range.
+    #[error("{field} = {value}: {remedy}")]
+    Range {
+        /// The field, as in lab.toml.
+        field: &'static str,
+        /// The value.
+        value: String,
+        /// What it may be.
+        remedy: &'static str,
+    },
+    /// Asked for too early in this project's life.
+    #[error(
+        "machines.control_planes = {0}: more than one control plane is not supported yet; set it to 1"
+    )]
+    OneControlPlane(u16),
+    /// A version that is not in the catalogue.
+    #[error(transparent)]
+    Kubernetes(#[from] artifacts::UnknownKubernetes),
+}
+
+impl LabSpec {
+    /// Reads a specification from a text.
+    ///
+    /// # Errors
+    ///
+    /// The text is not TOML, has an unknown field, or a value of another type. Whether the values make sense
+    /// together is for [`LabSpec::check`] to say.
+    pub fn from_toml(text: &str) -> Result<Self, SpecError> {
+        toml::from_str(text).map_err(|source| SpecError::Parse {
+            path: None,
+            source: Box::new(source),
+        })
+    }
+
+    /// Reads a specification from a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`LabSpec::from_toml`]; the file cannot be read.
+    pub fn from_file(path: &Path) -> Result<Self, SpecError> {
+        let read = fs::read_to_string(path);
+        let text = read.map_err(|source| SpecError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|source| SpecError::Parse {
+            path: Some(path.to_owned()),
+            source: Box::new(source),
+        })
+    }
+
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    ///
+    /// The first field that asks for something impossible.
+    pub fn check(&self) -> Result<(), SpecError> {
+        let range = |field, value: String, remedy| {
+            Err(SpecError::Range {
+                field,
+                value,
+                remedy,
+            })
+        };
+        let MachineCounts {
+            etcd,
+            control_planes,
+            workers,
+        } = self.machines;
+        if !matches!(etcd, 1 | 3 | 5) {
+            let remedy = "must be 1, 3 or 5: an even number of members survives no more losses than one less";
+            return range("machines.etcd", etcd.to_string(), remedy);
+        }
+        if control_planes == 0 {
+            return range(
+                "machines.control_planes",
+                "0".into(),
+                "a cluster needs an API: set it to 1",
+            );
+        }
+        if control_planes > 1 {
+            return Err(SpecError::OneControlPlane(control_planes));
+        }
+        if !(1..=20).contains(&workers) {
+            let remedy =
+                "must be 1 to 20: user containers run on workers, and one machine carries them all";
+            return range("machines.workers", workers.to_string(), remedy);
+        }
+        if !(0.1..=1000.0).contains(&self.patience) {
+            return range("patience", self.patience.to_string(), "must be 0.1 to 1000");
+        }
+        artifacts::VersionSet::for_kubernetes(self.kubernetes)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_file_have_line_and_column() {
+        let error =
+            LabSpec::from_toml("name = 'x'\n\n[machines]\nworkers = 2\nworkesr = 3\n").unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains("line 5, column 1") && message.contains("workesr"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn impossible_values_name_field_value_and_remedy() {
+        for (text, expected) in [
+            (
+                "[machines]\netcd = 2",
+                "machines.etcd = 2: must be 1, 3 or 5",
+            ),
+            (
+                "[machines]\nworkers = 0",
+                "machines.workers = 0: must be 1 to 20",
+            ),
+            (
+                "[machines]\ncontrol_planes = 3",
+                "more than one control plane is not supported yet",
+            ),
+            (
+                "[machines]\ncontrol_planes = 0",
+                "machines.control_planes = 0",
+            ),
+            ("patience = 0.0", "patience = 0"),
+            ("kubernetes = '1.20.0'", "1.20.0 is not in the catalogue"),
+        ] {
+            let error = LabSpec::from_toml(text)
+                .unwrap()
+                .check()
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_default_is_the_reference_lab() {
+        let spec = LabSpec::default();
+        spec.check().unwrap();
+        assert_eq!(
+            spec.machines,
+            MachineCounts {
+                etcd: 3,
+                control_planes: 1,
+                workers: 1
+            }
+        );
+        let text = toml::to_string(&spec).unwrap();
+        assert_eq!(LabSpec::from_toml(&text).unwrap(), spec);
+    }
+}

@@ -1,0 +1,378 @@
+//! The directory of a lab: what must be remembered from run to run.
+
+use crate::LabSpec;
+use netplan::{LabName, Lock};
+use nix::fcntl::{Flock, FlockArg};
+use pki::BootstrapToken;
+use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+/// The form of the directory that this program reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// Where labs and what they share are kept. All paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// One directory per lab, below `$XDG_STATE_HOME` unless asked otherwise.
+    pub state: PathBuf,
+    /// Downloads, builds and images, shared by all labs, below `$XDG_CACHE_HOME`.
+    pub cache: PathBuf,
+    /// What is gone when the host boots: `/run/lab`.
+    pub run: PathBuf,
+    /// A directory whose programs go before all others.
+    pub bin_dir: Option<PathBuf>,
+    /// The directories of `PATH`.
+    pub path_dirs: Vec<PathBuf>,
+}
+
+impl Places {
+    /// The directory of one lab.
+    pub fn lab(&self, name: &LabName) -> StateDir {
+        StateDir {
+            root: self.state.join(name.as_str()),
+        }
+    }
+}
+
+/// The directory of a lab. Nothing is read or written by making this value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDir {
+    root: PathBuf,
+}
+
+/// What is remembered of a lab as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The form of the directory, see [`FORMAT`].
+    pub format: u32,
+    /// What was last asked for.
+    pub spec: LabSpec,
+}
+
+/// A directory of a lab that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The system refuses.
+    #[error("cannot {what} {}", .path.display())]
+    Io {
+        /// `read`, `write` or `make`.
+        what: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Another run works on this lab.
+    #[error("another `lab` is at work on this lab (it holds {}); wait for it or end it", .path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// Made by another version of this program.
+    #[error(
+        "{} has format {found}, and this program knows format {FORMAT}; \
+        use the version of `lab` that made it, or remove the lab with that version's `lab down`",
+        .path.display()
+    )]
+    Format {
+        /// The record.
+        path: PathBuf,
+        /// What it says.
+        found: u64,
+    },
+    /// A file that this program wrote and cannot read any more.
+    #[error("{} is damaged: {problem}; `lab down` removes the lab, `lab up` makes it anew", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// The directory holds something that is not a lab.
+    #[error("{} is not a directory of a lab (it has no lab.json); choose another --state-dir", .path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+/// Holds the lab for one run; released when dropped, and by the kernel when the program is killed.
+#[derive(Debug)]
+pub struct LabLock(
+    #[expect(dead_code, reason = "held, not read: dropping it releases the lock")] Flock<fs::File>,
+);
+
+impl StateDir {
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Certificates and keys.
+    pub fn pki(&self) -> PathBuf {
+        self.root.join("pki")
+    }
+
+    /// The kubeconfig of the lab's administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.root.join("kubeconfig")
+    }
+
+    /// The events of all runs, one JSON object per line.
+    pub fn events(&self) -> PathBuf {
+        self.root.join("events.jsonl")
+    }
+
+    fn network_lock(&self) -> PathBuf {
+        self.root.join("network.lock")
+    }
+
+    fn token(&self) -> PathBuf {
+        self.root.join("bootstrap-token")
+    }
+
+    fn record_path(&self) -> PathBuf {
+        self.root.join("lab.json")
+    }
+
+    /// Makes the directory, mode 0700, and takes its lock.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Locked`] while another run has it; [`StateError::Foreign`] if the directory is somebody
+    /// else's; the system refuses.
+    pub fn lock(&self) -> Result<LabLock, StateError> {
+        let io = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| StateError::Io { what, path, source }
+        };
+        if self.is_foreign() {
+            return Err(StateError::Foreign {
+                path: self.root.clone(),
+            });
+        }
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.root)
+            .map_err(io("make", &self.root))?;
+        let path = self.root.join("lock");
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io("write", &path))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(LabLock(lock)),
+            Err((_, nix::Error::EWOULDBLOCK)) => Err(StateError::Locked { path }),
+            Err((_, error)) => Err(io("lock", &path)(error.into())),
+        }
+    }
+
+    /// Whether the directory has contents, and none of them are a lab's. The lock alone is ours: a run that was
+    /// killed right after making it leaves just that.
+    fn is_foreign(&self) -> bool {
+        let Ok(mut entries) = fs::read_dir(&self.root) else {
+            return false;
+        };
+        let only_lock = entries.all(|entry| entry.is_ok_and(|e| e.file_name() == "lock"));
+        !only_lock && !self.record_path().exists()
+    }
+
+    /// What is remembered; `None` where there is no lab.
+    ///
+    /// # Errors
+    ///
+    /// The record is unreadable, damaged, or of another version.
+    pub fn record(&self) -> Result<Option<Record>, StateError> {
+        let path = self.record_path();
+        let Some(text) = self.read(&path)? else {
+            return Ok(None);
+        };
+        let damaged = |e: serde_json::Error| StateError::Damaged {
+            path: path.clone(),
+            problem: e.to_string(),
+        };
+        // The number first: the rest may have any form in another version.
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(damaged)?;
+        let found = value
+            .get("format")
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0);
+        if found != u64::from(FORMAT) {
+            return Err(StateError::Format { path, found });
+        }
+        serde_json::from_value(value).map(Some).map_err(damaged)
+    }
+
+    /// Remembers what is asked for.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn remember(&self, spec: &LabSpec) -> Result<(), StateError> {
+        let record = Record {
+            format: FORMAT,
+            spec: spec.clone(),
+        };
+        let text =
+            serde_json::to_string_pretty(&record).expect("a record is representable in JSON");
+        self.write(&self.record_path(), &format!("{text}\n"))
+    }
+
+    /// Who has which network and address; `None` before the first `up`.
+    ///
+    /// # Errors
+    ///
+    /// The file is unreadable or damaged.
+    pub fn network(&self) -> Result<Option<Lock>, StateError> {
+        let path = self.network_lock();
+        let Some(text) = self.read(&path)? else {
+            return Ok(None);
+        };
+        let lock = Lock::from_text(&text);
+        lock.map(Some).map_err(|e| StateError::Damaged {
+            path,
+            problem: e.to_string(),
+        })
+    }
+
+    /// Remembers who has which network and address; an unchanged file is left alone.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn remember_network(&self, lock: &Lock) -> Result<(), StateError> {
+        let (path, text) = (self.network_lock(), lock.to_text());
+        if self.read(&path)?.as_deref() == Some(&text) {
+            return Ok(());
+        }
+        self.write(&path, &text)
+    }
+
+    /// The token with which nodes join, and when it ends.
+    ///
+    /// # Errors
+    ///
+    /// The file is unreadable or damaged.
+    pub fn bootstrap_token(&self) -> Result<Option<(BootstrapToken, OffsetDateTime)>, StateError> {
+        let path = self.token();
+        let Some(text) = self.read(&path)?.map(Zeroizing::new) else {
+            return Ok(None);
+        };
+        let damaged = |problem: &str| StateError::Damaged {
+            path: path.clone(),
+            problem: problem.to_owned(),
+        };
+        let (token, seconds) = text
+            .trim()
+            .split_once(' ')
+            .ok_or_else(|| damaged("not a token and a time"))?;
+        let token = BootstrapToken::new(token).map_err(|e| damaged(&e.to_string()))?;
+        let seconds = seconds
+            .parse()
+            .map_err(|_| damaged("its time is not a number"))?;
+        let expires =
+            OffsetDateTime::from_unix_timestamp(seconds).map_err(|e| damaged(&e.to_string()))?;
+        Ok(Some((token, expires)))
+    }
+
+    /// Remembers the token with which nodes join.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn remember_token(
+        &self,
+        token: &BootstrapToken,
+        expires: OffsetDateTime,
+    ) -> Result<(), StateError> {
+        let text = Zeroizing::new(format!("{} {}\n", token.expose(), expires.unix_timestamp()));
+        self.write(&self.token(), &text)
+    }
+
+    /// Writes the administrator's kubeconfig; an unchanged file is left alone.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn remember_kubeconfig(&self, text: &str) -> Result<(), StateError> {
+        let path = self.kubeconfig();
+        if self
+            .read(&path)?
+            .map(Zeroizing::new)
+            .as_deref()
+            .map(String::as_str)
+            == Some(text)
+        {
+            return Ok(());
+        }
+        self.write(&path, text)
+    }
+
+    /// Removes everything that this type writes, and the directory if nothing else is in it.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses. What is not there is removed already.
+    pub fn remove(&self) -> Result<(), StateError> {
+        let gone = |result: io::Result<()>, path: &Path| match result {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StateError::Io {
+                what: "remove",
+                path: path.to_owned(),
+                source: e,
+            }),
+            _ => Ok(()),
+        };
+        gone(fs::remove_dir_all(self.pki()), &self.pki())?;
+        // The record last: a directory without one is nobody's, and a next `down` would not go on.
+        let files = [
+            self.kubeconfig(),
+            self.events(),
+            self.token(),
+            self.network_lock(),
+        ];
+        let last = [self.root.join("lock"), self.record_path()];
+        for path in files.into_iter().chain(last) {
+            gone(fs::remove_file(&path), &path)?;
+        }
+        match fs::remove_dir(&self.root) {
+            // Something that a person put there: it stays, with its directory.
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            other => gone(other, &self.root),
+        }
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<String>, StateError> {
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(Some(text)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StateError::Io {
+                what: "read",
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// Every file here is for its owner alone, from its first byte, and replaced as a whole.
+    fn write(&self, path: &Path, text: &str) -> Result<(), StateError> {
+        let file = host_exec::File::secret(path, text.as_bytes());
+        let written = host_exec::files::write_here(&file);
+        written.map_err(|source| StateError::Io {
+            what: "write",
+            path: path.to_owned(),
+            source,
+        })
+    }
+}

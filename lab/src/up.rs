@@ -1,0 +1,280 @@
+//! Bringing a lab up: each layer is observed, planned and applied; what can run side by side does.
+
+use crate::{
+    Blueprint, DraftError, Hosts, Lab, LabPlanError, MaterialError, ObserveError, StateError,
+    Wired,
+    guest::GuestError,
+    lab::{etcd_hosts, guest_steps, programs_places},
+    plan::{plan_etcd, plan_kubernetes},
+    preflight::{self, PreflightError},
+};
+use host_exec::{EventSink, Host};
+use k8s_bootstrap::ExpiringToken;
+use netplan::Class;
+use nspawn_vm::{CgroupKind, Group};
+use pki::PkiPlan;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// How long a machine may take to boot, on a machine of usual speed. By hand it took half a second.
+const BOOT_LIMIT: Duration = Duration::from_secs(60);
+
+/// What `up` made, or found made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Up {
+    /// Whether anything had to be done.
+    pub changed: bool,
+    /// The kubeconfig that reaches the lab from this machine.
+    pub kubeconfig: PathBuf,
+}
+
+/// A lab that could not be brought up. What was done stays; the next `up` goes on from there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpError {
+    /// This machine lacks something. Nothing was touched.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    /// The lab is impossible. Nothing was touched.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// The lab's directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Programs.
+    #[error("cannot get the programs of the lab")]
+    Programs(#[from] artifacts::ProgramsError),
+    /// Images.
+    #[error("cannot make the images of the lab")]
+    Images(#[from] artifacts::ImagesError),
+    /// Images, unpacked.
+    #[error("cannot unpack the images of the lab")]
+    Containerd(#[from] artifacts::ContainerdError),
+    /// Images, for one machine.
+    #[error("cannot give a machine the images of the lab")]
+    Clone(#[from] artifacts::CloneError),
+    /// A thread of this program ended early.
+    #[error("a background task failed")]
+    Task(#[from] tokio::task::JoinError),
+    /// Certificates.
+    #[error("cannot issue the certificates of the lab")]
+    Pki(#[from] pki::ApplyError),
+    /// Certificates, read back.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    /// Machines and networks.
+    #[error(transparent)]
+    Machines(#[from] nspawn_vm::ApplyError),
+    /// Names and firewall of a machine.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    /// What is there could not be found out.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// etcd or Kubernetes could not be planned.
+    #[error(transparent)]
+    Plan(#[from] LabPlanError),
+    /// etcd.
+    #[error("cannot bring up etcd")]
+    Etcd(#[from] etcd_bootstrap::ApplyError),
+    /// Kubernetes.
+    #[error("cannot bring up Kubernetes")]
+    Kubernetes(#[from] k8s_bootstrap::ApplyError),
+    /// No token could be drawn.
+    #[error("cannot draw a bootstrap token")]
+    Random(#[from] pki::RandomError),
+}
+
+impl Lab {
+    /// Brings the lab up, from whatever is there now, and returns when its nodes are Ready and its name server
+    /// answers. With everything in place it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first step that failed. Dropping the future stops between two effects; either way the next `up` goes
+    /// on from what is there.
+    pub async fn up(&self, events: &dyn EventSink) -> Result<Up, UpError> {
+        preflight::check(self).await?;
+        let blueprint = self.draft().await?;
+        let state = self.state();
+        let _lock = state.lock()?;
+        if state
+            .record()?
+            .is_none_or(|record| record.spec != self.spec)
+        {
+            state.remember(&self.spec)?;
+        }
+        state.remember_network(&blueprint.network.lock())?;
+        let images = self.artifacts(&blueprint, events).await?;
+        let mut changed = self.certify(&blueprint, events)?;
+        let (hosts, booted) = self.machines(&blueprint, &images, events).await?;
+        changed |= booted;
+        changed |= self.guests(&blueprint, &hosts, events).await?;
+        changed |= self.clusters(&blueprint, &hosts, events).await?;
+        state.remember_kubeconfig(&blueprint.kubeconfig(&self.store())?)?;
+        Ok(Up {
+            changed,
+            kubeconfig: state.kubeconfig(),
+        })
+    }
+
+    /// Programs and images in the cache; returns a containerd root with the images unpacked.
+    async fn artifacts(
+        &self,
+        blueprint: &Blueprint,
+        events: &dyn EventSink,
+    ) -> Result<PathBuf, UpError> {
+        let (places, wanted) = (programs_places(self), &blueprint.programs);
+        let set = artifacts::programs(&self.here, wanted, &places, events).await?;
+        let images = artifacts::images(&self.here, wanted, &set, &places, events).await?;
+        Ok(artifacts::containerd_root(&self.here, &images, &places, events).await?)
+    }
+
+    fn certify(&self, blueprint: &Blueprint, events: &dyn EventSink) -> Result<bool, UpError> {
+        let store = self.store();
+        let plan = PkiPlan::new(&blueprint.pki, &store, self.now).map_err(ObserveError::from)?;
+        if plan.is_done() {
+            return Ok(false);
+        }
+        let step = "certificates";
+        events.started("", step);
+        pki::apply(&store, &plan, self.now, &pki::OsRandom)?;
+        events.done("", step, &format!("{} items", plan.items().len()));
+        Ok(true)
+    }
+
+    async fn machines(
+        &self,
+        blueprint: &Blueprint,
+        images: &Path,
+        events: &dyn EventSink,
+    ) -> Result<(Hosts, bool), UpError> {
+        let group = &blueprint.group;
+        let kind = CgroupKind::of_this_host()
+            .map_err(|why| DraftError::from(crate::FactsError::Cgroups(why)))?;
+        let observed = nspawn_vm::observe(group, &self.here)
+            .await
+            .map_err(ObserveError::from)?;
+        let plan = nspawn_vm::plan(group, &observed);
+        if plan.is_empty() {
+            return Ok((shared(observed), false));
+        }
+        seed_images(blueprint, &plan, images).await?;
+        let patience = BOOT_LIMIT.mul_f64(self.spec.patience);
+        nspawn_vm::apply(group, &plan, kind, &self.here, patience, events).await?;
+        let observed = nspawn_vm::observe(group, &self.here)
+            .await
+            .map_err(ObserveError::from)?;
+        Ok((shared(observed), true))
+    }
+
+    async fn guests(
+        &self,
+        blueprint: &Blueprint,
+        hosts: &Hosts,
+        events: &dyn EventSink,
+    ) -> Result<bool, UpError> {
+        let steps = guest_steps(blueprint, hosts).await?;
+        let guests = blueprint.guests();
+        let work = steps
+            .iter()
+            .filter(|(_, steps)| !steps.is_empty())
+            .filter_map(|(name, steps)| {
+                Some(
+                    guests
+                        .get(name)?
+                        .apply(steps, hosts.get(name)?.as_ref(), events),
+                )
+            });
+        Ok(!futures::future::try_join_all(work).await?.is_empty())
+    }
+
+    /// etcd and Kubernetes at the same time: an API server may start while etcd still elects a leader.
+    async fn clusters(
+        &self,
+        blueprint: &Blueprint,
+        hosts: &Hosts,
+        events: &dyn EventSink,
+    ) -> Result<bool, UpError> {
+        let kept = self
+            .kept_token()?
+            .filter(|token| token.expires > self.now + time::Duration::hours(1));
+        let token = match &kept {
+            Some(token) => token.clone(),
+            None => self.fresh_token()?,
+        };
+        let wired = self.wire(blueprint, &token)?;
+        let etcd = async {
+            let plan = plan_etcd(&wired, hosts).await?;
+            let members = etcd_hosts(&wired.etcd, hosts);
+            etcd_bootstrap::apply(&wired.etcd, &plan, &members, &wired.etcd_tls, events).await?;
+            Ok::<_, UpError>(!plan.is_empty())
+        };
+        let kubernetes = self.kubernetes(&wired, kept.is_none().then_some(&token), hosts, events);
+        let (etcd, kubernetes) = tokio::try_join!(etcd, kubernetes)?;
+        Ok(etcd || kubernetes)
+    }
+
+    async fn kubernetes(
+        &self,
+        wired: &Wired,
+        fresh_token: Option<&ExpiringToken>,
+        hosts: &Hosts,
+        events: &dyn EventSink,
+    ) -> Result<bool, UpError> {
+        let plan = plan_kubernetes(wired, hosts).await?;
+        if plan.is_empty() {
+            return Ok(false);
+        }
+        // Before it is handed out: a run that is killed after that must find the same one.
+        if let Some(fresh) = fresh_token {
+            self.state().remember_token(&fresh.token, fresh.expires)?;
+        }
+        k8s_bootstrap::apply(&wired.kubernetes, &plan, hosts, events).await?;
+        Ok(true)
+    }
+}
+
+pub(crate) fn shared(observed: nspawn_vm::Observed) -> Hosts {
+    let share = |(name, host)| (name, Arc::new(host) as Arc<dyn Host>);
+    observed.hosts().into_iter().map(share).collect()
+}
+
+/// Gives the nodes that are about to start for the first time the images, unpacked.
+async fn seed_images(
+    blueprint: &Blueprint,
+    plan: &nspawn_vm::Plan,
+    images: &Path,
+) -> Result<(), UpError> {
+    let nodes: Vec<_> = [Class::ControlPlane, Class::Worker]
+        .into_iter()
+        .flat_map(|class| blueprint.hosts_of(class))
+        .collect();
+    let starting = plan.machines_to_start().filter(|name| nodes.contains(name));
+    let targets: Vec<PathBuf> = starting
+        .filter_map(|name| containerd_dir(&blueprint.group, name))
+        .collect();
+    let images = images.to_owned();
+    tokio::task::spawn_blocking(move || {
+        targets
+            .iter()
+            .try_for_each(|to| artifacts::clone_root(&images, to).map(drop))
+    })
+    .await??;
+    Ok(())
+}
+
+fn containerd_dir(group: &Group, name: &host_exec::HostName) -> Option<PathBuf> {
+    let machine = group
+        .machines
+        .iter()
+        .find(|machine| machine.name == *name)?;
+    let data = machine
+        .data
+        .iter()
+        .find(|data| data.target == Path::new("/var/lib/containerd"))?;
+    Some(group.places.data(name, data))
+}
