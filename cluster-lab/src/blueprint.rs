@@ -382,14 +382,14 @@ fn router(facts: &Facts, network: &Plan, policy: &Policy) -> Result<RouterSpec, 
             .collect(),
         rules: policy.nft_router().load,
         internet: Some(Internet {
-            uplink: interface("uplink")?,
+            uplink: interface(netplan::ROUTER_UPLINK)?,
             router_addresses: on(internet.nets, internet.router),
             addresses: on(internet.nets, internet.internet),
             servers: internet.server.both().to_vec(),
             routes: network.internet_routes.iter().map(route).collect(),
         }),
         host_link: Some(HostLink {
-            name: interface("link")?,
+            name: interface(netplan::ROUTER_LINK)?,
             router_addresses: on(link.nets, link.router),
             // A host without IPv6 takes no such address, and needs none: the kubeconfig names the IPv4 one.
             host_addresses: on(link.nets, link.host)

@@ -4,7 +4,7 @@
 //! packets and answers that it is so, [`Lab::down`] removes it all. The program `lab` is a thin shell around these.
 //!
 //! ```no_run
-//! use lab::{Lab, LabSpec, Places};
+//! use cluster_lab::{Lab, LabSpec, Places};
 //! use host_exec::event::Silent;
 //!
 //! # async fn run(places: Places, now: time::OffsetDateTime) -> Result<(), Box<dyn std::error::Error>> {

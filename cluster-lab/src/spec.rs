@@ -11,10 +11,10 @@ use std::{
 /// A lab, as `lab.toml` describes it; every field has a default, and an unknown one is an error.
 ///
 /// ```
-/// let spec = lab::LabSpec::from_toml("name = 'demo'\n[machines]\nworkers = 2\n")?;
+/// let spec = cluster_lab::LabSpec::from_toml("name = 'demo'\n[machines]\nworkers = 2\n")?;
 /// assert_eq!(spec.machines.workers, 2);
 /// assert_eq!(spec.machines.etcd, 3);
-/// # Ok::<(), lab::SpecError>(())
+/// # Ok::<(), cluster_lab::SpecError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
