@@ -63,7 +63,10 @@ impl Observed {
         let absent = |member: &MemberSpec| {
             let files = render::all_files(spec, member);
             let observation = MemberObservation {
-                drifted: files.into_iter().map(|file| (file.path, Drift::Missing)).collect(),
+                drifted: files
+                    .into_iter()
+                    .map(|file| (file.path, Drift::Missing))
+                    .collect(),
                 unit: UnitState::default(),
                 has_wal: false,
                 configured: None,
@@ -72,7 +75,9 @@ impl Observed {
             };
             (member.name.clone(), observation)
         };
-        Self { members: spec.members().iter().map(absent).collect() }
+        Self {
+            members: spec.members().iter().map(absent).collect(),
+        }
     }
 }
 

@@ -262,9 +262,12 @@ impl Subject<'_> {
 
     fn plan_files(&self, steps: &mut Vec<Step>) {
         let paths = self.drifted();
-        let unit_changes = paths
-            .iter()
-            .any(|path| path == Path::new(render::UNIT_FILE));
+        // A unit that systemd has not read yet is read when it is started; a reload reads all units again, and
+        // takes up to a second on a machine that is still booting.
+        let unit_changes = self.found.unit.load != "not-found"
+            && paths
+                .iter()
+                .any(|path| path == Path::new(render::UNIT_FILE));
         if !paths.is_empty() {
             steps.push(Step::WriteFiles {
                 member: self.name(),

@@ -5,7 +5,7 @@ use etcd_bootstrap::{
     ClientAnswer, ClusterId, ClusterSpec, MemberObservation, MemberState, Observed, PeerAnswer,
     PlanError, conditions, plan, render,
 };
-use host_exec::files::Drift;
+use host_exec::{files::Drift, systemd::UnitState};
 use std::path::PathBuf;
 
 fn drift(path: &str) -> Vec<(PathBuf, Drift)> {
@@ -17,7 +17,10 @@ fn absent() -> MemberObservation {
     let files = [render::ENVIRONMENT_FILE, render::UNIT_FILE];
     MemberObservation {
         drifted: files.map(|path| (path.into(), Drift::Missing)).to_vec(),
-        unit: unit(false, false),
+        unit: UnitState {
+            load: "not-found".into(),
+            ..unit(false, false)
+        },
         has_wal: false,
         configured: None,
         peer,
@@ -53,15 +56,24 @@ fn from_nothing_all_is_written_before_anything_starts() {
     assert_eq!(
         plan.to_string(),
         "etcd-0: write /etc/etcd/etcd.env /etc/systemd/system/etcd.service\n\
-         etcd-0: reload systemd\n\
          etcd-1: write /etc/etcd/etcd.env /etc/systemd/system/etcd.service\n\
-         etcd-1: reload systemd\n\
          etcd-2: write /etc/etcd/etcd.env /etc/systemd/system/etcd.service\n\
-         etcd-2: reload systemd\n\
          etcd-0: start etcd\netcd-1: start etcd\netcd-2: start etcd\n\
          etcd-0: start etcd at boot\netcd-1: start etcd at boot\netcd-2: start etcd at boot\n\
          wait until ready: etcd-0 etcd-1 etcd-2\n"
     );
+}
+
+#[test]
+fn systemd_reads_a_changed_unit_again_and_a_new_one_by_itself() {
+    let text = text(healthy(&spec()), |observed| {
+        stop(observed, 0);
+        let first = observed.members.get_mut(&name(0)).unwrap();
+        first.drifted = drift(render::UNIT_FILE);
+    });
+    let expected = "etcd-0: write /etc/systemd/system/etcd.service\netcd-0: reload systemd\n\
+        etcd-0: start etcd\nwait until ready: etcd-0\n";
+    assert_eq!(text, expected);
 }
 
 #[test]
