@@ -184,11 +184,12 @@ impl Daemon<'_> {
     }
 
     /// Configuration version 2, which containerd 1.3 to 2.x read (containerd-config.toml(5)).
+    /// Without the plugin `opt`, which would make /opt/containerd on the host, and those of the kubelet.
     fn config(&self) -> String {
         let quoted = |path: &Path| format!("{:?}", path_text(path));
         format!(
             "version = 2\nroot = {root}\nstate = {state}\n\
-             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\"]\n\n\
              [grpc]\n  address = {socket:?}\n",
             root = quoted(&self.building.join("root")),
             state = quoted(&self.run_dir.join("state")),

@@ -56,6 +56,7 @@ mod digest;
 pub mod download;
 mod images;
 mod lock;
+mod make_images;
 pub mod module;
 mod observe;
 mod oci;
@@ -78,9 +79,10 @@ pub use digest::{InvalidSha256, Sha256};
 pub use download::DownloadError;
 pub use images::{
     BuiltImage, ImageName, ImageRecipe, ImageSet, ImageStep, ImagesError, ImagesFound, LeftOut,
-    build_web, image_recipes, images, observe_images, plan_images,
+    image_recipes, plan_images,
 };
 pub use lock::{Lock, LockEntry, LockError, Source, Stamp};
+pub use make_images::{build_web, images, observe_images};
 pub use observe::{ObserveError, observe, parse_go_version};
 pub use oci::{Image, ImageFile, ImageReference, InvalidImageReference};
 pub use place::{Mirrors, Packing, Places, Remote, Wanted};

@@ -31,6 +31,14 @@ const PROGRAM_DIRS: &[&str] = &[
 /// Debian's directory of CNI plugins and the one of all others.
 const CNI_DIRS: &[&str] = &["/usr/lib/cni", "/opt/cni/bin"];
 
+/// Where distributions put static libraries.
+const C_LIBRARY_DIRS: &[&str] = &[
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+];
+
 const fn program(
     purpose: &'static str,
     any_of: &'static [&'static str],
@@ -56,7 +64,7 @@ const fn plugin(purpose: &'static str, any_of: &'static [&'static str]) -> Requi
 }
 
 /// Everything that a lab of namespaces needs, in the order in which it needs it.
-pub const REQUIREMENTS: [Requirement; 14] = [
+pub const REQUIREMENTS: [Requirement; 16] = [
     program("starts machines", &["systemd-nspawn"], "systemd-container"),
     program("makes networks", &["ip"], "iproute2"),
     program("keeps the firewall of the networks", &["nft"], "nftables"),
@@ -78,6 +86,11 @@ pub const REQUIREMENTS: [Requirement; 14] = [
     plugin("gives pods addresses", &["host-local"]),
     plugin("gives pods host ports", &["portmap"]),
     plugin("gives pods a loopback interface", &["loopback"]),
+    program("compiles the pause image", &["cc", "gcc"], "gcc"),
+    Requirement {
+        dirs: C_LIBRARY_DIRS,
+        ..program("makes the pause image static", &["libc.a"], "libc6-dev")
+    },
     Requirement {
         optional: true,
         ..program(

@@ -136,10 +136,15 @@ async fn a_containerd_root_is_made_once_and_serves_every_clone() {
     let dir = scratch();
     let (places, here) = (crate::places(&dir.path().join("cache")), crate::here());
     let images = images(dir.path());
+    let opt = Path::new("/opt/containerd").exists();
     let root = containerd_root(&here, &images, &places, &Silent)
         .await
         .unwrap();
     let made = fs::metadata(&root).unwrap().modified().unwrap();
+    assert!(
+        !Path::new("/opt/containerd").exists(),
+        "nothing is made outside of the cache"
+    );
     let again = containerd_root(&here, &images, &places, &Silent)
         .await
         .unwrap();
@@ -171,7 +176,7 @@ async fn listed_in(dir: &Path, root: &Path) -> String {
     let config = dir.join("config.toml");
     let text = format!(
         "version = 2\nroot = {root:?}\nstate = {:?}\n\
-         disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = {socket:?}\n",
+         disabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\"]\n[grpc]\n  address = {socket:?}\n",
         state.path().join("state"),
     );
     fs::write(&config, text).unwrap();
