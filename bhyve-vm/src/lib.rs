@@ -1,1 +1,93 @@
-//! bhyve virtual machines on a FreeBSD host: specification, arguments, states
+//! bhyve virtual machines on a FreeBSD host: what is asked for, the exact words for bhyve, states, and causes of an end.
+//!
+//! ```
+//! use bhyve_vm::{DeviceTree, Release, VmSpec, argv, config_file, keys, parse_argv};
+//!
+//! let spec: VmSpec = toml::from_str(r#"
+//!     name = "etcd-0"
+//!     uuid = "8f5c2b7e-0a41-4a52-9d4c-0a1b2c3d4e5f"
+//!     cpus = { sockets = 1, cores = 2, threads = 1 }
+//!     memory_mib = 2048
+//!     seed = "/zroot/lab/etcd-0/seed.img"
+//!
+//!     [firmware]
+//!     code = "/usr/local/share/uefi-firmware/BHYVE_UEFI_CODE.fd"
+//!     vars_template = "/usr/local/share/uefi-firmware/BHYVE_UEFI_VARS.fd"
+//!     vars = "/zroot/lab/etcd-0/vars.fd"
+//!
+//!     [[disks]]
+//!     path = "/dev/zvol/zroot/lab/etcd-0/root"
+//!     serial = "etcd-0-root"
+//!
+//!     [[nics]]
+//!     mac = "58:9c:fc:0a:00:10"
+//!     tap = "tap110"
+//!     bridge = "bridge110"
+//! "#)?;
+//!
+//! let tree = DeviceTree::new(&spec)?;
+//! let words = argv(&tree);
+//! assert!(words.contains(&"16:0,virtio-net,tap110,mac=58:9c:fc:0a:00:10".to_owned()));
+//! // Both forms come down to the same keys.
+//! assert_eq!(parse_argv(&words, Release::V15)?, keys(&tree, Release::V15));
+//! assert!(config_file(&keys(&tree, Release::V15)).contains("pci.0.16.0.backend=tap110\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How far it goes
+//!
+//! Everything here is pure: values in, values out. Checked without a FreeBSD host: the two printed forms are read
+//! by readers written from bhyve's rules, and must give the same keys. [`create_steps`] and [`destroy_steps`] are
+//! lists of commands that nobody has run yet.
+//!
+//! # What this crate does not do
+//!
+//! It does not run its plans, ask a host for the truth, keep a VM running over reboots (a supervisor), write
+//! cloud-init seeds, fetch images, make bridges or firewall rules. Devices are the few that a Linux server needs:
+//! no graphics, no USB, no emulated network card: those were ways out of a guest before.
+//!
+//! # Invariants
+//!
+//! - A text that bhyve would take for something else (`,`, `%`, `\`, blanks) cannot be in a [`VmSpec`]; nothing is escaped.
+//! - A [`DeviceTree`] has no slot, file, serial, MAC address or tap twice.
+//! - Adding a disk moves no network card and the other way round, so the guest's interface names stay.
+//! - `parse_argv(argv(tree)) == keys(tree) == parse_config_file(config_file(keys(tree)))`.
+//! - bhyve's status 1 is never taken for "powered off" without evidence ([`exit_cause`]).
+//!
+//! # States
+//!
+//! ```text
+//! absent -> defined -> provisioning -> stopped -> starting -> running -> stopping -> stopped
+//!                                         |           ^          |
+//!                                         v           +-- rebooting, crashed
+//!                                      deleting -> absent
+//! ```
+//!
+//! Any state may turn into `failed`, from which a request leads out, or `unknown` while the host is silent:
+//! the whole table is [`VmState::next`] and [`VmState::requests`].
+//!
+//! Manual pages: bhyve(8), bhyve_config(5), bhyvectl(8), nmdm(4), tap(4), zfs(8).
+
+mod exit;
+mod keys;
+mod names;
+mod plan;
+mod print;
+mod read;
+mod slots;
+mod spec;
+mod state;
+mod tree;
+
+pub use exit::{Asked, Ending, Evidence, ExitCause, Reaction, START_UP, exit_cause, reaction};
+pub use keys::{KeyError, KeyTree, Release};
+pub use names::{
+    BridgeName, DiskSerial, HostPath, InvalidValue, MacAddress, TapName, Uuid, VmName, ZfsDataset,
+};
+pub use plan::{Action, Condition, OWNER_PROPERTY, RootVolume, Step, create_steps, destroy_steps};
+pub use print::{argv, config_file, keys};
+pub use read::{ReadError, parse_argv, parse_config_file};
+pub use slots::{Device, Slot};
+pub use spec::{Console, Disk, Firmware, Nic, RestartPolicy, SectorSizes, Topology, VmSpec};
+pub use state::{IllegalRequest, Request, VmState};
+pub use tree::{DeviceTree, SpecError};

@@ -1,0 +1,32 @@
+//! Tests of bhyve-vm: pure, no FreeBSD needed.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is how a test says what went wrong"
+)]
+
+mod exit;
+mod golden;
+mod properties;
+mod refusals;
+mod state;
+
+use bhyve_vm::{RootVolume, VmSpec};
+
+/// The specification in `tests/data/NAME.toml`.
+fn spec(text: &str) -> VmSpec {
+    toml::from_str(text).unwrap()
+}
+
+/// One with a seed, two disks and two network cards.
+fn etcd_0() -> VmSpec {
+    spec(include_str!("../data/etcd-0.toml"))
+}
+
+fn root_of_etcd_0() -> RootVolume {
+    RootVolume {
+        image: "zroot/lab/images/debian-12".parse().unwrap(),
+        dataset: "zroot/lab/etcd-0/root".parse().unwrap(),
+        size_mib: 10_240.try_into().unwrap(),
+    }
+}

@@ -1,0 +1,163 @@
+//! What holds for every specification.
+
+use bhyve_vm::{
+    Console, DeviceTree, Disk, Firmware, HostPath, Nic, Release, SectorSizes, Slot, Topology,
+    VmSpec, argv, config_file, keys, parse_argv, parse_config_file,
+};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+fn path(kind: &'static str) -> impl Strategy<Value = HostPath> {
+    "[A-Za-z0-9_.+:@-]{1,20}(/[A-Za-z0-9_+:@-]{1,20}){0,2}"
+        .prop_filter_map("has '..'", move |tail| {
+            format!("/{kind}/{tail}").parse().ok()
+        })
+}
+
+fn disk(i: usize) -> impl Strategy<Value = Disk> {
+    (
+        path("disk"),
+        "[A-Za-z0-9_-]{0,16}",
+        9_u32..14,
+        0_u32..4,
+        any::<bool>(),
+    )
+        .prop_map(move |(path, serial, logical, more, read_only)| Disk {
+            path: format!("{path}{i}").parse().unwrap(),
+            serial: format!("{serial}{i}").parse().unwrap(),
+            sectors: format!("{}/{}", 1_u32 << logical, 1_u32 << (logical + more))
+                .parse::<SectorSizes>()
+                .unwrap(),
+            read_only,
+            slot: None,
+        })
+}
+
+fn nic(i: usize) -> impl Strategy<Value = Nic> {
+    (any::<[u8; 4]>(), 0_u32..900).prop_map(move |(mac, tap)| Nic {
+        mac: format!(
+            "02:{:02x}:{:02x}:{:02x}:{:02x}:{i:02x}",
+            mac[0], mac[1], mac[2], mac[3]
+        )
+        .parse()
+        .unwrap(),
+        tap: format!("tap{}", tap * 12 + u32::try_from(i).unwrap())
+            .parse()
+            .unwrap(),
+        bridge: "bridge0".parse().unwrap(),
+        slot: None,
+    })
+}
+
+/// Vectors of up to 12 whose element at each index comes from `item(index)`.
+fn up_to_12<T: std::fmt::Debug, S: Strategy<Value = T>>(
+    item: impl Fn(usize) -> S,
+) -> impl Strategy<Value = Vec<T>> {
+    let all: Vec<S> = (0..12).map(item).collect();
+    (all, 0_usize..=12).prop_map(|(mut items, n)| {
+        items.truncate(n);
+        items
+    })
+}
+
+/// Slots that were stored: distinct, of all that is free for devices, for as many as there are numbers.
+fn store_slots(spec: &mut VmSpec, numbers: &[u8]) {
+    let wishes = spec
+        .disks
+        .iter_mut()
+        .map(|d| &mut d.slot)
+        .chain(spec.nics.iter_mut().map(|n| &mut n.slot));
+    for (wish, number) in wishes.zip(numbers) {
+        *wish = Some(Slot::try_from(*number).unwrap());
+    }
+}
+
+prop_compose! {
+    fn any_spec()(
+        name in "[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?",
+        uuid in "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}",
+        cpus in (1_u8..5, 1_u8..6, 1_u8..3),
+        memory_mib in 1_u32..,
+        code in path("code"),
+        vars_template in path("template"),
+        vars in path("vars"),
+        disks in up_to_12(disk),
+        nics in up_to_12(nic),
+        seed in proptest::option::of(path("seed")),
+        quiet in any::<bool>(),
+        stored in Just(vec![28_u8, 29, 30]).prop_shuffle(),
+        kept in 0_usize..=3,
+    ) -> VmSpec {
+        let mut spec = VmSpec {
+            name: name.parse().unwrap(),
+            uuid: uuid.parse().unwrap(),
+            cpus: Topology {
+                sockets: cpus.0.try_into().unwrap(),
+                cores: cpus.1.try_into().unwrap(),
+                threads: cpus.2.try_into().unwrap(),
+            },
+            memory_mib: memory_mib.try_into().unwrap(),
+            firmware: Firmware { code, vars_template, vars },
+            disks,
+            nics,
+            seed,
+            console: if quiet { Console::None } else { Console::Nmdm },
+            restart: Default::default(),
+        };
+        store_slots(&mut spec, &stored[..kept]);
+        spec
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn both_forms_are_read_back_as_the_same_keys(spec in any_spec()) {
+        let tree = DeviceTree::new(&spec).unwrap();
+        for release in [Release::V14, Release::V15] {
+            let keys = keys(&tree, release);
+            prop_assert_eq!(&parse_argv(&argv(&tree), release).unwrap(), &keys);
+            prop_assert_eq!(&parse_config_file(&config_file(&keys), release).unwrap(), &keys);
+        }
+    }
+
+    #[test]
+    fn every_device_has_a_slot_and_adding_one_of_a_kind_moves_no_other(spec in any_spec()) {
+        let places = |spec: &VmSpec| -> BTreeSet<(Slot, String)> {
+            let tree = DeviceTree::new(spec).unwrap();
+            tree.devices().iter().map(|(slot, device)| (*slot, format!("{device:?}"))).collect()
+        };
+        let before = places(&spec);
+        let fixed = 3 + usize::from(spec.seed.is_some());
+        prop_assert_eq!(before.len(), fixed + spec.disks.len() + spec.nics.len());
+        let mut fewer = spec.clone();
+        fewer.disks.pop();
+        prop_assert!(places(&fewer).is_subset(&before));
+        let mut fewer = spec;
+        fewer.nics.pop();
+        prop_assert!(places(&fewer).is_subset(&before));
+    }
+
+    #[test]
+    fn no_path_can_say_anything_else_to_bhyve(text in "/[ -~\t\n\r]{0,12}|[^\0]{0,8}") {
+        if let Ok(path) = text.parse::<HostPath>() {
+            prop_assert!(path.as_str().starts_with('/'));
+            prop_assert!(!path.as_str().contains([',', '%', '\\', '=', ' ', '\n', '\r', '#', '"', '\'', '$']));
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_is_an_error_or_another_tree(spec in any_spec(), place in any::<prop::sample::Index>(), byte in 0x20_u8..0x7f) {
+        let keys = keys(&DeviceTree::new(&spec).unwrap(), Release::V15);
+        let text = config_file(&keys);
+        let mut changed = text.clone().into_bytes();
+        let place = place.index(changed.len());
+        prop_assume!(changed[place] != byte && byte != b'#');
+        changed[place] = byte;
+        let changed = String::from_utf8(changed).unwrap();
+        if let Ok(read) = parse_config_file(&changed, Release::V15) {
+            prop_assert_ne!(read, keys);
+        }
+    }
+}
