@@ -337,7 +337,10 @@ impl Run<'_> {
             .nodes()
             .find(|(_, n)| key.kind == "Node" && n.name.as_str() == key.name);
         let wait = self.wait(format!("acceptance of {key}"), OBJECT_LIMIT);
-        let done = poll::until(&wait, || async {
+        let look = || async {
+            // A starting server refuses as malformed what it cannot judge yet: the address of a Service while
+            // it does not know its own ranges, and those it may learn even a moment after it is ready.
+            let may_change = *self.stages[first].borrow() != Stage::Ready || key.kind == "Service";
             let result = match node {
                 None => api.apply(object).await,
                 Some((_, node)) => match api.apply(object).await {
@@ -347,10 +350,13 @@ impl Run<'_> {
             };
             match result {
                 Ok(()) => Ok(Attempt::Ready(())),
-                Err(error) if error.is_transient() => Ok(Attempt::NotYet(error.source.to_string())),
+                Err(error) if may_change || error.is_transient() => {
+                    Ok(Attempt::NotYet(error.source.to_string()))
+                }
                 Err(error) => Err(error),
             }
-        });
+        };
+        let done = poll::until(&wait, look);
         self.or_log(done.await, first, "kube-apiserver").await
     }
 
@@ -512,11 +518,11 @@ fn why_not_ready(node: Option<&serde_json::Value>) -> String {
         .as_array()
         .into_iter()
         .flatten();
-    let ready = conditions
-        .filter(|condition| condition["type"] == "Ready")
+    let ready = conditions.filter(|condition| condition["type"] == "Ready");
+    let message = ready
+        .filter_map(|condition| condition["message"].as_str())
         .next_back();
-    match ready.and_then(|condition| condition["message"].as_str()) {
-        Some(message) => message.to_owned(),
-        None => "the kubelet has said nothing yet".into(),
-    }
+    message
+        .unwrap_or("the kubelet has said nothing yet")
+        .to_owned()
 }

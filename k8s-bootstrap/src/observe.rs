@@ -50,7 +50,7 @@ pub enum ObserveError {
 }
 
 /// How one node stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeObserved {
     /// Files that are not as they have to be.
     pub files: BTreeMap<PathBuf, Drift>,
@@ -64,6 +64,24 @@ pub struct NodeObserved {
     pub bootstrap_file: Option<Drift>,
 }
 
+impl NodeObserved {
+    /// A machine on which nothing has been done.
+    pub fn blank(setup: &NodeSetup) -> Self {
+        let missing = |file: &File| (file.path.clone(), Drift::Missing);
+        Self {
+            files: setup.files.iter().map(missing).collect(),
+            unrecorded: setup.units().into_iter().collect(),
+            units: setup
+                .units()
+                .into_iter()
+                .map(|unit| (unit, UnitState::default()))
+                .collect(),
+            joined: false,
+            bootstrap_file: Some(Drift::Missing),
+        }
+    }
+}
+
 /// What the API tells about the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClusterObserved {
@@ -75,10 +93,10 @@ pub struct ClusterObserved {
     pub dns_available: bool,
 }
 
-/// How everything stands.
+/// How everything stands. The default is a cluster of which nothing exists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// Each node of the spec.
+    /// Each node of the spec; one that is not here counts as [`NodeObserved::blank`].
     pub nodes: BTreeMap<HostName, NodeObserved>,
     /// Each control plane's API.
     pub apis: BTreeMap<HostName, Readiness>,

@@ -73,10 +73,10 @@ impl Plan {
 /// Works out what turns `observed` into `desired`. Pure; empty when everything is as it has to be.
 pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let mut steps = Vec::new();
-    let nothing = NodeObserved::default();
     for (name, setup) in &desired.nodes {
-        let found = observed.nodes.get(name).unwrap_or(&nothing);
-        let mut actions = node_actions(setup, found);
+        let blank = || NodeObserved::blank(setup);
+        let found = observed.nodes.get(name).cloned().unwrap_or_else(blank);
+        let mut actions = node_actions(setup, &found);
         if needs_api(desired, observed, name) {
             actions.push(Action::AwaitApi);
         }

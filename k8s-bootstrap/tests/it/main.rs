@@ -1,5 +1,10 @@
 //! Tests of `k8s-bootstrap`: golden files, properties of the plan, bad input, and a real API server.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
 mod cluster;
 mod golden;
 mod plan;

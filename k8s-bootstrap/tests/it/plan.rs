@@ -1,7 +1,7 @@
 //! The plan against a model of the machines that can be killed after any step.
 
 use crate::cluster;
-use host_exec::{files::Drift, systemd::UnitState};
+use host_exec::files::Drift;
 use k8s_bootstrap::{
     Action, ClusterObserved, Desired, NodeObserved, ObjectDrift, Observed, Plan, Readiness, Step,
     plan,
@@ -12,22 +12,9 @@ use proptest::prelude::*;
 fn fresh(desired: &Desired) -> Observed {
     let mut observed = Observed::default();
     for (name, setup) in &desired.nodes {
-        let found = NodeObserved {
-            files: setup
-                .files
-                .iter()
-                .map(|file| (file.path.clone(), Drift::Missing))
-                .collect(),
-            unrecorded: setup.units().into_iter().collect(),
-            units: setup
-                .units()
-                .into_iter()
-                .map(|unit| (unit, UnitState::default()))
-                .collect(),
-            joined: false,
-            bootstrap_file: Some(Drift::Missing),
-        };
-        observed.nodes.insert(name.clone(), found);
+        observed
+            .nodes
+            .insert(name.clone(), NodeObserved::blank(setup));
     }
     observed
 }
@@ -93,7 +80,7 @@ fn apply(desired: &Desired, observed: &mut Observed, step: &Step) {
             let cluster = observed.cluster.as_mut().expect("objects need an API");
             objects
                 .iter()
-                .for_each(|(key, _)| drop(cluster.objects.remove(key)));
+                .for_each(|(key, _)| _ = cluster.objects.remove(key));
         }
         (Action::AwaitDns, None) => observed.cluster.as_mut().unwrap().dns_available = true,
         (action, _) => panic!("{action} at {:?}", step.node),
@@ -122,7 +109,7 @@ fn spoil(desired: &Desired, observed: &mut Observed, how: u8, which: usize, drif
             node.files
                 .insert(setup.files[which % setup.files.len()].path.clone(), drift),
         ),
-        1 => drop(node.unrecorded.insert(unit)),
+        1 => _ = node.unrecorded.insert(unit),
         2 => "failed".clone_into(&mut node.units.get_mut(&unit).unwrap().active),
         3 => node.units.get_mut(&unit).unwrap().needs_reload = true,
         4 => "disabled".clone_into(&mut node.units.get_mut(&unit).unwrap().file),

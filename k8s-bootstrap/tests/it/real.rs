@@ -1,1 +1,453 @@
-//! A real etcd and kube-apiserver on the loopback.
+//! A real etcd, kube-apiserver, controller manager and scheduler on the loopback, with certificates of `pki`.
+//!
+//! `LAB_BIN_DIR` names the directory of the programs. The controller manager and the scheduler take their
+//! fixed ports, 10257 and 10259.
+
+use crate::cluster;
+use host_exec::{
+    Command, File, Host, HostName, LocalHost, Mode,
+    event::Silent,
+    poll::{self, Attempt, Wait},
+};
+use k8s_bootstrap::{
+    Action, Api, ClientIdentity, ClusterSpec, Desired, DualAddress, Hosts, Material, ObjectDrift,
+    Plan, Step, apply, component,
+    component::{Component, Place},
+    health,
+};
+use pki::{ApiUrl, CaRole, ItemId, LeafRole, NodeNames, OsRandom, PkiPlan, PkiSpec, Store};
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use time::OffsetDateTime;
+
+/// Programs that are killed when the test ends, however it ends.
+#[derive(Default)]
+struct Programs {
+    children: Vec<std::process::Child>,
+    logs: Vec<PathBuf>,
+}
+
+/// How much of each program's log a failed test shows.
+const LOG_LINES: usize = 15;
+
+impl Programs {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a daemon in the background, which no Host keeps"
+    )]
+    fn start(&mut self, program: &str, arguments: &[String], path: PathBuf) {
+        let log = std::fs::File::create(&path).unwrap();
+        self.logs.push(path);
+        let child = std::process::Command::new(program)
+            .args(arguments)
+            .stderr(log.try_clone().unwrap())
+            .stdout(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}"));
+        self.children.push(child);
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the test harness shows it with a failed test"
+)]
+impl Drop for Programs {
+    fn drop(&mut self) {
+        for log in self.logs.iter().filter(|_| std::thread::panicking()) {
+            let text = std::fs::read_to_string(log).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+            eprintln!("----- {}\n{tail}", log.display());
+        }
+        for child in self.children.iter_mut().rev() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+struct World {
+    // First, so that the programs end before their directory goes.
+    programs: Programs,
+    dir: tempfile::TempDir,
+    bin_dir: PathBuf,
+    now: OffsetDateTime,
+    spec: ClusterSpec,
+    pki_spec: PkiSpec,
+    store: Store,
+    host: Arc<dyn Host>,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the programs are is the caller's to say"
+)]
+fn bin_dir() -> PathBuf {
+    std::env::var_os("LAB_BIN_DIR")
+        .expect("LAB_BIN_DIR names the directory of the programs")
+        .into()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "real programs look at the real clock"
+)]
+fn now() -> OffsetDateTime {
+    std::time::SystemTime::now().into()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// One control plane and one member, both 127.0.0.1, and no worker.
+fn loopback_spec(bin_dir: &Path) -> ClusterSpec {
+    let mut spec = cluster::spec("1.37.2");
+    spec.api_port = free_port();
+    spec.api_endpoint = ApiUrl::new(&format!("https://127.0.0.1:{}", spec.api_port)).unwrap();
+    spec.etcd_endpoints = vec![SocketAddr::new([127, 0, 0, 1].into(), free_port())];
+    spec.control_planes[0].address = DualAddress {
+        v4: [127, 0, 0, 1].into(),
+        v6: "::1".parse().unwrap(),
+    };
+    spec.control_planes[0].routes.clear();
+    spec.workers.clear();
+    spec.bin_dir = bin_dir.to_str().unwrap().parse().unwrap();
+    spec
+}
+
+fn pki_spec(spec: &ClusterSpec) -> PkiSpec {
+    let name = |name: &str| pki::HostName::new(name).unwrap();
+    let node = |text: &str| NodeNames {
+        name: name(text),
+        ips: vec!["127.0.0.1".parse().unwrap()],
+        api_server_url: None,
+    };
+    PkiSpec {
+        cluster_name: spec.cluster_name.clone(),
+        kubernetes_version: spec.version.version(),
+        dns_domain: spec.dns_domain.clone(),
+        api_service_ips: spec.api_service_address().both().to_vec(),
+        api_extra_names: pki::AltNames::default(),
+        api_server_url: spec.api_endpoint.clone(),
+        control_planes: vec![node("cp-0")],
+        nodes: vec![node("cp-0")],
+        etcd_members: vec![node("etcd-0")],
+        authority_life: pki::Life::AUTHORITY,
+        leaf_life: pki::Life::LEAF,
+        issue_kubelet_clients: false,
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let (dir, bin_dir, now) = (tempfile::tempdir().unwrap(), bin_dir(), now());
+        let spec = loopback_spec(&bin_dir);
+        let pki_spec = pki_spec(&spec);
+        let store = Store::new(dir.path().join("store"));
+        let plan = PkiPlan::new(&pki_spec, &store, now).unwrap();
+        pki::apply(&store, &plan, now, &OsRandom).unwrap();
+        let host: Arc<dyn Host> = Arc::new(LocalHost::new("cp-0".parse().unwrap()));
+        let programs = Programs::default();
+        Self {
+            dir,
+            bin_dir,
+            now,
+            spec,
+            pki_spec,
+            store,
+            host,
+            programs,
+        }
+    }
+
+    /// A path of a node, moved below the directory of this test.
+    fn below(&self, text: &str) -> String {
+        let root = self.dir.path().to_str().unwrap();
+        text.replace("/etc/kubernetes", &format!("{root}/etc/kubernetes"))
+            .replace("/etc/etcd", &format!("{root}/etc/etcd"))
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.dir.path().join(format!("{name}.log"))
+    }
+
+    fn files(&self, node_files: Vec<pki::NodeFile>) -> Vec<File> {
+        let file = |file: pki::NodeFile| {
+            let text = self.store.contents(&file.content).unwrap();
+            File::secret(file.path, text.as_bytes()).with_mode(Mode::new(file.mode))
+        };
+        node_files.into_iter().map(file).collect()
+    }
+
+    async fn material(&self) -> Material {
+        let name = pki::HostName::new("cp-0").unwrap();
+        let mut files = self.files(self.pki_spec.files_for_control_plane(&name).unwrap());
+        files.extend(self.files(self.pki_spec.files_for_node(&name).unwrap()));
+        let member = pki::HostName::new("etcd-0").unwrap();
+        let members = self.files(self.pki_spec.files_for_etcd_member(&member).unwrap());
+        for file in files.iter().chain(&members) {
+            let mut file = file.clone();
+            let text = String::from_utf8(file.contents.bytes().to_vec()).unwrap();
+            file = File::secret(self.below(file.path.to_str().unwrap()), self.below(&text))
+                .with_mode(file.mode);
+            self.host.write_file(&file).await.unwrap();
+        }
+        let identity = self
+            .store
+            .read(&ItemId::cluster(LeafRole::SuperAdmin))
+            .unwrap();
+        let mut material = cluster::material();
+        material.ca_pem = self
+            .store
+            .read_public(&ItemId::Authority(CaRole::Kubernetes))
+            .unwrap();
+        material.identity = ClientIdentity {
+            certificate_pem: identity.public_pem,
+            key_pem: identity.key_pem,
+        };
+        material.token.expires = self.now + time::Duration::hours(1);
+        material.files = BTreeMap::from([("cp-0".parse().unwrap(), files)]);
+        material
+    }
+
+    fn start_etcd(&mut self) {
+        let pki = self.below("/etc/etcd/pki");
+        let client = format!("https://{}", self.spec.etcd_endpoints[0]);
+        let peer = format!("https://127.0.0.1:{}", free_port());
+        let arguments = [
+            "--name=etcd-0".into(),
+            format!("--data-dir={}", self.dir.path().join("etcd").display()),
+            format!("--listen-client-urls={client}"),
+            format!("--advertise-client-urls={client}"),
+            format!("--listen-peer-urls={peer}"),
+            format!("--initial-advertise-peer-urls={peer}"),
+            format!("--initial-cluster=etcd-0={peer}"),
+            "--client-cert-auth=true".into(),
+            format!("--trusted-ca-file={pki}/ca.crt"),
+            format!("--cert-file={pki}/server.crt"),
+            format!("--key-file={pki}/server.key"),
+            "--peer-client-cert-auth=true".into(),
+            format!("--peer-trusted-ca-file={pki}/peer-ca.crt"),
+            format!("--peer-cert-file={pki}/peer.crt"),
+            format!("--peer-key-file={pki}/peer.key"),
+        ];
+        let (program, log) = (self.bin_dir.join("etcd"), self.log("etcd"));
+        self.programs
+            .start(program.to_str().unwrap(), &arguments, log);
+    }
+
+    fn start(&mut self, definition: impl Fn(Place<'_>) -> Component, more: &[&str]) {
+        let place = Place {
+            cluster: &self.spec,
+            node: &self.spec.control_planes[0],
+            role: k8s_bootstrap::Role::ControlPlane,
+        };
+        let component = definition(place);
+        let mut arguments: Vec<String> = component
+            .arguments
+            .iter()
+            .map(|argument| self.below(argument))
+            .collect();
+        arguments.extend(more.iter().map(ToString::to_string));
+        let log = self.log(component.name);
+        self.programs.start(&component.program, &arguments, log);
+    }
+
+    /// kubectl as a node that has nothing but the bootstrap token.
+    async fn kubectl_with_token(&self, desired: &Desired, arguments: &[&str]) -> String {
+        let kubeconfig = self.dir.path().join("bootstrap.conf");
+        let contents = desired
+            .nodes
+            .values()
+            .next()
+            .unwrap()
+            .bootstrap_file
+            .contents
+            .bytes();
+        self.host
+            .write_file(&File::secret(&kubeconfig, contents))
+            .await
+            .unwrap();
+        let command = Command::new(self.bin_dir.join("kubectl").to_str().unwrap())
+            .arg(format!("--kubeconfig={}", kubeconfig.display()))
+            .args(arguments.iter().copied());
+        let output = self.host.output(&command).await.unwrap();
+        format!("{}{}", output.stdout_text(), output.stderr_text())
+    }
+}
+
+fn objects_only(desired: &Desired) -> Plan {
+    let objects = desired.objects.iter().chain([&desired.token_secret]);
+    let unseen = objects
+        .map(|object| (object.key().clone(), ObjectDrift::Unseen))
+        .collect();
+    Plan {
+        steps: vec![Step {
+            node: None,
+            action: Action::ApplyObjects(unseen),
+        }],
+    }
+}
+
+async fn drifted(desired: &Desired, api: &Api) -> Vec<(String, ObjectDrift)> {
+    let mut drifted = Vec::new();
+    for object in desired.objects.iter().chain([&desired.token_secret]) {
+        let live = api.get(object.key()).await.unwrap();
+        if let Some(drift) = object.drift(live.as_ref()) {
+            drifted.push((object.key().to_string(), drift));
+        }
+    }
+    drifted
+}
+
+/// The version of each object but the Nodes: their taints are one list, from which applying it anew takes
+/// what the API server added, so a Node is written again.
+async fn versions(desired: &Desired, api: &Api) -> Vec<(String, String)> {
+    let mut versions = Vec::new();
+    for object in desired
+        .objects
+        .iter()
+        .filter(|object| object.key().kind != "Node")
+    {
+        let live = api.get(object.key()).await.unwrap().unwrap();
+        versions.push((
+            object.key().to_string(),
+            live["metadata"]["resourceVersion"].to_string(),
+        ));
+    }
+    versions
+}
+
+async fn healthy(desired: &Desired, hosts: &Hosts, names: &[&str]) {
+    let wait = Wait::new("healthy controllers", Duration::from_secs(60));
+    let look = || async {
+        let conditions = health(desired, hosts).await?;
+        let healthy = |name: &&str| conditions.iter().any(|c| c.name == **name && c.ok);
+        if names.iter().all(healthy) {
+            return Ok::<_, k8s_bootstrap::ObserveError>(Attempt::Ready(()));
+        }
+        Ok(Attempt::NotYet(format!("{conditions:#?}")))
+    };
+    poll::until(&wait, look).await.unwrap();
+}
+
+/// All objects, given to a server that is still starting, are there; the second time nothing differs; the
+/// controllers take their flags; and the token opens what a kubelet needs, and no more.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl"]
+async fn a_real_api_server_takes_everything_once() {
+    let mut world = World::new();
+    let material = world.material().await;
+    let desired = Desired::new(world.spec.clone(), &material).unwrap();
+    let hosts: Hosts =
+        BTreeMap::from([("cp-0".parse::<HostName>().unwrap(), Arc::clone(&world.host))]);
+    world.start_etcd();
+    // The loopback cannot be the endpoint of a Service, so nobody is to write that.
+    let loopback = [
+        "--bind-address=127.0.0.1",
+        "--endpoint-reconciler-type=none",
+    ];
+    world.start(component::apiserver::component, &loopback);
+
+    apply(&desired, &objects_only(&desired), &hosts, &Silent)
+        .await
+        .unwrap();
+    let address = SocketAddr::new([127, 0, 0, 1].into(), world.spec.api_port);
+    let limit = Duration::from_secs(10);
+    let api = Api::new(
+        Arc::clone(&world.host),
+        address,
+        &material.ca_pem,
+        &material.identity,
+        limit,
+    )
+    .unwrap();
+    assert_eq!(drifted(&desired, &api).await, []);
+    let before = versions(&desired, &api).await;
+    apply(&desired, &objects_only(&desired), &hosts, &Silent)
+        .await
+        .unwrap();
+    assert_eq!(
+        before,
+        versions(&desired, &api).await,
+        "nothing was written"
+    );
+
+    world.start(component::controller_manager::component, &[]);
+    world.start(component::scheduler::component, &[]);
+    let names = [
+        "API of cp-0 is ready",
+        "controller-manager of cp-0 is healthy",
+        "scheduler of cp-0 is healthy",
+    ];
+    healthy(&desired, &hosts, &names).await;
+    assert_eq!(
+        drifted(&desired, &api).await,
+        [],
+        "the controllers leave the objects as they are"
+    );
+
+    let can = [
+        "auth",
+        "can-i",
+        "create",
+        "certificatesigningrequests.certificates.k8s.io",
+    ];
+    for may in [
+        &can[..],
+        &[&can[..], &["--subresource=nodeclient"]].concat(),
+    ] {
+        let said = world.kubectl_with_token(&desired, may).await;
+        assert_eq!(said.lines().next(), Some("yes"), "{may:?}");
+    }
+    let get = ["get", "node", "cp-0", "-o", "jsonpath={.spec.podCIDRs}"];
+    let ranges = world.kubectl_with_token(&desired, &get).await;
+    assert_eq!(ranges, r#"["10.244.10.0/24","fd44:0:0:10::/64"]"#);
+    let secrets = world
+        .kubectl_with_token(&desired, &["get", "secrets", "-A"])
+        .await;
+    assert!(secrets.contains("forbidden"), "{secrets}");
+}
+
+/// kube-proxy reads our configuration without a complaint and knows every field of it.
+#[tokio::test]
+#[ignore = "needs kube-proxy"]
+async fn the_real_kube_proxy_reads_its_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = LocalHost::new("here".parse().unwrap());
+    let desired = cluster::desired("1.37.2");
+    let files = &desired.nodes[&"worker-0".parse().unwrap()].files;
+    let config = files
+        .iter()
+        .find(|file| file.path.ends_with("kube-proxy-config.yaml"))
+        .unwrap();
+    let (input, output) = (dir.path().join("in.yaml"), dir.path().join("out.yaml"));
+    host.write_file(&File::public(&input, config.contents.bytes()))
+        .await
+        .unwrap();
+    let command = Command::new(bin_dir().join("kube-proxy").to_str().unwrap())
+        .arg(format!("--config={}", input.display()))
+        .arg(format!("--write-config-to={}", output.display()));
+    let ran = host.run(&command).await.unwrap();
+    let said = ran.stderr_text();
+    assert!(
+        !said.contains("strict") && !said.contains("unknown"),
+        "{said}"
+    );
+    let read = String::from_utf8(host.read_file(&output).await.unwrap().unwrap()).unwrap();
+    assert!(
+        read.contains("mode: nftables") && read.contains("hostnameOverride: worker-0"),
+        "{read}"
+    );
+}
