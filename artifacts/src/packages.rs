@@ -1,7 +1,10 @@
 //! What namespaces as machines need from the distribution: how to see that it is there, and what to install.
 
 use host_exec::{FileError, Host};
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// One thing that has to be on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +157,18 @@ impl Family {
     }
 }
 
+impl Requirement {
+    /// The files of which one is enough, in the order in which they are looked for.
+    pub fn candidates(&self) -> impl Iterator<Item = PathBuf> {
+        let in_dir = |dir| {
+            self.any_of
+                .iter()
+                .map(move |name| Path::new(dir).join(name))
+        };
+        self.dirs.iter().flat_map(in_dir)
+    }
+}
+
 /// The requirements that a host does not meet; empty if all is well. Looks for files, runs nothing.
 ///
 /// # Errors
@@ -162,29 +177,30 @@ impl Family {
 pub async fn missing(host: &dyn Host) -> Result<Vec<Missing>, FileError> {
     let os_release = host.read_file(Path::new("/etc/os-release")).await?;
     let family = Family::parse(&String::from_utf8_lossy(&os_release.unwrap_or_default()));
-    let mut missing = Vec::new();
+    let mut present = BTreeSet::new();
     for requirement in &REQUIREMENTS {
-        if !met(host, requirement).await? {
-            missing.push(Missing {
-                what: requirement.any_of.join(" or "),
-                purpose: requirement.purpose,
-                package: requirement.debian,
-                command: family.install_command(requirement.debian),
-                optional: requirement.optional,
-            });
-        }
-    }
-    Ok(missing)
-}
-
-async fn met(host: &dyn Host, requirement: &Requirement) -> Result<bool, FileError> {
-    for dir in requirement.dirs {
-        for name in requirement.any_of {
-            let mode = host.file_mode(&Path::new(dir).join(name)).await?;
-            if mode.is_some() {
-                return Ok(true);
+        for path in requirement.candidates() {
+            if host.file_mode(&path).await?.is_some() {
+                present.insert(path);
+                break;
             }
         }
     }
-    Ok(false)
+    Ok(lacking(family, &present))
+}
+
+/// The requirements that none of these files meets; pure.
+pub fn lacking(family: Family, present: &BTreeSet<PathBuf>) -> Vec<Missing> {
+    let unmet = REQUIREMENTS
+        .iter()
+        .filter(|requirement| !requirement.candidates().any(|path| present.contains(&path)));
+    unmet
+        .map(|requirement| Missing {
+            what: requirement.any_of.join(" or "),
+            purpose: requirement.purpose,
+            package: requirement.debian,
+            command: family.install_command(requirement.debian),
+            optional: requirement.optional,
+        })
+        .collect()
 }

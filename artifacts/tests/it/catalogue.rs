@@ -155,6 +155,38 @@ fn the_distribution_decides_the_command() {
     }
 }
 
+#[test]
+fn what_is_missing_is_named_with_its_package() {
+    use packages::{Family, REQUIREMENTS, lacking};
+    let everything = REQUIREMENTS
+        .iter()
+        .filter_map(|needed| needed.candidates().last())
+        .collect();
+    assert_eq!(lacking(Family::Debian, &everything), []);
+
+    let mut without_runtime = everything.clone();
+    without_runtime.retain(|path| !path.ends_with("crun") && !path.ends_with("runc"));
+    let missing = lacking(Family::Debian, &without_runtime);
+    assert_eq!(missing.len(), 1);
+    assert_eq!(
+        (missing[0].what.as_str(), missing[0].package),
+        ("crun or runc", "crun")
+    );
+    assert_eq!(missing[0].command, "apt-get install -y crun");
+    // Either of the two will do.
+    without_runtime.insert("/usr/sbin/runc".into());
+    assert_eq!(lacking(Family::Debian, &without_runtime), []);
+
+    let bare = lacking(Family::Other, &Default::default());
+    assert_eq!(bare.len(), REQUIREMENTS.len());
+    let optional: Vec<_> = bare
+        .iter()
+        .filter(|m| m.optional)
+        .map(|m| m.what.as_str())
+        .collect();
+    assert_eq!(optional, ["conntrack"]);
+}
+
 proptest! {
     #[test]
     fn a_version_survives_being_written(major: u32, minor: u32, patch: u32) {
