@@ -154,9 +154,17 @@ fn is_usage(stderr: &str) -> bool {
 fn evidence(stderr: &str) -> Evidence {
     let lines = || stderr.lines().filter(|line| !line.trim().is_empty());
     let own = lines().rfind(|line| line.starts_with("bhyve: "));
-    own.or_else(|| lines().last())
+    own.or_else(|| lines().next_back())
         .unwrap_or_default()
         .to_owned()
+}
+
+fn said(line: &str) -> &str {
+    if line.is_empty() {
+        "it said nothing"
+    } else {
+        line
+    }
 }
 
 impl fmt::Display for ExitCause {
@@ -173,9 +181,9 @@ impl fmt::Display for ExitCause {
                 f.write_str("ended before the guest listened to the power button")
             }
             Self::TripleFault => f.write_str("triple fault: the guest's processor gave up"),
-            Self::BadConfiguration(line) => write!(f, "wrong configuration: {line}"),
-            Self::HostFault(line) => write!(f, "bhyve could not run: {line}"),
-            Self::Aborted(line) => write!(f, "bhyve aborted: {line}"),
+            Self::BadConfiguration(line) => write!(f, "wrong configuration: {}", said(line)),
+            Self::HostFault(line) => write!(f, "bhyve could not run: {}", said(line)),
+            Self::Aborted(line) => write!(f, "bhyve aborted: {}", said(line)),
             Self::Killed => f.write_str("killed from outside; see dmesg for a lack of memory"),
             Self::Unexpected(status) => write!(f, "unexpected {status}"),
         }
