@@ -66,6 +66,7 @@ mod apply;
 mod gate;
 mod health;
 mod id;
+mod member;
 mod name;
 mod observe;
 mod plan;
@@ -82,13 +83,12 @@ pub use apply::{
 pub use gate::{GATE_LIMIT, gate, start_gated};
 pub use health::{Condition, conditions, health};
 pub use id::{ClusterId, MemberId, ids_of};
+pub use member::{CLIENT_PORT, MemberPems, MemberSpec, PEER_PORT, PkiPaths};
 pub use name::{ClusterToken, EtcdVersion, InvalidName, MemberName};
 pub use observe::{ANSWER_TIMEOUT, MemberObservation, ObserveError, Observed, observe};
 pub use plan::{Plan, PlanError, Step, plan};
 pub use probe::{ClientAnswer, Hosts, ListedMember, PeerAnswer, Probe, Status, Unreachable};
 pub use ready::{Laggard, READY_LIMIT, READY_STEP, WaitReadyError, wait_ready};
-pub use spec::{
-    CLIENT_PORT, ClusterSpec, MemberPems, MemberSpec, PEER_PORT, PkiPaths, SpecError, SpecLint,
-};
+pub use spec::{ClusterSpec, SpecError, SpecLint};
 pub use state::MemberState;
 pub use tls::{Tls, TlsError};

@@ -67,7 +67,10 @@ impl Observed {
                     .into_iter()
                     .map(|file| (file.path, Drift::Missing))
                     .collect(),
-                unit: UnitState::default(),
+                unit: UnitState {
+                    load: "not-found".into(),
+                    ..UnitState::default()
+                },
                 has_wal: false,
                 configured: None,
                 peer: PeerAnswer::Silent("the machine is not there yet".into()),

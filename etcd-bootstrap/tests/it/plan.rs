@@ -65,6 +65,12 @@ fn from_nothing_all_is_written_before_anything_starts() {
 }
 
 #[test]
+fn the_plan_on_paper_is_that_of_empty_machines() {
+    let paper = plan(&spec(), &Observed::nothing(&spec())).unwrap();
+    assert_eq!(paper, plan(&spec(), &nothing(&spec())).unwrap());
+}
+
+#[test]
 fn systemd_reads_a_changed_unit_again_and_a_new_one_by_itself() {
     let text = text(healthy(&spec()), |observed| {
         stop(observed, 0);
