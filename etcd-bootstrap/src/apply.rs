@@ -2,11 +2,7 @@
 
 use crate::{
     ClusterSpec, Hosts, MemberName, MemberSpec, Plan, Probe, Step, Tls, Unreachable,
-    WaitReadyError,
-    gate::start_gated,
-    observe::ANSWER_TIMEOUT,
-    ready::{READY_LIMIT, wait_ready},
-    render,
+    WaitReadyError, gate::start_gated, observe::ANSWER_TIMEOUT, ready::wait_ready, render,
 };
 use futures::future::try_join_all;
 use host_exec::{EventSink, FileError, Host, Output, RunError, systemd};
@@ -168,7 +164,7 @@ pub async fn start_members(
 ///
 /// # Errors
 ///
-/// systemd refuses, a file cannot be written, or a member does not become ready within [`READY_LIMIT`].
+/// systemd refuses, a file cannot be written, or a member does not become ready within [`ClusterSpec::ready_limit`].
 pub async fn finish(
     spec: &ClusterSpec,
     plan: &Plan,
@@ -201,7 +197,7 @@ async fn finish_step(
             Site::of(spec, hosts, member)?.restart(paths, events).await
         }
         Step::WaitReady { members } => {
-            Ok(wait_ready(spec, members, probe, READY_LIMIT, events).await?)
+            Ok(wait_ready(spec, members, probe, spec.ready_limit(), events).await?)
         }
         _ => Ok(()),
     }

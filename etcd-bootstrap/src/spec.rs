@@ -1,12 +1,15 @@
 //! The cluster that is asked for.
 
-use crate::{ClusterId, ClusterToken, EtcdVersion, MemberId, MemberName, MemberSpec, id};
+use crate::{
+    ClusterId, ClusterToken, EtcdVersion, MemberId, MemberName, MemberSpec, READY_LIMIT, id,
+};
 use host_exec::Contents;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     net::IpAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// A cluster that cannot be, with the member and field to mend.
@@ -93,6 +96,7 @@ pub struct ClusterSpec {
     version: EtcdVersion,
     program: PathBuf,
     members: Vec<MemberSpec>,
+    ready_limit: Duration,
 }
 
 impl ClusterSpec {
@@ -135,7 +139,21 @@ impl ClusterSpec {
             version,
             program,
             members,
+            ready_limit: READY_LIMIT,
         })
+    }
+
+    /// The same cluster on slow machines: `apply` waits for members this long, instead of [`READY_LIMIT`].
+    #[must_use]
+    pub fn with_ready_limit(mut self, limit: Duration) -> Self {
+        self.ready_limit = limit;
+        self
+    }
+
+    /// How long members are waited for.
+    #[must_use]
+    pub fn ready_limit(&self) -> Duration {
+        self.ready_limit
     }
 
     /// What sets this cluster apart from an earlier one on the same machines.
