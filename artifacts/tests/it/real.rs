@@ -1,8 +1,8 @@
 //! With the real Go, C compiler and containerd.
 
 use artifacts::{
-    Architecture, BuiltImage, Cloned, Go, Image, ImageFile, ImageSet, build_web, clone_root,
-    containerd_root, observe, packages,
+    Architecture, BuiltImage, Cloned, Go, Image, ImageFile, ImageSet, Places, ProgramName, Source,
+    build_web, clone_root, containerd_root, observe, packages, programs,
 };
 use host_exec::{Command, Host as _, event::Silent, poll};
 use std::{fs, path::Path, time::Duration};
@@ -12,18 +12,22 @@ fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/var/tmp").unwrap()
 }
 
-async fn web(dir: &Path) -> std::path::PathBuf {
-    let places = crate::places(dir);
-    let mut places_without_network = places.clone();
+/// The machine's `PATH`, and official places that nobody answers at.
+fn places_without_downloads(dir: &Path) -> Places {
+    let mut places = crate::places(dir);
     for base in [
-        &mut places_without_network.mirrors.kubernetes,
-        &mut places_without_network.mirrors.etcd,
-        &mut places_without_network.mirrors.coredns,
+        &mut places.mirrors.kubernetes,
+        &mut places.mirrors.etcd,
+        &mut places.mirrors.coredns,
     ] {
         *base = "http://127.0.0.1:9".to_owned();
     }
-    let wanted = crate::wanted("1.37.2");
-    let found = observe(&crate::here(), &wanted, &places_without_network)
+    places
+}
+
+async fn web(dir: &Path) -> std::path::PathBuf {
+    let places = places_without_downloads(dir);
+    let found = observe(&crate::here(), &crate::wanted("1.37.2"), &places)
         .await
         .unwrap();
     let Go::Found { path, .. } = found.go else {
@@ -37,6 +41,32 @@ async fn web(dir: &Path) -> std::path::PathBuf {
     )
     .await
     .unwrap()
+}
+
+/// The smallest of all programs that say their version: a minute with an empty build cache.
+#[tokio::test]
+#[ignore = "needs go and its module proxy"]
+async fn a_program_is_built_once_and_another_joins_it() {
+    let dir = scratch();
+    let (here, mut places) = (crate::here(), places_without_downloads(dir.path()));
+    // Only the Go of PATH, not an etcdctl that happens to be there.
+    let go = places.in_path("go").unwrap();
+    places.path_dirs = vec![go.parent().unwrap().to_owned()];
+    let mut wanted = crate::wanted("1.37.2");
+    wanted.programs = vec![ProgramName::Etcdctl];
+    let set = programs(&here, &wanted, &places, &Silent).await.unwrap();
+    let built = set.lock.programs[&ProgramName::Etcdctl].clone();
+    assert!(matches!(built.source, Source::Build { .. }), "{built:?}");
+    assert!(set.lock.altered(&set.dir).unwrap().is_empty());
+
+    wanted.programs.push(ProgramName::Etcdutl);
+    let both = programs(&here, &wanted, &places, &Silent).await.unwrap();
+    assert_eq!(both.lock.programs.len(), 2);
+    assert_eq!(
+        both.lock.programs[&ProgramName::Etcdctl],
+        built,
+        "it was not built again"
+    );
 }
 
 #[tokio::test]
