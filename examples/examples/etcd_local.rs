@@ -5,7 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use etcd_bootstrap::*;
 use host_exec::{Host, LocalHost, event::Silent, files};
 use pki::{AltNames, Authority, Issued, LeafRequest, Life, OsRandom, Purpose, Subject};
@@ -54,31 +54,28 @@ fn spawn(spec: &ClusterSpec, name: &MemberName) -> anyhow::Result<Child> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let [etcd, version, runs] = &args[..] else {
-        bail!("give PROGRAM VERSION RUNS")
-    };
+    let arg = |n| std::env::args().nth(n).context("give PROGRAM VERSION RUNS");
     let dir = std::env::temp_dir().join(format!("etcd-local-{}", std::process::id()));
     let (clients, peers) = (authority()?, authority()?);
     let client = leaf(&clients, &[], Purpose::Client)?;
-    let here: Arc<dyn Host> = Arc::new(LocalHost::new("here".parse()?));
+    let here = Arc::new(LocalHost::new("here".parse()?));
     let (mut members, mut hosts) = (Vec::new(), Hosts::new());
     for n in 1..=3 {
         let member = member(n, &dir, &clients, &peers)?;
         files::ensure(here.as_ref(), &member.certificates).await?;
-        hosts.insert(member.name.clone(), here.clone());
+        hosts.insert(member.name.clone(), here.clone() as Arc<dyn Host>);
         members.push(member);
     }
     let names: Vec<MemberName> = hosts.keys().cloned().collect();
-    let mut millis = BTreeMap::<_, Vec<_>>::new();
+    let mut taken = BTreeMap::<_, Vec<_>>::new();
     // Groups of one have no gate between them: all start at once.
     let ways = |run: u32| [("gated", 3, run), ("at once", 1, run)];
-    for (way, group, run) in (0..runs.parse()?).flat_map(ways) {
+    for (way, group, run) in (0..arg(3)?.parse()?).flat_map(ways) {
         for member in &mut members {
             member.data_dir = dir.join(format!("{}-{group}-{run}", member.name));
         }
         let token = format!("etcd-local-{group}-{run}").parse()?;
-        let spec = ClusterSpec::new(token, version.parse()?, etcd.into(), members.clone())?;
+        let spec = ClusterSpec::new(token, arg(2)?.parse()?, arg(1)?.into(), members.clone())?;
         let tls = Tls::new(&spec, &client.certificate_pem, &client.key_pem)?;
         let probe = Probe::new(&spec, &hosts, &tls, ANSWER_TIMEOUT)?;
         let (started, mut children) = (std::time::Instant::now(), Vec::new());
@@ -87,16 +84,16 @@ async fn main() -> anyhow::Result<()> {
             start_gated(group, &probe, start).await?;
         }
         wait_ready(&spec, &names, &probe, READY_LIMIT, &Silent).await?;
-        millis.entry(way).or_default().push(started.elapsed());
-        let unwell = health(&spec, &probe).await.into_iter().find(|c| !c.ok);
-        ensure!(unwell.is_none(), "{unwell:?}");
+        taken.entry(way).or_default().push(started.elapsed());
+        let health = health(&spec, &probe).await;
+        ensure!(health.iter().all(|condition| condition.ok), "{health:?}");
         for mut child in children {
             child.kill().await?;
         }
     }
-    for (way, mut all) in millis {
+    for (way, mut all) in taken {
         all.sort_unstable();
-        println!("{way}: median {:.0?} of {all:.0?}", all[all.len() / 2]);
+        println!("{way}: median {:.2?} of {all:.2?}", all[all.len() / 2]);
     }
     Ok(std::fs::remove_dir_all(&dir)?)
 }
