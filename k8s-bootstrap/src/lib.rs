@@ -1,4 +1,46 @@
-//! A Kubernetes control plane, nodes and add-ons on given hosts with a given etcd.
+//! A Kubernetes control plane, nodes and add-ons on hosts that exist, with an etcd that exists.
+//!
+//! [`Desired::new`] works out of a [`ClusterSpec`] and the caller's [`Material`] every file, service and API
+//! object. [`observe`] asks hosts and API how things stand, [`plan`] compares, [`apply()`] does the
+//! difference, and [`health`](health()) says with evidence whether it is well.
+//!
+//! ```
+//! use host_exec::EventSink;
+//! use k8s_bootstrap::{ClusterSpec, Desired, Hosts, Material, apply, health, observe, plan};
+//!
+//! async fn up(
+//!     spec: ClusterSpec,
+//!     material: &Material,
+//!     hosts: &Hosts,
+//!     events: &dyn EventSink,
+//! ) -> Result<bool, Box<dyn std::error::Error>> {
+//!     let desired = Desired::new(spec, material)?;
+//!     let todo = plan(&desired, &observe(&desired, hosts).await?);
+//!     apply(&desired, &todo, hosts, events).await?;
+//!     assert!(plan(&desired, &observe(&desired, hosts).await?).is_empty());
+//!     Ok(health(&desired, hosts).await?.iter().all(|condition| condition.ok))
+//! }
+//! ```
+//!
+//! # What this crate does not do
+//!
+//! It makes no machines, networks, firewalls or certificates, brings no programs or images, and forms no
+//! etcd. It does not upgrade, drain or remove nodes, rotate the authority, or run CRI-O, static pods or a
+//! balancer in front of several API servers; the kubelets' serving certificates are self-signed.
+//!
+//! # Invariants
+//!
+//! - A plan for what is as it has to be is empty; applying it writes nothing.
+//! - A run that was killed anywhere is finished by the next. A service has a record of the files it was
+//!   started with, which goes before one of them is written and comes back after the service was started.
+//! - A changed file restarts the services that read it, and no others.
+//! - No user's pod is placed on a control plane: the taint is there before the kubelet is.
+//! - Keys, kubeconfigs and tokens are in no argument list, log, error or `Debug` text.
+//!
+//! Names, flags, paths and roles are kubeadm's where kubeadm has them
+//! (<https://kubernetes.io/docs/reference/setup-tools/kubeadm/implementation-details/>); each deviation
+//! carries its reason at its place.
+
 mod api;
 mod apply;
 pub mod component;
@@ -15,14 +57,19 @@ pub mod systemd;
 mod version;
 mod yaml;
 
-pub use api::*;
-pub use apply::*;
-pub use desired::*;
-pub use health::*;
-pub use material::*;
-pub use names::*;
-pub use object::*;
-pub use observe::*;
-pub use plan::*;
-pub use spec::*;
-pub use version::*;
+pub use api::{Api, ApiError, Readiness};
+pub use apply::{ApplyError, apply};
+pub use desired::{Desired, DesiredError, NodeSetup, Service};
+pub use health::{Condition, health};
+pub use material::{ClientIdentity, ExpiringToken, Material, MaterialError};
+pub use names::{ImageName, InvalidImageName, InvalidNodePath, NodePath};
+pub use object::{APPLIED, Object, ObjectDrift, ObjectKey};
+pub use observe::{
+    ClusterObserved, Hosts, NodeObserved, ObserveError, Observed, UnknownHost, observe,
+};
+pub use plan::{Action, Plan, Step, plan};
+pub use spec::{
+    CgroupVersion, ClusterSpec, Containerd, ContainerdMajor, DualAddress, DualNet, Images,
+    NodeSpec, Role, Route, SpecError, Tuning,
+};
+pub use version::{ProxyMode, RELEASES, Release, SupportedVersion, VersionError};

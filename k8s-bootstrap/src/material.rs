@@ -1,7 +1,7 @@
 //! What is secret or signed, made by the caller.
 
-use host_exec::{File, HostName};
-use pki::BootstrapToken;
+use host_exec::{File, HostName, InvalidHostName, Mode};
+use pki::{BootstrapToken, CaRole, ItemId, LeafRole, PkiSpec, Store};
 use std::{collections::BTreeMap, fmt};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -42,4 +42,68 @@ pub struct Material {
     pub token: ExpiringToken,
     /// Keys, certificates and kubeconfigs of each node, at the paths of kubeadm (below `/etc/kubernetes`).
     pub files: BTreeMap<HostName, Vec<File>>,
+}
+
+/// A store that does not give the material of its spec.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MaterialError {
+    /// A file of the store cannot be read.
+    #[error("cannot take the certificates from the store; make them first with pki::apply")]
+    Read(#[from] pki::ReadError),
+    /// A machine of the spec cannot be a host.
+    #[error(transparent)]
+    Name(#[from] InvalidHostName),
+    /// The spec contradicts itself.
+    #[error(transparent)]
+    UnknownNode(#[from] pki::UnknownNode),
+}
+
+impl Material {
+    /// The material that a store of `pki` holds for the control planes and nodes of its spec.
+    ///
+    /// # Errors
+    ///
+    /// The store lacks an item or cannot be read; a machine's name is no host name.
+    pub fn from_store(
+        spec: &PkiSpec,
+        store: &Store,
+        token: ExpiringToken,
+    ) -> Result<Self, MaterialError> {
+        let mut files: BTreeMap<HostName, Vec<File>> = BTreeMap::new();
+        let mut take = |name: &pki::HostName, list: Vec<pki::NodeFile>| {
+            let of_host = files.entry(name.as_str().parse()?).or_default();
+            for file in list {
+                let bytes = store.contents(&file.content)?;
+                of_host.push(match file.content {
+                    pki::FileContent::Public(_) => File::public(file.path, bytes.as_bytes()),
+                    _ => File::secret(file.path, bytes.as_bytes()).with_mode(Mode::new(file.mode)),
+                });
+            }
+            Ok::<(), MaterialError>(())
+        };
+        for node in &spec.control_planes {
+            take(&node.name, spec.files_for_control_plane(&node.name)?)?;
+        }
+        for node in &spec.nodes {
+            take(&node.name, spec.files_for_node(&node.name)?)?;
+        }
+        // Before 1.29 there is no super-administrator, and the administrator is in `system:masters`.
+        let super_admin = LeafRole::SuperAdmin.profile().since <= spec.kubernetes_version;
+        let role = if super_admin {
+            LeafRole::SuperAdmin
+        } else {
+            LeafRole::Admin
+        };
+        let identity = store.read(&ItemId::cluster(role))?;
+        Ok(Self {
+            ca_pem: store.read_public(&ItemId::Authority(CaRole::Kubernetes))?,
+            identity: ClientIdentity {
+                certificate_pem: identity.public_pem,
+                key_pem: identity.key_pem,
+            },
+            token,
+            files,
+        })
+    }
 }

@@ -88,17 +88,21 @@ fn binding(required: &pki::RequiredBinding) -> Object {
 /// ranges come from the spec.
 fn node_object(role: Role, node: &NodeSpec) -> Object {
     let pods = node.pods.both();
+    // The kubelet writes these two as well, but a pod that arrives before it has seen its own Node with them
+    // is refused for good ("Predicate NodeAffinity failed"), and its successor costs ten seconds.
+    let mut labels =
+        json!({"kubernetes.io/os": "linux", "kubernetes.io/hostname": node.name.as_str()});
+    if role == Role::ControlPlane {
+        labels[CONTROL_PLANE_TAINT] = json!("");
+        labels["node.kubernetes.io/exclude-from-external-load-balancers"] = json!("");
+    }
     let mut body = json!({
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": node.name.as_str()},
+        "metadata": {"name": node.name.as_str(), "labels": labels},
         "spec": {"podCIDR": pods[0], "podCIDRs": pods},
     });
     if role == Role::ControlPlane {
-        body["metadata"]["labels"] = json!({
-            CONTROL_PLANE_TAINT: "",
-            "node.kubernetes.io/exclude-from-external-load-balancers": "",
-        });
         body["spec"]["taints"] = json!([{"key": CONTROL_PLANE_TAINT, "effect": "NoSchedule"}]);
     }
     Object::new(body)

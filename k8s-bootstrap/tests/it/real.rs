@@ -10,12 +10,12 @@ use host_exec::{
     poll::{self, Attempt, Wait},
 };
 use k8s_bootstrap::{
-    Action, Api, ClientIdentity, ClusterSpec, Desired, DualAddress, Hosts, Material, ObjectDrift,
+    Action, Api, ClusterSpec, Desired, DualAddress, ExpiringToken, Hosts, Material, ObjectDrift,
     Plan, Step, apply, component,
     component::{Component, Place},
     health,
 };
-use pki::{ApiUrl, CaRole, ItemId, LeafRole, NodeNames, OsRandom, PkiPlan, PkiSpec, Store};
+use pki::{ApiUrl, NodeNames, OsRandom, PkiPlan, PkiSpec, Store};
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
@@ -182,42 +182,25 @@ impl World {
         self.dir.path().join(format!("{name}.log"))
     }
 
-    fn files(&self, node_files: Vec<pki::NodeFile>) -> Vec<File> {
-        let file = |file: pki::NodeFile| {
+    /// The material, whose files also lie below the directory of this test, with paths to match.
+    async fn material(&self) -> Material {
+        let token = ExpiringToken {
+            token: cluster::material().token.token,
+            expires: self.now + time::Duration::hours(1),
+        };
+        let material = Material::from_store(&self.pki_spec, &self.store, token).unwrap();
+        let member = pki::HostName::new("etcd-0").unwrap();
+        let members = self.pki_spec.files_for_etcd_member(&member).unwrap();
+        let members = members.into_iter().map(|file| {
             let text = self.store.contents(&file.content).unwrap();
             File::secret(file.path, text.as_bytes()).with_mode(Mode::new(file.mode))
-        };
-        node_files.into_iter().map(file).collect()
-    }
-
-    async fn material(&self) -> Material {
-        let name = pki::HostName::new("cp-0").unwrap();
-        let mut files = self.files(self.pki_spec.files_for_control_plane(&name).unwrap());
-        files.extend(self.files(self.pki_spec.files_for_node(&name).unwrap()));
-        let member = pki::HostName::new("etcd-0").unwrap();
-        let members = self.files(self.pki_spec.files_for_etcd_member(&member).unwrap());
-        for file in files.iter().chain(&members) {
-            let mut file = file.clone();
+        });
+        for file in material.files.values().flatten().cloned().chain(members) {
             let text = String::from_utf8(file.contents.bytes().to_vec()).unwrap();
-            file = File::secret(self.below(file.path.to_str().unwrap()), self.below(&text))
-                .with_mode(file.mode);
-            self.host.write_file(&file).await.unwrap();
+            let path = self.below(file.path.to_str().unwrap());
+            let moved = File::secret(path, self.below(&text)).with_mode(file.mode);
+            self.host.write_file(&moved).await.unwrap();
         }
-        let identity = self
-            .store
-            .read(&ItemId::cluster(LeafRole::SuperAdmin))
-            .unwrap();
-        let mut material = cluster::material();
-        material.ca_pem = self
-            .store
-            .read_public(&ItemId::Authority(CaRole::Kubernetes))
-            .unwrap();
-        material.identity = ClientIdentity {
-            certificate_pem: identity.public_pem,
-            key_pem: identity.key_pem,
-        };
-        material.token.expires = self.now + time::Duration::hours(1);
-        material.files = BTreeMap::from([("cp-0".parse().unwrap(), files)]);
         material
     }
 
@@ -311,15 +294,9 @@ async fn drifted(desired: &Desired, api: &Api) -> Vec<(String, ObjectDrift)> {
     drifted
 }
 
-/// The version of each object but the Nodes: their taints are one list, from which applying it anew takes
-/// what the API server added, so a Node is written again.
 async fn versions(desired: &Desired, api: &Api) -> Vec<(String, String)> {
     let mut versions = Vec::new();
-    for object in desired
-        .objects
-        .iter()
-        .filter(|object| object.key().kind != "Node")
-    {
+    for object in &desired.objects {
         let live = api.get(object.key()).await.unwrap().unwrap();
         versions.push((
             object.key().to_string(),

@@ -1,0 +1,275 @@
+//! Doing what the plan says: the only place with effects.
+
+mod error;
+mod objects;
+mod wait;
+
+pub use error::ApplyError;
+
+use crate::{Action, Api, Desired, Hosts, NodeSetup, Plan, component::Gate, observe};
+use futures::future::{BoxFuture, FutureExt as _, try_join_all};
+use host_exec::{
+    EventSink, Host, HostName, Progress,
+    event::Event,
+    systemd::{self, UnitName},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+use tokio::sync::watch;
+
+/// The unit whose start the watch of its API waits for.
+const API_SERVER: &str = "kube-apiserver.service";
+
+/// How far an API server has come; the gates compare it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Silent,
+    Answers,
+    Ready,
+}
+
+/// What all tasks of one run share.
+struct Run<'a> {
+    desired: &'a Desired,
+    hosts: &'a Hosts,
+    events: &'a dyn EventSink,
+    apis: Vec<(HostName, Api)>,
+    stages: BTreeMap<HostName, watch::Sender<Stage>>,
+    /// Whether each API server is the one that is to stay, not one about to be started anew.
+    launched: BTreeMap<HostName, watch::Sender<bool>>,
+    prepared: watch::Sender<bool>,
+}
+
+/// Does everything in `plan`, as much as possible at the same time, and tells `events` about it.
+///
+/// # Errors
+///
+/// The first step that fails ends the run. A service that fails and is restarted by systemd is *not* an
+/// error while there is time left.
+pub async fn apply(
+    desired: &Desired,
+    plan: &Plan,
+    hosts: &Hosts,
+    events: &dyn EventSink,
+) -> Result<(), ApplyError> {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let apis = observe::apis(desired, hosts)?;
+    let stage = |(name, _): &(HostName, Api)| (name.clone(), watch::Sender::new(Stage::Silent));
+    let launched =
+        |(name, _): &(HostName, Api)| (name.clone(), watch::Sender::new(!starts_api(plan, name)));
+    let run = Run {
+        launched: apis.iter().map(launched).collect(),
+        stages: apis.iter().map(stage).collect(),
+        prepared: watch::Sender::new(false),
+        desired,
+        hosts,
+        events,
+        apis,
+    };
+    let mut tracks: Vec<BoxFuture<'_, Result<(), ApplyError>>> = Vec::new();
+    for (name, api) in &run.apis {
+        tracks.push(run.follow_api(name, api).boxed());
+    }
+    let mut by_node: BTreeMap<&HostName, Vec<&Action>> = BTreeMap::new();
+    let mut of_cluster = Vec::new();
+    for step in &plan.steps {
+        match &step.node {
+            Some(name) => by_node.entry(name).or_default().push(&step.action),
+            None => of_cluster.push(&step.action),
+        }
+    }
+    for (name, actions) in by_node {
+        tracks.push(run.node(name, actions).boxed());
+    }
+    tracks.push(run.cluster(of_cluster).boxed());
+    try_join_all(tracks).await?;
+    Ok(())
+}
+
+fn starts_api(plan: &Plan, name: &HostName) -> bool {
+    plan.steps.iter().any(|step| {
+        let start = |action: &Action| matches!(action, Action::Start { unit, .. } if unit.as_str() == API_SERVER);
+        step.node.as_ref() == Some(name) && start(&step.action)
+    })
+}
+
+impl Run<'_> {
+    /// Waits until the API server of a control plane has been started, if the plan starts it.
+    async fn launched(&self, name: &HostName) {
+        let mut launched = self.launched[name].subscribe();
+        launched
+            .wait_for(|done| *done)
+            .await
+            .expect("the run holds the sender");
+    }
+
+    async fn node(&self, name: &HostName, actions: Vec<&Action>) -> Result<(), ApplyError> {
+        let host = &**observe::host(self.hosts, name)?;
+        let setup = self.desired.nodes.get(name);
+        let setup = setup.ok_or_else(|| ApplyError::ForeignPlan(format!("node {name}")))?;
+        let (mut awaited, mut forgotten) = (false, None);
+        let mut later: Vec<BoxFuture<'_, Result<(), ApplyError>>> = Vec::new();
+        for action in actions {
+            match action {
+                Action::Start { unit, gate, anew } => {
+                    later.push(self.start(name, host, setup, unit, *gate, *anew).boxed());
+                }
+                Action::AwaitNode => awaited = true,
+                // Every run follows every API, see `follow_api`.
+                Action::AwaitApi => {}
+                Action::WriteFiles { files, readers } => {
+                    let work = write_files(host, setup, files, readers);
+                    self.timed(name.as_str(), "files", work).await?;
+                }
+                Action::RemoveFile(path) => forgotten = Some(path),
+                Action::ReloadUnits => {
+                    systemd::daemon_reload(host).await?;
+                }
+                Action::Enable(units) => {
+                    systemd::enable(host, units).await?;
+                }
+                Action::ApplyObjects(_) | Action::AwaitDns => {
+                    return Err(ApplyError::ForeignPlan(format!("{action} on {name}")));
+                }
+            }
+        }
+        later.push(
+            async {
+                if awaited {
+                    self.await_node(name, host).await?;
+                }
+                if let Some(path) = forgotten {
+                    host.remove_file(path).await?;
+                }
+                Ok(())
+            }
+            .boxed(),
+        );
+        try_join_all(later).await?;
+        Ok(())
+    }
+
+    async fn cluster(&self, actions: Vec<&Action>) -> Result<(), ApplyError> {
+        let objects = actions.iter().find_map(|action| match action {
+            Action::ApplyObjects(objects) => Some(objects),
+            _ => None,
+        });
+        if let Some(objects) = objects {
+            self.open(&self.apis[0].0, Gate::ApiAnswers).await;
+            self.timed("", "objects", self.apply_objects(objects))
+                .await?;
+        }
+        self.prepared.send_replace(true);
+        if actions
+            .iter()
+            .any(|action| matches!(action, Action::AwaitDns))
+        {
+            self.open(&self.apis[0].0, Gate::ApiPrepared).await;
+            self.timed("", "DNS", self.await_dns()).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a gate of a node. Its end is bounded by [`Run::follow_api`] and the objects, whose failure
+    /// ends the whole run.
+    async fn open(&self, node: &HostName, gate: Gate) {
+        // A worker has no API of its own and goes by the first.
+        let stage = self
+            .stages
+            .get(node)
+            .unwrap_or(&self.stages[&self.apis[0].0]);
+        let wanted = match gate {
+            Gate::AtOnce => return,
+            Gate::ApiAnswers => Stage::Answers,
+            Gate::ApiReady | Gate::ApiPrepared => Stage::Ready,
+        };
+        let mut stage = stage.subscribe();
+        stage
+            .wait_for(|stage| *stage >= wanted)
+            .await
+            .expect("the run holds the sender");
+        if gate == Gate::ApiPrepared {
+            let mut prepared = self.prepared.subscribe();
+            prepared
+                .wait_for(|done| *done)
+                .await
+                .expect("the run holds the sender");
+        }
+    }
+
+    async fn start(
+        &self,
+        name: &HostName,
+        host: &dyn Host,
+        setup: &NodeSetup,
+        unit: &UnitName,
+        gate: Gate,
+        anew: bool,
+    ) -> Result<(), ApplyError> {
+        let service = setup.services.iter().find(|service| service.unit == *unit);
+        let service = service.ok_or_else(|| ApplyError::ForeignPlan(unit.to_string()))?;
+        self.open(name, gate).await;
+        let units = std::slice::from_ref(unit);
+        self.timed(name.as_str(), unit.as_str(), async {
+            if anew {
+                systemd::stop(host, units).await?;
+            }
+            systemd::start(host, units).await?;
+            if unit.as_str() == API_SERVER {
+                self.launched[name].send_replace(true);
+            }
+            host.write_file(&service.record).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Reports begin and end of a piece of work.
+    async fn timed(
+        &self,
+        machine: &str,
+        step: &str,
+        work: impl Future<Output = Result<(), ApplyError>>,
+    ) -> Result<(), ApplyError> {
+        self.events.started(machine, step);
+        let result = work.await;
+        match &result {
+            Ok(()) => self.events.done(machine, step, ""),
+            Err(error) => {
+                self.events.emit(Event::new(
+                    machine,
+                    step,
+                    Progress::Failed(error::chain(error)),
+                ));
+            }
+        }
+        result
+    }
+}
+
+async fn write_files(
+    host: &dyn Host,
+    setup: &NodeSetup,
+    files: &[(PathBuf, host_exec::files::Drift)],
+    readers: &[UnitName],
+) -> Result<(), ApplyError> {
+    let records = setup
+        .services
+        .iter()
+        .filter(|service| readers.contains(&service.unit));
+    try_join_all(records.map(|service| host.remove_file(&service.record.path))).await?;
+    let wanted: BTreeSet<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
+    let known = setup.files.iter().chain([&setup.bootstrap_file]);
+    let found: Vec<_> = known
+        .filter(|file| wanted.contains(file.path.as_path()))
+        .collect();
+    if found.len() != wanted.len() {
+        return Err(ApplyError::ForeignPlan("a file to be written".into()));
+    }
+    try_join_all(found.into_iter().map(|file| host.write_file(file))).await?;
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Writing objects into an API that may still be starting.
+
+use super::{ApplyError, Run, Stage};
+use crate::{Api, ApiError, NodeSpec, Object, ObjectDrift, ObjectKey};
+use futures::future::try_join_all;
+use host_exec::poll::{self, Attempt};
+use std::{collections::BTreeMap, time::Duration};
+
+/// For an object, from the API's first answer on: refusals of a starting server end within seconds.
+const OBJECT_LIMIT: Duration = Duration::from_secs(60);
+
+impl Run<'_> {
+    pub(super) async fn apply_objects(
+        &self,
+        keys: &[(ObjectKey, ObjectDrift)],
+    ) -> Result<(), ApplyError> {
+        let desired = self.desired;
+        let known: BTreeMap<&ObjectKey, &Object> = desired
+            .objects
+            .iter()
+            .chain([&desired.token_secret])
+            .map(|object| (object.key(), object))
+            .collect();
+        try_join_all(keys.iter().map(|(key, _)| async {
+            let object = known
+                .get(key)
+                .ok_or_else(|| ApplyError::ForeignPlan(key.to_string()))?;
+            self.apply_object(object).await
+        }))
+        .await?;
+        Ok(())
+    }
+
+    async fn apply_object(&self, object: &Object) -> Result<(), ApplyError> {
+        let (first, api) = &self.apis[0];
+        let key = object.key();
+        let node = self
+            .desired
+            .spec
+            .nodes()
+            .find(|(_, n)| key.kind == "Node" && n.name.as_str() == key.name);
+        let wait = self.wait(format!("acceptance of {key}"), OBJECT_LIMIT);
+        let look = || async {
+            // A starting server refuses as malformed what it cannot judge yet: the address of a Service while
+            // it does not know its own ranges, and those it may learn even a moment after it is ready.
+            let may_change = *self.stages[first].borrow() != Stage::Ready || key.kind == "Service";
+            let result = match node {
+                None => api.apply(object).await,
+                Some((_, node)) => apply_node(api, object, node).await,
+            };
+            match result {
+                Ok(()) => Ok(Attempt::Ready(())),
+                Err(error) if may_change || error.is_transient() => {
+                    Ok(Attempt::NotYet(error.source.to_string()))
+                }
+                Err(error) => Err(error),
+            }
+        };
+        let done = poll::until(&wait, look);
+        self.or_log(done.await, first, "kube-apiserver").await
+    }
+}
+
+/// A Node's taints are one list, which applying takes over as a whole: a Node that is as it has to be is left
+/// alone, so that it keeps what the controllers have put there.
+async fn apply_node(api: &Api, object: &Object, node: &NodeSpec) -> Result<(), ApiError> {
+    let live = api.get(object.key()).await?;
+    if object.drift(live.as_ref()).is_none() {
+        return Ok(());
+    }
+    api.apply(object).await?;
+    api.apply_node_addresses(node).await
+}

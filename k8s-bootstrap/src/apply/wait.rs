@@ -1,0 +1,184 @@
+//! What a run waits for, for how long, and what it says when that does not come.
+
+use super::{ApplyError, Run, Stage};
+use crate::{
+    Api, ObjectKey, Readiness,
+    component::{Gate, kubelet},
+    observe::{self, condition, ready_nodes},
+};
+use host_exec::{
+    FileError, Host, HostName,
+    poll::{self, Attempt, Wait, WaitError},
+    systemd::{self, UnitName},
+};
+use std::{convert::Infallible, path::Path, sync::Mutex, time::Duration};
+
+/// For the API server from its start to ready: 3 s on a quiet machine.
+const API_LIMIT: Duration = Duration::from_secs(60);
+/// For a node, from the ready API on: certificate, runtime and network take 2 to 4 s.
+const NODE_LIMIT: Duration = Duration::from_secs(60);
+/// For the name server, from the prepared API on; its image may have to be pulled.
+const DNS_LIMIT: Duration = Duration::from_secs(180);
+/// How much of a unit's log an error carries.
+const LOG_LINES: u32 = 20;
+
+impl Run<'_> {
+    /// Watches one API server until it is ready, and opens the gates on the way.
+    pub(super) async fn follow_api(&self, name: &HostName, api: &Api) -> Result<(), ApplyError> {
+        // Before it is started anew, the old one still answers.
+        self.launched(name).await;
+        let stage = &self.stages[name];
+        let wait = self.wait(format!("ready API on {name}"), API_LIMIT);
+        let wait = wait.longest_pause(Duration::from_millis(50));
+        let said = Mutex::new(String::new());
+        let look = || async {
+            let readiness = api.readiness().await;
+            stage.send_replace(match &readiness {
+                Readiness::Silent(_) => Stage::Silent,
+                Readiness::Answers(_) => Stage::Answers,
+                Readiness::Ready => Stage::Ready,
+            });
+            if readiness == Readiness::Ready {
+                return Ok::<_, Infallible>(Attempt::Ready(()));
+            }
+            let text = readiness.to_string();
+            if let Ok(mut said) = said.lock()
+                && *said != text
+            {
+                self.events.running(name.as_str(), "API", &text);
+                said.clone_from(&text);
+            }
+            Ok(Attempt::NotYet(text))
+        };
+        let ready = async {
+            self.or_log(poll::until(&wait, look).await, name, "kube-apiserver")
+                .await
+        };
+        self.timed(name.as_str(), "API", ready).await
+    }
+
+    pub(super) async fn await_node(
+        &self,
+        name: &HostName,
+        host: &dyn Host,
+    ) -> Result<(), ApplyError> {
+        self.open(name, Gate::ApiPrepared).await;
+        let api = &self.apis[0].1;
+        let wait = self.wait(format!("Ready node {name}"), NODE_LIMIT);
+        let look = || async {
+            // A node that was made anew may still be called Ready by the API for the time of its lease.
+            if host
+                .file_mode(Path::new(kubelet::KUBECONFIG))
+                .await?
+                .is_none()
+            {
+                return Ok(Attempt::NotYet("its kubelet has no certificate yet".into()));
+            }
+            Ok::<_, FileError>(match api.list("v1", "Node").await {
+                Ok(nodes) if ready_nodes(&nodes).contains(name.as_str()) => Attempt::Ready(()),
+                Ok(nodes) => Attempt::NotYet(why_not_ready(nodes.get(name.as_str()))),
+                Err(error) => Attempt::NotYet(error.source.to_string()),
+            })
+        };
+        let ready = async {
+            self.or_log(poll::until(&wait, look).await, name, "kubelet")
+                .await
+        };
+        self.timed(name.as_str(), "Ready", ready).await
+    }
+
+    pub(super) async fn await_dns(&self) -> Result<(), ApplyError> {
+        let (first, api) = &self.apis[0];
+        let wait = self.wait("available CoreDNS", DNS_LIMIT);
+        let key = ObjectKey {
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            namespace: Some("kube-system".into()),
+            name: "coredns".into(),
+        };
+        let look = || async {
+            Ok::<_, Infallible>(match api.get(&key).await {
+                Ok(Some(found)) if condition(&found, "Available") => Attempt::Ready(()),
+                Ok(Some(found)) => {
+                    let available = found["status"]["availableReplicas"].as_u64().unwrap_or(0);
+                    Attempt::NotYet(format!("{available} pods available"))
+                }
+                Ok(None) => Attempt::NotYet("no Deployment".into()),
+                Err(error) => Attempt::NotYet(error.source.to_string()),
+            })
+        };
+        // Where no node takes pods the scheduler says why; elsewhere the kubelet of the first that does.
+        let (culprit, unit) = match self.desired.spec.workers.first() {
+            Some(worker) => (&worker.name, "kubelet"),
+            None => (first, "kube-scheduler"),
+        };
+        self.or_log(poll::until(&wait, look).await, culprit, unit)
+            .await
+    }
+
+    pub(super) fn wait(&self, what: impl Into<String>, limit: Duration) -> Wait {
+        Wait::new(what, self.desired.spec.patient(limit)).longest_pause(Duration::from_millis(100))
+    }
+
+    /// The error of a wait, with the end of the log that most likely explains it.
+    pub(super) async fn or_log<E: Into<ApplyError>>(
+        &self,
+        waited: Result<(), WaitError<E>>,
+        name: &HostName,
+        unit: &'static str,
+    ) -> Result<(), ApplyError> {
+        match waited {
+            Ok(()) => Ok(()),
+            Err(WaitError::TimedOut { what, after, last }) => {
+                Err(self.timed_out(what, after, last, name, unit).await)
+            }
+            Err(WaitError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    async fn timed_out(
+        &self,
+        what: String,
+        after: Duration,
+        last: String,
+        name: &HostName,
+        unit: &'static str,
+    ) -> ApplyError {
+        let log = async {
+            let host = observe::host(self.hosts, name).map_err(|error| error.to_string())?;
+            let unit: UnitName = format!("{unit}.service")
+                .parse()
+                .expect("component names are letters and '-'");
+            systemd::journal(&**host, &unit, LOG_LINES)
+                .await
+                .map_err(|error| error.to_string())
+        };
+        let log = log.await.unwrap_or_else(|error| error);
+        ApplyError::TimedOut {
+            what,
+            after,
+            last,
+            host: name.clone(),
+            unit,
+            log,
+        }
+    }
+}
+
+/// The kubelet's own words, such as "container runtime network not ready".
+fn why_not_ready(node: Option<&serde_json::Value>) -> String {
+    let Some(node) = node else {
+        return "no Node object".into();
+    };
+    let conditions = node["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    let ready = conditions.filter(|condition| condition["type"] == "Ready");
+    let message = ready
+        .filter_map(|condition| condition["message"].as_str())
+        .next_back();
+    message
+        .unwrap_or("the kubelet has said nothing yet")
+        .to_owned()
+}
