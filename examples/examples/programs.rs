@@ -52,7 +52,11 @@ async fn main() -> anyhow::Result<()> {
     }
     let started = std::time::Instant::now();
     let set = artifacts::programs(&here, &wanted, &places, &Lines).await?;
-    println!("{} in {:.3} s", set.dir.display(), started.elapsed().as_secs_f32());
+    println!(
+        "{} in {:.3} s",
+        set.dir.display(),
+        started.elapsed().as_secs_f32()
+    );
     for (program, entry) in &set.lock.programs {
         println!("{program} {} {}", entry.version, entry.sha256);
     }

@@ -1,0 +1,268 @@
+//! The command line.
+
+use artifacts::Version;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use cluster_lab::OciRuntime;
+use netplan::LabName;
+use std::{ffi::OsString, path::PathBuf};
+
+/// What `--help` ends with.
+const EXIT_STATUS: &str = "\
+Exit status:
+  0    done, or nothing to do
+  1    something failed; the message says what, and what to do
+  2    wrong usage, or a lab that cannot be
+  3    `check` found something that is not as it has to be, `doctor` something that is missing
+  4    there is no such lab
+  130  interrupted
+`kubectl`, `exec`, `shell` and `logs` end with the status of the program that they run.
+
+Files:
+  ./lab.toml                what is wanted, if it is there (see `lab init`)
+  $XDG_STATE_HOME/lab/NAME  keys, kubeconfig, addresses and events of a lab (default ~/.local/state)
+  $XDG_CACHE_HOME/lab       programs and images, shared by all labs (default ~/.cache)";
+
+/// A highly available Kubernetes lab on this machine: real etcd, real Kubernetes, namespaces as machines.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, after_help = EXIT_STATUS, propagate_version = false)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options that every verb takes, before or after it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// What is wanted [default: ./lab.toml, if it is there].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// The lab [default: that of the file, else `lab`].
+    #[arg(long, global = true)]
+    pub(crate) name: Option<LabName>,
+    /// Where labs are kept [default: $XDG_STATE_HOME/lab].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// A directory whose programs go before those of the cache.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) bin_dir: Option<PathBuf>,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub(crate) output: Format,
+    /// Say what would be done, and do nothing (`up`, `down`).
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+    /// Tell more while working.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs: one object, or one object per line for `up` and `down`.
+    Json,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Write a commented lab.toml.
+    Init,
+    /// Show everything that `up` would do, and do nothing.
+    Plan(SpecArgs),
+    /// Bring the lab up, from whatever is there now.
+    Up {
+        #[command(flatten)]
+        spec: SpecArgs,
+        /// End with a table of all steps and their times.
+        #[arg(long)]
+        timings: bool,
+    },
+    /// Show machines and services at a glance.
+    Status,
+    /// Prove with packets and answers that everything is as it has to be.
+    Check,
+    /// Run the lab's kubectl; everything after the word is kubectl's own.
+    #[command(disable_help_flag = true)]
+    Kubectl {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Print the path of the administrator's kubeconfig.
+    Kubeconfig {
+        /// Print the contents instead.
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Run a command in a machine.
+    Exec {
+        /// The machine, such as `cp-0`.
+        node: String,
+        /// The command and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Open a shell in a machine.
+    Shell {
+        /// The machine, such as `cp-0`.
+        node: String,
+    },
+    /// Show the journal of a machine, also of one that is down.
+    Logs {
+        /// The machine, such as `cp-0`.
+        node: String,
+        /// Only this unit, such as `kubelet`.
+        unit: Option<String>,
+        /// Go on with what is added.
+        #[arg(short, long)]
+        follow: bool,
+        /// Only so many of the newest lines.
+        #[arg(short = 'n', long, value_name = "N")]
+        lines: Option<u32>,
+    },
+    /// Print networks, machines and ranges.
+    Map,
+    /// Look for what this machine lacks, and say what mends it.
+    Doctor,
+    /// List the certificates of the lab, the first to end first.
+    Certs,
+    /// Remove the lab: nothing of it stays.
+    Down,
+    /// Print a completion script.
+    Completions {
+        /// For this shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What a lab is to be; each goes before the same field of lab.toml.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SpecArgs {
+    /// How many workers.
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<u16>,
+    /// How many members of etcd: 1, 3 or 5.
+    #[arg(long, value_name = "N")]
+    pub(crate) etcd: Option<u16>,
+    /// How many control planes; more than 1 is not supported yet.
+    #[arg(long, value_name = "N")]
+    pub(crate) control_planes: Option<u16>,
+    /// The version of Kubernetes, such as 1.37.2.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kubernetes: Option<Version>,
+    /// The program that starts containers.
+    #[arg(long, value_enum)]
+    pub(crate) runtime: Option<Runtime>,
+    /// Multiply every time limit, for slow machines.
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) patience: Option<f64>,
+}
+
+/// The program that starts containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Runtime {
+    /// crun, in C.
+    Crun,
+    /// runc, in Go.
+    Runc,
+}
+
+impl From<Runtime> for OciRuntime {
+    fn from(runtime: Runtime) -> Self {
+        match runtime {
+            Runtime::Crun => Self::Crun,
+            Runtime::Runc => Self::Runc,
+        }
+    }
+}
+
+/// Puts `--` behind the verb `kubectl`, so that options of kubectl that this program has too reach kubectl.
+pub(crate) fn split_kubectl(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = words.into_iter().collect();
+    let takes_value = |word: &str| {
+        let command = Cli::command();
+        let mut options = command.get_arguments();
+        options.any(|arg| {
+            arg.get_action().takes_values()
+                && arg
+                    .get_long()
+                    .is_some_and(|long| word == format!("--{long}"))
+        })
+    };
+    let mut at = 1;
+    while let Some(word) = words.get(at).and_then(|word| word.to_str()) {
+        if !word.starts_with('-') {
+            if word == "kubectl" && words.get(at + 1).is_none_or(|next| next != "--") {
+                words.insert(at + 1, "--".into());
+            }
+            break;
+        }
+        at += if takes_value(word) { 2 } else { 1 };
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Cli {
+        let words = line.split(' ').map(OsString::from);
+        Cli::try_parse_from(split_kubectl(words)).unwrap()
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_are_taken_before_and_after_the_verb() {
+        for line in [
+            "lab --name demo --output json plan",
+            "lab plan --output json --name demo",
+        ] {
+            let cli = parse(line);
+            assert_eq!(cli.global.name.unwrap().as_str(), "demo", "{line}");
+            assert_eq!(cli.global.output, Format::Json, "{line}");
+        }
+    }
+
+    #[test]
+    fn everything_after_kubectl_is_its_own() {
+        let cli = parse("lab --name demo kubectl --output json -v=6 get pods --help --name x -- y");
+        assert_eq!(cli.global.name.unwrap().as_str(), "demo");
+        assert_eq!(cli.global.output, Format::Text);
+        let Verb::Kubectl { args } = cli.verb else {
+            panic!("another verb");
+        };
+        let expected = "--output json -v=6 get pods --help --name x -- y";
+        assert_eq!(args.join(" "), expected);
+    }
+
+    #[test]
+    fn a_lab_called_kubectl_is_not_the_verb() {
+        let cli = parse("lab --name kubectl map --output json");
+        assert_eq!(cli.global.output, Format::Json);
+        assert!(matches!(cli.verb, Verb::Map));
+    }
+
+    #[test]
+    fn exec_takes_a_command_with_and_without_dashes() {
+        for line in ["lab exec cp-0 -- ip -6 a", "lab exec cp-0 ip -6 a"] {
+            let Verb::Exec { node, command } = parse(line).verb else {
+                panic!("another verb");
+            };
+            assert_eq!(
+                (node.as_str(), command.join(" ").as_str()),
+                ("cp-0", "ip -6 a")
+            );
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! A plan as one JSON object. Its fields are described in the README.
+
+use crate::show_plan::{self, MachineWork};
+use cluster_lab::{Certainty, GuestStep, LabPlan, LabSpec};
+use host_exec::HostName;
+use pki::PlanItem;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The object.
+#[derive(Serialize)]
+pub(crate) struct PlanJson<'p> {
+    /// Whether nothing is to be done.
+    nothing_to_do: bool,
+    certainty: Certainty,
+    spec: &'p LabSpec,
+    network: &'p netplan::Plan,
+    programs: Programs<'p>,
+    certificates: &'p [PlanItem],
+    machines: &'p nspawn_vm::Plan,
+    guests: &'p BTreeMap<HostName, Vec<GuestStep>>,
+    files_and_units: BTreeMap<String, MachineWork>,
+    etcd: &'p etcd_bootstrap::Plan,
+    kubernetes: Vec<KubernetesStep<'p>>,
+}
+
+/// Programs to be had, or why they cannot be had.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Programs<'p> {
+    Steps(&'p [String]),
+    Problem(&'p str),
+}
+
+/// A step of Kubernetes, in words.
+#[derive(Serialize)]
+struct KubernetesStep<'p> {
+    /// Absent for the cluster as a whole.
+    node: Option<&'p HostName>,
+    action: Vec<String>,
+}
+
+impl<'p> PlanJson<'p> {
+    pub(crate) fn new(plan: &'p LabPlan) -> Self {
+        let step = |step: &'p k8s_bootstrap::Step| KubernetesStep {
+            node: step.node.as_ref(),
+            action: step.action.to_string().lines().map(str::to_owned).collect(),
+        };
+        Self {
+            nothing_to_do: plan.is_empty(),
+            certainty: plan.certainty,
+            spec: &plan.blueprint.spec,
+            network: &plan.blueprint.network,
+            programs: match &plan.programs {
+                Ok(steps) => Programs::Steps(steps),
+                Err(problem) => Programs::Problem(problem),
+            },
+            certificates: plan.pki.items(),
+            machines: &plan.machines,
+            guests: &plan.guests,
+            files_and_units: show_plan::work(plan),
+            etcd: &plan.etcd,
+            kubernetes: plan.kubernetes.steps.iter().map(step).collect(),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! A plan as a text for people.
+
+use crate::screen::Paint;
+use cluster_lab::{Certainty, GuestStep, LabPlan};
+use k8s_bootstrap::Action;
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// Files and units of one machine.
+#[derive(Debug, Default, serde::Serialize)]
+pub(crate) struct MachineWork {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) units: Vec<String>,
+}
+
+/// Everything that `plan` would do, in sections; those with nothing in them are left out.
+pub(crate) fn text(plan: &LabPlan, paint: Paint) -> String {
+    let versions = &plan.blueprint.programs.versions;
+    let mut text = format!(
+        "Kubernetes {}, etcd {}, CoreDNS {}\n\n",
+        versions.kubernetes, versions.etcd, versions.coredns
+    );
+    text.push_str(&netplan::map_text(&plan.blueprint.network));
+    let sections = [
+        ("programs", programs(plan)),
+        ("certificates and keys", certificates(plan)),
+        ("machines and networks", machines(plan)),
+        ("files and units", files_and_units(plan)),
+        ("etcd", etcd(plan)),
+        ("Kubernetes", kubernetes(plan)),
+    ];
+    for (title, lines) in sections {
+        if !lines.is_empty() {
+            text.push_str(&format!("\n{}\n", paint.head(title)));
+            text.extend(lines.iter().map(|line| format!("  {line}\n")));
+        }
+    }
+    text.push_str(&format!("\n{}\n", verdict(plan)));
+    text
+}
+
+/// What each machine gets, gathered from all layers.
+pub(crate) fn work(plan: &LabPlan) -> BTreeMap<String, MachineWork> {
+    let mut work: BTreeMap<String, MachineWork> = BTreeMap::new();
+    for (name, steps) in &plan.guests {
+        for step in steps {
+            if let GuestStep::Write { paths } = step {
+                let own = work.entry(name.to_string()).or_default();
+                own.files.extend(paths.iter().cloned());
+            }
+        }
+    }
+    for step in plan.etcd.steps() {
+        use etcd_bootstrap::Step::{Enable, Restart, WriteFiles};
+        let Some(member) = step.member() else {
+            continue;
+        };
+        let own = work.entry(member.to_string()).or_default();
+        match step {
+            WriteFiles { paths, .. } | Restart { paths, .. } => {
+                own.files.extend(paths.iter().cloned());
+            }
+            Enable { .. } => own.units.push("etcd.service".to_owned()),
+            _ => {}
+        }
+    }
+    for step in &plan.kubernetes.steps {
+        let Some(node) = &step.node else {
+            continue;
+        };
+        let own = work.entry(node.to_string()).or_default();
+        match &step.action {
+            Action::WriteFiles { files, .. } => {
+                own.files.extend(files.iter().map(|(path, _)| path.clone()));
+            }
+            Action::Enable(units) => own.units.extend(units.iter().map(ToString::to_string)),
+            _ => {}
+        }
+    }
+    work.retain(|_, own| !(own.files.is_empty() && own.units.is_empty()));
+    work
+}
+
+fn programs(plan: &LabPlan) -> Vec<String> {
+    match &plan.programs {
+        Ok(steps) => steps.clone(),
+        Err(problem) => vec![format!("cannot be had: {problem}")],
+    }
+}
+
+fn certificates(plan: &LabPlan) -> Vec<String> {
+    let items = plan.pki.items().iter();
+    let made = items.filter(|item| item.decision.action != pki::Action::Reuse);
+    made.map(ToString::to_string).collect()
+}
+
+fn machines(plan: &LabPlan) -> Vec<String> {
+    let mut lines = Vec::new();
+    for step in &plan.machines.steps {
+        lines.push(step.to_string());
+        if let nspawn_vm::Step::Network(changes) = step {
+            lines.extend(changes.commands().map(|command| format!("  {command}")));
+        }
+    }
+    for (name, steps) in &plan.guests {
+        let others = steps
+            .iter()
+            .filter(|step| !matches!(step, GuestStep::Write { .. }));
+        lines.extend(others.map(|step| format!("{name}: {step}")));
+    }
+    lines
+}
+
+fn files_and_units(plan: &LabPlan) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (machine, work) in work(plan) {
+        lines.push(machine);
+        lines.extend(
+            work.files
+                .iter()
+                .map(|path| format!("  {}", path.display())),
+        );
+        lines.extend(work.units.iter().map(|unit| format!("  unit {unit}")));
+    }
+    lines
+}
+
+fn etcd(plan: &LabPlan) -> Vec<String> {
+    use etcd_bootstrap::Step::{Restart, WriteFiles};
+    let steps = plan
+        .etcd
+        .steps()
+        .filter(|step| !matches!(step, WriteFiles { .. }));
+    let line = |step: &etcd_bootstrap::Step| match step {
+        Restart { member, .. } => format!("{member}: restart etcd with its new files"),
+        other => other.to_string(),
+    };
+    steps.map(line).collect()
+}
+
+fn kubernetes(plan: &LabPlan) -> Vec<String> {
+    let mut lines = Vec::new();
+    for step in &plan.kubernetes.steps {
+        if matches!(step.action, Action::WriteFiles { .. } | Action::Enable(_)) {
+            continue;
+        }
+        let node = step.node.as_ref().map_or("cluster", |node| node.as_str());
+        let action = step.action.to_string();
+        lines.extend(action.lines().map(|line| format!("{node}: {line}")));
+    }
+    lines
+}
+
+fn verdict(plan: &LabPlan) -> String {
+    if plan.is_empty() {
+        return "nothing to do: everything is as it has to be".to_owned();
+    }
+    let more = match plan.certainty {
+        Certainty::Whole => "",
+        Certainty::UntilMachinesRun => {
+            "; some machines are down, and what etcd and Kubernetes need on them shows when they run"
+        }
+    };
+    format!("nothing has been done{more}; `lab up` does it")
+}

@@ -1,0 +1,154 @@
+//! Verbs that change something, or say what they would: `plan`, `up`, `down`.
+
+use crate::{
+    args::{Format, Global, SpecArgs},
+    exit::{Ended, Exit},
+    next_steps,
+    plan_json::PlanJson,
+    progress::Reporter,
+    screen::{self, Paint},
+    show_plan, timings, wanted,
+};
+use anyhow::Context;
+use cluster_lab::{Lab, Up};
+use serde_json::json;
+use std::{future::Future, path::PathBuf};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// `lab plan` and `lab up --dry-run`.
+pub(crate) async fn plan(global: &Global, spec: &SpecArgs) -> anyhow::Result<Exit> {
+    let lab = wanted::asked_for(global, spec)?;
+    let plan = lab.plan().await?;
+    match global.output {
+        Format::Json => screen::print_json(&PlanJson::new(&plan))?,
+        Format::Text => screen::print(&show_plan::text(&plan, Paint::stdout()))?,
+    }
+    Ok(Exit::DONE)
+}
+
+/// `lab up`.
+pub(crate) async fn up(
+    global: &Global,
+    spec: &SpecArgs,
+    with_timings: bool,
+) -> anyhow::Result<Exit> {
+    let lab = wanted::asked_for(global, spec)?;
+    let reporter = Reporter::new(global.output, global.verbose, lab.state());
+    let done = or_interrupted(lab.up(&reporter)).await;
+    let steps = reporter.finish();
+    if with_timings && global.output == Format::Text {
+        screen::print(&timings::text(&steps))?;
+    }
+    let Some(done) = done? else {
+        let lab = next_steps::command(&lab, global);
+        return Err(Ended::interrupted(format!(
+            "interrupted; `{lab} up` goes on from here, `{lab} down` removes what has been made"
+        )));
+    };
+    let up: Up = done?;
+    let seconds = reporter.elapsed().as_secs_f64();
+    match global.output {
+        Format::Json => {
+            let mut result = json!({
+                "changed": up.changed, "kubeconfig": up.kubeconfig, "seconds": seconds,
+            });
+            if with_timings {
+                result["timings"] = json!(steps);
+            }
+            screen::print_json(&json!({ "result": result }))?;
+        }
+        Format::Text if up.changed => {
+            let next = next_steps::text(&lab, global, &up.kubeconfig);
+            let name = &lab.spec.name;
+            screen::print(&format!(
+                "lab {name} is up ({seconds:.1} s). What to type next:\n{next}"
+            ))?;
+        }
+        Format::Text => {
+            let name = &lab.spec.name;
+            screen::print(&format!(
+                "lab {name} is up: nothing to do ({seconds:.1} s)\n"
+            ))?;
+        }
+    }
+    Ok(Exit::DONE)
+}
+
+/// `lab down`.
+pub(crate) async fn down(global: &Global) -> anyhow::Result<Exit> {
+    let lab = wanted::by_name(global)?;
+    let reporter = Reporter::new(global.output, global.verbose, lab.state());
+    let done = or_interrupted(lab.down(&reporter)).await;
+    reporter.finish();
+    let Some(done) = done? else {
+        let lab = next_steps::command(&lab, global);
+        return Err(Ended::interrupted(format!(
+            "interrupted; `{lab} down` goes on from here"
+        )));
+    };
+    let gone = done?;
+    let seconds = reporter.elapsed().as_secs_f64();
+    match global.output {
+        Format::Json => screen::print_json(&json!({ "result": {
+            "machines": gone.machines, "namespaces": gone.namespaces, "seconds": seconds,
+        }}))?,
+        Format::Text => screen::print(&format!(
+            "lab {} is gone ({seconds:.1} s); programs and images stay in {}\n",
+            lab.spec.name,
+            lab.places.cache.display()
+        ))?,
+    }
+    Ok(Exit::DONE)
+}
+
+/// `lab down --dry-run`.
+pub(crate) async fn would_remove(global: &Global) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let machines: Vec<String> = lab.hosts().await?.keys().map(ToString::to_string).collect();
+    let directories = directories(&lab);
+    match global.output {
+        Format::Json => {
+            let list = json!({ "running_machines": machines, "directories": directories });
+            screen::print_json(&list)?;
+        }
+        Format::Text => {
+            let mut text = format!(
+                "`lab down` would end what runs of lab {}, and remove its networks and files:\n",
+                lab.spec.name
+            );
+            text.extend(
+                machines
+                    .iter()
+                    .map(|name| format!("  machine {name}, running\n")),
+            );
+            text.extend(
+                directories
+                    .iter()
+                    .map(|dir| format!("  {}\n", dir.display())),
+            );
+            screen::print(&(text + "nothing has been done\n"))?;
+        }
+    }
+    Ok(Exit::DONE)
+}
+
+/// The directories of a lab that are there.
+fn directories(lab: &Lab) -> Vec<PathBuf> {
+    let run = lab.places.run.join(lab.spec.name.as_str());
+    let all = [lab.state().root().to_owned(), run];
+    all.into_iter().filter(|dir| dir.exists()).collect()
+}
+
+/// Does `work` until it is done, or until somebody interrupts it (`None`): SIGINT, SIGTERM or SIGHUP.
+async fn or_interrupted<T>(work: impl Future<Output = T>) -> anyhow::Result<Option<T>> {
+    let on = |kind| signal(kind).context("cannot set up signals");
+    let mut interrupt = on(SignalKind::interrupt())?;
+    let mut terminate = on(SignalKind::terminate())?;
+    let mut hang_up = on(SignalKind::hangup())?;
+    tokio::select! {
+        done = work => Ok(Some(done)),
+        _ = interrupt.recv() => Ok(None),
+        _ = terminate.recv() => Ok(None),
+        _ = hang_up.recv() => Ok(None),
+    }
+}

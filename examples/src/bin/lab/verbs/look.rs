@@ -1,0 +1,216 @@
+//! Verbs that look at a lab or at this machine: `status`, `check`, `doctor`, `map`, `certs`.
+
+use crate::{
+    args::{Format, Global, SpecArgs},
+    exit::{Ended, Exit},
+    next_steps,
+    progress::Reporter,
+    screen::{self, Paint},
+    table, wanted,
+};
+use cluster_lab::{CheckReport, MachineStatus, MatrixRow, Status};
+use nspawn_vm::MachineState;
+
+/// `lab status`.
+pub(crate) async fn status(global: &Global) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let status = lab.status().await?;
+    match global.output {
+        Format::Json => screen::print_json(&status)?,
+        Format::Text => {
+            let command = next_steps::command(&lab, global);
+            screen::print(&status_text(&status, &command, Paint::stdout()))?;
+        }
+    }
+    Ok(Exit::DONE)
+}
+
+fn status_text(status: &Status, command: &str, paint: Paint) -> String {
+    let row = |machine: &MachineStatus| {
+        let addresses: Vec<_> = machine.addresses.iter().map(ToString::to_string).collect();
+        let services = machine.services - machine.down.len().min(machine.services);
+        let state = match machine.state {
+            MachineState::Running { .. } => format!("{services}/{} services", machine.services),
+            MachineState::Absent => "not there".to_owned(),
+            MachineState::Stopped => "stopped".to_owned(),
+            MachineState::Broken { .. } => "broken".to_owned(),
+        };
+        [
+            machine.name.clone(),
+            machine.class.to_string(),
+            state,
+            addresses.join(" "),
+        ]
+    };
+    let rows: Vec<_> = status.machines.iter().map(row).collect();
+    let mut text = format!(
+        "lab {}: Kubernetes {}, etcd {}\nKUBECONFIG={}\n\n",
+        status.name,
+        status.kubernetes,
+        status.etcd,
+        status.kubeconfig.display()
+    );
+    text.push_str(&table::columns(
+        ["MACHINE", "CLASS", "STATE", "ADDRESSES"],
+        &rows,
+    ));
+    for machine in &status.machines {
+        let lines = machine
+            .down
+            .iter()
+            .map(|unit| format!("{}: {unit}\n", machine.name));
+        text.extend(lines);
+    }
+    text.push_str(&match status.ok() {
+        true => format!(
+            "\n{}; `{command} check` proves it\n",
+            paint.good("everything runs")
+        ),
+        false => format!(
+            "\n{}; `{command} up` mends it\n",
+            paint.bad("not everything runs")
+        ),
+    });
+    text
+}
+
+/// `lab check`.
+pub(crate) async fn check(global: &Global) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let reporter = Reporter::new(Format::Text, global.verbose, lab.state());
+    let report = lab.check(&reporter).await;
+    reporter.finish();
+    let report = report?;
+    match global.output {
+        Format::Json => screen::print_json(&report)?,
+        Format::Text => screen::print(&check_text(&report, Paint::stdout()))?,
+    }
+    Ok(if report.ok() {
+        Exit::DONE
+    } else {
+        Exit::NOT_SO
+    })
+}
+
+fn check_text(report: &CheckReport, paint: Paint) -> String {
+    let mark = |ok| {
+        if ok {
+            paint.good("ok ")
+        } else {
+            paint.bad("BAD")
+        }
+    };
+    let mut text = format!("{}\n", paint.head("conditions"));
+    for condition in &report.conditions {
+        let (ok, name) = (mark(condition.ok), &condition.name);
+        text.push_str(&format!("  {ok}  {name}: {}\n", condition.evidence));
+    }
+    let row = |row: &MatrixRow| {
+        let word = |reached| if reached { "reached" } else { "blocked" }.to_owned();
+        [
+            mark(row.ok),
+            row.from.clone(),
+            row.to.clone(),
+            row.address.to_string(),
+            row.via.clone().unwrap_or_default(),
+            word(row.expected),
+            word(row.seen),
+            row.evidence.clone(),
+        ]
+    };
+    let rows: Vec<_> = report.matrix.iter().map(row).collect();
+    let head = [
+        "   ", "FROM", "TO", "ADDRESS", "VIA", "EXPECTED", "SEEN", "EVIDENCE",
+    ];
+    let bad = report
+        .conditions
+        .iter()
+        .filter(|condition| !condition.ok)
+        .count()
+        + report.matrix.iter().filter(|row| !row.ok).count();
+    let all = report.conditions.len() + report.matrix.len();
+    text.push_str(&format!(
+        "\n{}\n{}\n",
+        paint.head("who reaches whom"),
+        table::columns(head, &rows)
+    ));
+    text.push_str(&match bad {
+        0 => format!("{}: all {all}\n", paint.good("as it has to be")),
+        _ => format!("{}: {bad} of {all}\n", paint.bad("not as it has to be")),
+    });
+    text
+}
+
+/// `lab doctor`.
+pub(crate) async fn doctor(global: &Global) -> anyhow::Result<Exit> {
+    let findings = wanted::asked_for(global, &SpecArgs::default())?
+        .doctor()
+        .await?;
+    let ok = findings.iter().all(|finding| finding.ok);
+    match global.output {
+        Format::Json => screen::print_json(&findings)?,
+        Format::Text => {
+            let paint = Paint::stdout();
+            let mut text = String::new();
+            for finding in &findings {
+                let mark = if finding.ok {
+                    paint.good("ok ")
+                } else {
+                    paint.bad("BAD")
+                };
+                text.push_str(&format!("{mark}  {}: {}\n", finding.what, finding.seen));
+                if !finding.remedy.is_empty() {
+                    text.push_str(&format!("     to mend it: {}\n", finding.remedy));
+                }
+            }
+            screen::print(&text)?;
+        }
+    }
+    Ok(if ok { Exit::DONE } else { Exit::NOT_SO })
+}
+
+/// `lab map`.
+pub(crate) async fn map(global: &Global) -> anyhow::Result<Exit> {
+    let lab = wanted::asked_for(global, &SpecArgs::default())?;
+    let network = lab.draft().await?.network;
+    match global.output {
+        Format::Json => screen::print_json(&network)?,
+        Format::Text => screen::print(&netplan::map_text(&network))?,
+    }
+    Ok(Exit::DONE)
+}
+
+/// `lab certs`.
+pub(crate) fn certs(global: &Global) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let store = lab.store();
+    let certificates = pki::expiry(&store, lab.now)?;
+    if certificates.is_empty() {
+        let lab = next_steps::command(&lab, global);
+        return Err(Ended::no_such_lab(format!(
+            "the lab has no certificates yet; `{lab} up` issues them"
+        )));
+    }
+    match global.output {
+        Format::Json => screen::print_json(&certificates)?,
+        Format::Text => {
+            let below = lab.state().pki();
+            let row = |one: &pki::Expiry| {
+                let file = one.file.strip_prefix(&below).unwrap_or(&one.file);
+                [
+                    one.not_after.date().to_string(),
+                    format!("{:.0} %", one.remaining * 100.0),
+                    format!("{:?}", one.level).to_lowercase(),
+                    one.subject.clone(),
+                    file.display().to_string(),
+                ]
+            };
+            let rows: Vec<_> = certificates.iter().map(row).collect();
+            screen::print(&table::columns(
+                ["ENDS", "LEFT", "", "SUBJECT", "FILE"],
+                &rows,
+            ))?;
+        }
+    }
+    Ok(Exit::DONE)
+}

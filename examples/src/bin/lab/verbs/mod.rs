@@ -1,0 +1,65 @@
+//! What each verb does.
+
+mod change;
+mod here;
+mod look;
+mod machine;
+
+use crate::{
+    args::{Cli, Verb},
+    exit::Exit,
+};
+use anyhow::Context;
+use std::time::Duration;
+use tokio::runtime;
+
+/// How long threads that download or write may go on after an interruption, before they are left behind.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
+/// Does what is asked for.
+///
+/// # Errors
+///
+/// It failed; nothing has been printed about that yet.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the threads of this program")?;
+    let done = runtime.block_on(dispatch(cli));
+    runtime.shutdown_timeout(LAST_MOMENT);
+    done
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    let global = &cli.global;
+    match cli.verb {
+        Verb::Plan(spec) => change::plan(global, &spec).await,
+        Verb::Up { spec, .. } if global.dry_run => change::plan(global, &spec).await,
+        Verb::Up { spec, timings } => change::up(global, &spec, timings).await,
+        Verb::Down if global.dry_run => change::would_remove(global).await,
+        Verb::Down => change::down(global).await,
+        Verb::Status => look::status(global).await,
+        Verb::Check => look::check(global).await,
+        Verb::Doctor => look::doctor(global).await,
+        Verb::Map => look::map(global).await,
+        Verb::Certs => look::certs(global),
+        Verb::Kubectl { args } => machine::kubectl(global, args).await,
+        Verb::Exec { node, command } => machine::exec(global, &node, command).await,
+        Verb::Shell { node } => machine::shell(global, &node).await,
+        Verb::Logs {
+            node,
+            unit,
+            follow,
+            lines,
+        } => {
+            let wanted = machine::Logs {
+                unit,
+                follow,
+                lines,
+            };
+            machine::logs(global, &node, &wanted).await
+        }
+        Verb::Kubeconfig { raw } => here::kubeconfig(global, raw),
+        Verb::Init => here::init(global),
+        Verb::Completions { shell } => here::completions(shell),
+    }
+}

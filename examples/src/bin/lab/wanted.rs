@@ -1,0 +1,134 @@
+//! Which lab is meant: from options, lab.toml and what is remembered.
+
+use crate::{
+    args::{Global, SpecArgs},
+    exit::Ended,
+    settings,
+};
+use anyhow::Context;
+use artifacts::{Architecture, VersionSet, Wanted};
+use cluster_lab::{Lab, LabSpec, Places};
+use netplan::LabName;
+use std::path::{Path, PathBuf};
+use time::OffsetDateTime;
+
+/// Read when no `--file` is given and it is there.
+pub(crate) const DEFAULT_FILE: &str = "lab.toml";
+
+/// The lab that `up` and `plan` are asked for: options before lab.toml, and without one, what was last asked for
+/// under this name, so that `lab up` goes on where `lab up --workers 2` was interrupted.
+///
+/// # Errors
+///
+/// A file that cannot be read or makes no sense; a damaged record.
+pub(crate) fn asked_for(global: &Global, args: &SpecArgs) -> anyhow::Result<Lab> {
+    let places = settings::places(global)?;
+    let mut spec = match file(global) {
+        Some(path) => LabSpec::from_file(&path)?,
+        None => {
+            let name = global.name.clone().unwrap_or(LabSpec::default().name);
+            remembered(&places, &name)?.unwrap_or(LabSpec {
+                name,
+                ..LabSpec::default()
+            })
+        }
+    };
+    if let Some(name) = &global.name {
+        spec.name = name.clone();
+    }
+    let machines = &mut spec.machines;
+    machines.workers = args.workers.unwrap_or(machines.workers);
+    machines.etcd = args.etcd.unwrap_or(machines.etcd);
+    machines.control_planes = args.control_planes.unwrap_or(machines.control_planes);
+    spec.kubernetes = args.kubernetes.unwrap_or(spec.kubernetes);
+    spec.runtime = args.runtime.map_or(spec.runtime, Into::into);
+    spec.patience = args.patience.unwrap_or(spec.patience);
+    spec.check()?;
+    Ok(lab(spec, places))
+}
+
+/// The lab that is there.
+///
+/// # Errors
+///
+/// There is none of this name; its record cannot be read.
+pub(crate) fn existing(global: &Global) -> anyhow::Result<Lab> {
+    let places = settings::places(global)?;
+    let name = name(global)?;
+    let Some(spec) = remembered(&places, &name)? else {
+        return Err(no_such_lab(&places, &name));
+    };
+    Ok(lab(spec, places))
+}
+
+/// The lab of this name, whether it is there or not: enough to take it down.
+///
+/// # Errors
+///
+/// lab.toml decides the name and cannot be read.
+pub(crate) fn by_name(global: &Global) -> anyhow::Result<Lab> {
+    let spec = LabSpec {
+        name: name(global)?,
+        ..LabSpec::default()
+    };
+    Ok(lab(spec, settings::places(global)?))
+}
+
+/// The directory with the lab's programs.
+///
+/// # Errors
+///
+/// The lab is of a version or for a processor that this program does not know.
+pub(crate) fn program_dir(lab: &Lab) -> anyhow::Result<PathBuf> {
+    let versions = VersionSet::for_kubernetes(lab.spec.kubernetes)?;
+    let wanted = Wanted::lab(versions, Architecture::here()?);
+    let places = artifacts::Places::new(lab.places.cache.clone(), lab.places.path_dirs.clone());
+    Ok(places.set_dir(&wanted))
+}
+
+fn lab(spec: LabSpec, places: Places) -> Lab {
+    Lab::new(spec, places, OffsetDateTime::now_utc())
+}
+
+fn name(global: &Global) -> anyhow::Result<LabName> {
+    match (&global.name, file(global)) {
+        (Some(name), _) => Ok(name.clone()),
+        (None, Some(path)) => Ok(LabSpec::from_file(&path)?.name),
+        (None, None) => Ok(LabSpec::default().name),
+    }
+}
+
+fn file(global: &Global) -> Option<PathBuf> {
+    let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists());
+    global.file.clone().or_else(default)
+}
+
+fn remembered(places: &Places, name: &LabName) -> anyhow::Result<Option<LabSpec>> {
+    let record = places.lab(name).record();
+    Ok(record
+        .context(format!("cannot use lab {name}"))?
+        .map(|record| record.spec))
+}
+
+fn no_such_lab(places: &Places, name: &LabName) -> anyhow::Error {
+    let others = others(&places.state);
+    let others = match others.as_slice() {
+        [] => String::new(),
+        names => format!(" (there is {})", names.join(", ")),
+    };
+    Ended::no_such_lab(format!(
+        "there is no lab {name} in {}{others}; make it with `lab up`, or say which one with --name NAME or \
+        --state-dir DIR",
+        places.state.display()
+    ))
+}
+
+fn others(state: &Path) -> Vec<String> {
+    let entries = state.read_dir().into_iter().flatten().flatten();
+    let labs = entries.filter(|entry| entry.path().join("lab.json").exists());
+    let mut names: Vec<String> = labs
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}

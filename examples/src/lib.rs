@@ -1,1 +1,0 @@
-//! The lab program, and one small example per crate
