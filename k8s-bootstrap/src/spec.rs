@@ -139,6 +139,9 @@ pub enum Tuning {
     QuickStart,
 }
 
+/// kubeadm's `localAPIEndpoint.bindPort`.
+const API_PORT: u16 = 6443;
+
 /// A cluster to bring up on hosts that exist, with an etcd that exists.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClusterSpec {
@@ -251,6 +254,61 @@ pub enum SpecError {
 }
 
 impl ClusterSpec {
+    /// A cluster of one control plane so far, the rest as kubeadm has it by default: domain
+    /// `cluster.local`, Services in 10.96.0.0/16 and fd96::/112, port 6443, images of registry.k8s.io;
+    /// programs in /usr/local/bin, CNI plugins in /opt/cni/bin, containerd 2 with runc on cgroup v2.
+    ///
+    /// Every field is public: change what is otherwise, and add workers.
+    ///
+    /// # Errors
+    ///
+    /// The control plane's address cannot be in a URL, such as 0.0.0.0.
+    pub fn new(
+        version: SupportedVersion,
+        etcd_endpoints: Vec<SocketAddr>,
+        pods: DualNet,
+        control_plane: NodeSpec,
+    ) -> Result<Self, pki::NameError> {
+        let release = version.release();
+        let image = |name: String| name.parse().expect("the table holds image tags");
+        let path = |text: &str| text.parse().expect("a constant of this function");
+        Ok(Self {
+            version,
+            cluster_name: pki::HostName::new("kubernetes")?,
+            dns_domain: pki::HostName::new("cluster.local")?,
+            services: DualNet {
+                v4: Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 16),
+                v6: Ipv6Net::new_assert(Ipv6Addr::new(0xfd96, 0, 0, 0, 0, 0, 0, 0), 112),
+            },
+            pods,
+            etcd_endpoints,
+            api_endpoint: pki::ApiUrl::of_address(control_plane.address.v4.into(), API_PORT)?,
+            api_port: API_PORT,
+            control_planes: vec![control_plane],
+            workers: Vec::new(),
+            bin_dir: path("/usr/local/bin"),
+            cni_bin_dirs: vec![path("/opt/cni/bin")],
+            resolv_conf: path("/etc/resolv.conf"),
+            upstream_dns: Vec::new(),
+            images: Images {
+                pause: image(format!("registry.k8s.io/pause:{}", release.pause)),
+                coredns: image(format!(
+                    "registry.k8s.io/coredns/coredns:{}",
+                    release.coredns
+                )),
+            },
+            containerd: Containerd {
+                program: path("/usr/bin/containerd"),
+                major: ContainerdMajor::V2,
+                oci_runtime: path("/usr/bin/runc"),
+                restrict_oom_score_adj: false,
+            },
+            cgroup: CgroupVersion::V2,
+            tuning: Tuning::Standard,
+            patience: 1.0,
+        })
+    }
+
     /// All nodes with their roles, control planes first.
     pub fn nodes(&self) -> impl Iterator<Item = (Role, &NodeSpec)> {
         let control_planes = self

@@ -2,7 +2,7 @@
 
 use host_exec::File;
 use k8s_bootstrap::*;
-use pki::{ApiUrl, BootstrapToken};
+use pki::BootstrapToken;
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -36,64 +36,27 @@ pub(crate) fn node(name: &str, number: u8) -> NodeSpec {
 pub(crate) fn spec(version: &str) -> ClusterSpec {
     let version: SupportedVersion = version.parse().unwrap();
     let old = version.version().minor == 28;
-    let release = version.release();
-    ClusterSpec {
-        version,
-        cluster_name: pki::HostName::new("lab").unwrap(),
-        dns_domain: pki::HostName::new("cluster.local").unwrap(),
-        services: DualNet {
-            v4: "10.96.0.0/16".parse().unwrap(),
-            v6: "fd96::/112".parse().unwrap(),
-        },
-        pods: DualNet {
-            v4: "10.244.0.0/16".parse().unwrap(),
-            v6: "fd44::/48".parse().unwrap(),
-        },
-        etcd_endpoints: (10..13)
-            .map(|n| format!("10.10.0.{n}:2379").parse().unwrap())
-            .collect(),
-        api_endpoint: ApiUrl::new("https://10.10.1.10:6443").unwrap(),
-        api_port: 6443,
-        control_planes: vec![node("cp-0", 10)],
-        workers: vec![node("worker-0", 20)],
-        bin_dir: "/opt/lab/bin".parse().unwrap(),
-        cni_bin_dirs: vec!["/usr/lib/cni".parse().unwrap()],
-        resolv_conf: "/etc/resolv.conf".parse().unwrap(),
-        upstream_dns: if old {
-            Vec::new()
-        } else {
-            vec!["10.10.1.1".parse().unwrap()]
-        },
-        images: Images {
-            pause: format!("registry.k8s.io/pause:{}", release.pause)
-                .parse()
-                .unwrap(),
-            coredns: format!("registry.k8s.io/coredns/coredns:{}", release.coredns)
-                .parse()
-                .unwrap(),
-        },
-        containerd: Containerd {
-            program: "/usr/bin/containerd".parse().unwrap(),
-            major: if old {
-                ContainerdMajor::V1
-            } else {
-                ContainerdMajor::V2
-            },
-            oci_runtime: "/usr/bin/runc".parse().unwrap(),
-            restrict_oom_score_adj: old,
-        },
-        cgroup: if old {
-            CgroupVersion::V2
-        } else {
-            CgroupVersion::V1
-        },
-        tuning: if old {
-            Tuning::Standard
-        } else {
-            Tuning::QuickStart
-        },
-        patience: 1.0,
+    let pods = DualNet {
+        v4: "10.244.0.0/16".parse().unwrap(),
+        v6: "fd44::/48".parse().unwrap(),
+    };
+    let etcd = (10..13)
+        .map(|n| format!("10.10.0.{n}:2379").parse().unwrap())
+        .collect();
+    let mut spec = ClusterSpec::new(version, etcd, pods, node("cp-0", 10)).unwrap();
+    spec.cluster_name = pki::HostName::new("lab").unwrap();
+    spec.workers.push(node("worker-0", 20));
+    spec.bin_dir = "/opt/lab/bin".parse().unwrap();
+    spec.cni_bin_dirs = vec!["/usr/lib/cni".parse().unwrap()];
+    if old {
+        spec.containerd.major = ContainerdMajor::V1;
+        spec.containerd.restrict_oom_score_adj = true;
+    } else {
+        spec.upstream_dns = vec!["10.10.1.1".parse().unwrap()];
+        spec.cgroup = CgroupVersion::V1;
+        spec.tuning = Tuning::QuickStart;
     }
+    spec
 }
 
 /// Material whose texts stand for certificates: renderings do not look into them.
