@@ -396,6 +396,12 @@ fn router(facts: &Facts, network: &Plan, policy: &Policy) -> Result<RouterSpec, 
                 .into_iter()
                 .filter(|net| facts.ipv6 || net.addr().is_ipv4())
                 .collect(),
+            host_routes: network
+                .host_routes
+                .iter()
+                .filter(|route| facts.ipv6 || route.via.is_ipv4())
+                .map(route)
+                .collect(),
         }),
     })
 }

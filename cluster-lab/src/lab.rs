@@ -97,6 +97,9 @@ pub enum ObserveError {
     /// What each crate wants told.
     #[error(transparent)]
     Blueprint(#[from] BlueprintError),
+    /// The services of a machine.
+    #[error("cannot look at the services of a machine")]
+    Services(#[source] host_exec::RunError),
 }
 
 /// etcd and Kubernetes of a lab, with their certificates.

@@ -31,6 +31,8 @@
 //! - Keys, tokens and kubeconfigs are files of mode 0600 in a directory of mode 0700, and nowhere else.
 
 mod blueprint;
+mod check;
+mod doctor;
 mod down;
 mod facts;
 mod guest;
@@ -44,9 +46,12 @@ mod plan;
 mod preflight;
 mod spec;
 mod state;
+mod status;
 mod up;
 
 pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
+pub use check::{CheckError, CheckReport, Condition, MatrixRow};
+pub use doctor::Finding;
 pub use down::DownError;
 pub use facts::{Facts, FactsError};
 pub use guest::{GuestError, GuestStep};
@@ -56,4 +61,5 @@ pub use plan::{Certainty, LabPlan, LabPlanError};
 pub use preflight::PreflightError;
 pub use spec::{LabSpec, NetworkSpec, OciRuntime, SpecError};
 pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
+pub use status::{MachineStatus, Status};
 pub use up::{Up, UpError};

@@ -142,7 +142,7 @@ impl Lab {
         })
     }
 
-    async fn plan_programs(&self, blueprint: &Blueprint) -> Result<Vec<String>, String> {
+    pub(crate) async fn plan_programs(&self, blueprint: &Blueprint) -> Result<Vec<String>, String> {
         let places = programs_places(self);
         let wanted = &blueprint.programs;
         let found = artifacts::observe(&self.here, wanted, &places)

@@ -128,7 +128,7 @@ pub struct Internet {
 }
 
 /// A wire between the host and the router: so that programs of the host reach the machines through the router.
-/// It adds one interface with its connected routes to the host, nothing else.
+/// It adds one interface to the host, with these addresses and routes, and nothing else; they go with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HostLink {
     /// The router's interface to the host.
@@ -137,4 +137,7 @@ pub struct HostLink {
     pub router_addresses: Vec<IpNet>,
     /// The host's addresses on it.
     pub host_addresses: Vec<IpNet>,
+    /// The host's routes over it. Without one, what the host sends to the machines would leave by its default
+    /// route, for strangers to answer.
+    pub host_routes: Vec<Route>,
 }

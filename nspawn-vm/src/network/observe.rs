@@ -73,8 +73,6 @@ async fn namespace(host: &dyn Host, scope: &Scope) -> Result<NamespaceSeen, Obse
         };
         command.args(args.iter().copied())
     };
-    // The host's own routes are none of ours: only its interface of the host link is looked at.
-    let ours = matches!(scope, Scope::Named(_));
     let commands = [
         ip(&["-json", "addr"]),
         ip(&["-json", "-4", "route"]),
@@ -86,7 +84,7 @@ async fn namespace(host: &dyn Host, scope: &Scope) -> Result<NamespaceSeen, Obse
         links: parse_links(&links.stdout_text())?,
         routes: BTreeSet::new(),
     };
-    for command in [route4, route6].into_iter().filter(|_| ours) {
+    for command in [route4, route6] {
         seen.routes
             .extend(parse_routes(&host.run(command).await?.stdout_text())?);
     }

@@ -110,6 +110,9 @@ pub(crate) fn wanted(group: &Group) -> Wanted {
             .link(&router, link.name.as_str())
             .addresses
             .clone_from(&link.router_addresses);
+        for route in &link.host_routes {
+            wanted.route(&Scope::Host, *route);
+        }
     }
     wanted
 }

@@ -1,0 +1,98 @@
+//! Conditions that are asked for, not tried: machines, certificates, etcd, Kubernetes.
+
+use super::{CheckError, Condition};
+use crate::{Blueprint, Hosts, Lab, ObserveError, lab::etcd_hosts};
+use etcd_bootstrap::{ANSWER_TIMEOUT, Probe};
+use nspawn_vm::{MachineState, Observed};
+use pki::{ExpiryLevel, Store};
+use time::OffsetDateTime;
+
+pub(super) fn machines(blueprint: &Blueprint, observed: &Observed) -> Vec<Condition> {
+    let condition = |machine: &nspawn_vm::MachineSpec| {
+        let state = observed
+            .machines
+            .get(machine.name.as_str())
+            .copied()
+            .unwrap_or(MachineState::Absent);
+        let (ok, evidence) = match state {
+            MachineState::Running { leader } => (true, format!("its process 1 is {leader} here")),
+            MachineState::Absent => (false, "it has never been made".into()),
+            MachineState::Stopped => (false, "it is stopped".into()),
+            MachineState::Broken { processes } => (
+                false,
+                format!("{processes} processes are left of it, and no working machine"),
+            ),
+        };
+        Condition::new(format!("{} runs", machine.name), ok, evidence)
+    };
+    blueprint.group.machines.iter().map(condition).collect()
+}
+
+pub(super) fn certificates(store: &Store, now: OffsetDateTime) -> Condition {
+    let name = "certificates are valid";
+    let all = match pki::expiry(store, now) {
+        Ok(all) => all,
+        Err(error) => return Condition::new(name, false, error.to_string()),
+    };
+    let Some(first) = all.iter().min_by_key(|one| one.not_after) else {
+        return Condition::new(name, false, "there are none");
+    };
+    let worst = all
+        .iter()
+        .filter(|one| one.level > ExpiryLevel::Warning)
+        .count();
+    let days = (first.not_after - now).whole_days();
+    let evidence = match worst {
+        0 => format!(
+            "{} of them; the first to end is {}, in {days} days",
+            all.len(),
+            first.subject
+        ),
+        _ => format!(
+            "{worst} of {} end soon or have ended; `lab certs` lists them",
+            all.len()
+        ),
+    };
+    Condition::new(name, worst == 0, evidence)
+}
+
+impl Lab {
+    /// etcd and Kubernetes, asked at the same time.
+    pub(super) async fn cluster_conditions(
+        &self,
+        blueprint: &Blueprint,
+        hosts: &Hosts,
+    ) -> Result<Vec<Condition>, CheckError> {
+        let token = match self.kept_token()? {
+            Some(token) => token,
+            None => self.fresh_token()?,
+        };
+        let wired = match self.wire(blueprint, &token) {
+            Ok(wired) => wired,
+            // Machines without certificates: a lab that was interrupted early.
+            Err(error @ ObserveError::Material(_)) => {
+                return Ok(vec![Condition::new(
+                    "etcd and Kubernetes are set up",
+                    false,
+                    error.to_string(),
+                )]);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let members = etcd_hosts(&wired.etcd, hosts);
+        let probe = Probe::new(&wired.etcd, &members, &wired.etcd_tls, ANSWER_TIMEOUT)
+            .map_err(|e| ObserveError::from(etcd_bootstrap::ObserveError::from(e)))?;
+        let (etcd, kubernetes) = tokio::join!(
+            etcd_bootstrap::health(&wired.etcd, &probe),
+            k8s_bootstrap::health(&wired.kubernetes, hosts),
+        );
+        let etcd = etcd
+            .into_iter()
+            .map(|c| Condition::new(c.name, c.ok, c.evidence));
+        let kubernetes = kubernetes.map_err(ObserveError::from)?;
+        let kubernetes = kubernetes
+            .into_iter()
+            .map(|c| Condition::new(c.name, c.ok, c.evidence));
+        Ok(etcd.chain(kubernetes).collect())
+    }
+}

@@ -1,0 +1,223 @@
+//! Who reaches whom: every flow of the policy's matrix, tried by a TCP connection in the kernel.
+
+use super::{CheckError, stage::Stage};
+use crate::Blueprint;
+use host_exec::{Host, NetworkNamespace};
+use netplan::{Class, Endpoint, Expectation, Family, NetworkName, Probe};
+use serde::Serialize;
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+use tokio::io::AsyncReadExt;
+
+/// A flow, what was promised about it, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MatrixRow {
+    /// Who tried.
+    pub from: String,
+    /// Whom.
+    pub to: String,
+    /// At which address and port.
+    pub address: SocketAddr,
+    /// The control plane that it tried to use as a router.
+    pub via: Option<String>,
+    /// `ipv4` or `ipv6`.
+    pub family: Family,
+    /// Whether it must get through.
+    pub expected: bool,
+    /// Whether it did.
+    pub seen: bool,
+    /// Whether that is as promised; for ways out also whether the sender was translated, or not, as promised.
+    pub ok: bool,
+    /// What happened, and which rule decides.
+    pub evidence: String,
+}
+
+/// How long a flow may take to get through, and how long one that must not is waited for.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// What came of one connection.
+struct Outcome {
+    seen: bool,
+    /// The sender's address as the other end saw it, where the other end is ours.
+    sender: Option<IpAddr>,
+    text: String,
+}
+
+/// Tries every flow of the matrix.
+pub(super) async fn prove(
+    blueprint: &Blueprint,
+    here: &dyn Host,
+) -> Result<Vec<MatrixRow>, CheckError> {
+    let mut expectations = netplan::reachability(&blueprint.network, &blueprint.policy);
+    // Members speak IPv4 with each other (their peer URLs), so nobody listens where IPv6 would be allowed.
+    expectations.retain(|flow| {
+        !(flow.allowed && flow.family == Family::V6 && flow.probe.port == etcd_bootstrap::PEER_PORT)
+    });
+    let stage = Stage::set(blueprint, here).await?;
+    let result = play(blueprint, &stage, expectations).await;
+    // Also after a failure: what the trial added must not stay.
+    stage.strike(here).await?;
+    result
+}
+
+async fn play(
+    blueprint: &Blueprint,
+    stage: &Stage<'_>,
+    expectations: Vec<Expectation>,
+) -> Result<Vec<MatrixRow>, CheckError> {
+    let (direct, detours): (Vec<_>, Vec<_>) = expectations
+        .into_iter()
+        .partition(|e| e.probe.via.is_none());
+    let mut rows = try_all(blueprint, stage, &direct).await;
+    // The same senders, now with a route to etcd through the control plane that wants to be no router.
+    stage.add_detours(&detours).await?;
+    rows.extend(try_all(blueprint, stage, &detours).await);
+    Ok(rows)
+}
+
+async fn try_all(
+    blueprint: &Blueprint,
+    stage: &Stage<'_>,
+    expectations: &[Expectation],
+) -> Vec<MatrixRow> {
+    let limit = LIMIT.mul_f64(blueprint.spec.patience.max(1.0));
+    let tries = expectations.iter().map(|expectation| async move {
+        let probe = &expectation.probe;
+        let from = stage.namespace(&probe.from);
+        let outcome = attempt(
+            &from,
+            SocketAddr::new(probe.destination, probe.port),
+            probe,
+            limit,
+        )
+        .await;
+        row(blueprint, expectation, outcome)
+    });
+    futures::future::join_all(tries).await
+}
+
+async fn attempt(
+    from: &NetworkNamespace,
+    to: SocketAddr,
+    probe: &Probe,
+    limit: Duration,
+) -> Outcome {
+    match from.dial(to, limit).await {
+        Ok(mut stream) => {
+            let mut said = String::new();
+            // Only our own server on the internet says who it sees; others wait for us to speak.
+            if probe.to == Endpoint::Internet {
+                let read = stream.read_to_string(&mut said);
+                if !matches!(tokio::time::timeout(limit, read).await, Ok(Ok(_))) {
+                    said.clear();
+                }
+            }
+            let sender = said.trim().parse().ok();
+            let seen_as = sender
+                .map(|ip: IpAddr| format!(", seen there as {ip}"))
+                .unwrap_or_default();
+            Outcome {
+                seen: true,
+                sender,
+                text: format!("connected{seen_as}"),
+            }
+        }
+        Err(error) => {
+            let text = match error.kind() {
+                io::ErrorKind::TimedOut => format!("no answer in {} ms", limit.as_millis()),
+                io::ErrorKind::ConnectionRefused => "refused".to_owned(),
+                _ => error.to_string(),
+            };
+            Outcome {
+                seen: false,
+                sender: None,
+                text,
+            }
+        }
+    }
+}
+
+fn row(blueprint: &Blueprint, expectation: &Expectation, outcome: Outcome) -> MatrixRow {
+    let probe = &expectation.probe;
+    let reached = outcome.seen == expectation.allowed;
+    let translated = match (&probe.to, outcome.sender) {
+        (Endpoint::Internet, Some(sender)) => sender == promised_sender(blueprint, expectation),
+        (Endpoint::Internet, None) => !outcome.seen,
+        _ => true,
+    };
+    MatrixRow {
+        from: probe.from.to_string(),
+        to: probe.to.to_string(),
+        address: SocketAddr::new(probe.destination, probe.port),
+        via: probe.via.as_ref().map(ToString::to_string),
+        family: expectation.family,
+        expected: expectation.allowed,
+        seen: outcome.seen,
+        ok: reached && translated,
+        evidence: format!("{} ({})", outcome.text, expectation.why),
+    }
+}
+
+/// IPv4 leaves with the router's address, IPv6 with the sender's own.
+fn promised_sender(blueprint: &Blueprint, expectation: &Expectation) -> IpAddr {
+    match expectation.family {
+        Family::V4 => blueprint.network.internet.router.v4.into(),
+        Family::V6 => {
+            stand_in(blueprint, &expectation.probe.from).unwrap_or(expectation.probe.source)
+        }
+    }
+}
+
+/// The address of the namespace that plays a pod on a node: one that the CNI reaches only after 200 pods, and
+/// the kubelet stops at 110.
+pub(super) fn stand_in_addresses(blueprint: &Blueprint, node: &str) -> Option<[IpAddr; 2]> {
+    let pods = blueprint.network.machine(node)?.pods?;
+    Some([pods.v4.nth(200)?, pods.v6.nth(200)?])
+}
+
+fn stand_in(blueprint: &Blueprint, from: &Endpoint) -> Option<IpAddr> {
+    match from {
+        Endpoint::PodOn(node) => Some(stand_in_addresses(blueprint, node.as_str())?[1]),
+        _ => None,
+    }
+}
+
+/// Where the trial listens: on the internet, and at the router's ssh port, which nobody may reach and where a
+/// refusal would prove nothing.
+pub(super) fn servers(blueprint: &Blueprint) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+    const WEB_PORT: u16 = 80;
+    const SSH_PORT: u16 = 22;
+    let network = &blueprint.network;
+    let internet = network
+        .internet
+        .server
+        .both()
+        .map(|ip| SocketAddr::new(ip, WEB_PORT))
+        .to_vec();
+    let gateways =
+        [NetworkName::Etcd, NetworkName::Kube].map(|name| network.network(name).gateway.both());
+    let router = gateways
+        .into_iter()
+        .flatten()
+        .map(|ip| SocketAddr::new(ip, SSH_PORT))
+        .collect();
+    (internet, router)
+}
+
+/// The first node of each kind that runs pods' routes: where a pod is played.
+pub(super) fn pod_nodes(blueprint: &Blueprint) -> Vec<String> {
+    let first = |class| {
+        blueprint
+            .network
+            .class(class)
+            .next()
+            .map(|machine| machine.name.to_string())
+    };
+    [Class::ControlPlane, Class::Worker]
+        .into_iter()
+        .filter_map(first)
+        .collect()
+}

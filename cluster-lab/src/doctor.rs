@@ -1,0 +1,170 @@
+//! What this machine lacks for a lab, with the command that mends it.
+
+use crate::{Lab, PreflightError};
+use artifacts::packages;
+use host_exec::FileError;
+use nix::unistd::Uid;
+use nspawn_vm::CgroupKind;
+use serde::Serialize;
+use std::{fs, path::Path};
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is about.
+    pub what: String,
+    /// Whether it is as a lab needs it.
+    pub ok: bool,
+    /// What was seen.
+    pub seen: String,
+    /// What mends it; empty where nothing has to be.
+    pub remedy: String,
+}
+
+impl Finding {
+    fn good(what: impl Into<String>, seen: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            ok: true,
+            seen: seen.into(),
+            remedy: String::new(),
+        }
+    }
+
+    fn bad(what: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            ok: false,
+            seen: seen.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// inotify instances that the kubelet, containerd, kube-proxy and systemd of one node were seen to use, with room.
+const INOTIFY_PER_NODE: u32 = 12;
+/// What the other processes of this user were seen to use, with room.
+const INOTIFY_OTHERS: u32 = 40;
+
+impl Lab {
+    /// Looks at this machine. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The machine's files cannot be looked at. What is missing is *not* an error: it is what is found.
+    pub async fn doctor(&self) -> Result<Vec<Finding>, FileError> {
+        let mut findings = vec![root(), cgroups(), overlay(&self.places.state)];
+        let missing = packages::missing(&self.here).await?;
+        if missing.is_empty() {
+            findings.push(Finding::good("programs of the distribution", "all there"));
+        }
+        findings.extend(missing.into_iter().map(|missing| Finding {
+            what: missing.what,
+            ok: missing.optional,
+            seen: format!("missing; it {}", missing.purpose),
+            remedy: missing.command,
+        }));
+        findings.push(self.programs().await);
+        findings.push(match crate::preflight::check(self).await {
+            Err(error @ PreflightError::DiskFull { .. }) => Finding::bad(
+                "disk space",
+                error.to_string(),
+                "free some space or choose another --state-dir",
+            ),
+            _ => Finding::good(
+                "disk space",
+                format!("enough at {}", self.places.state.display()),
+            ),
+        });
+        findings.push(self.inotify());
+        Ok(findings)
+    }
+
+    async fn programs(&self) -> Finding {
+        let what = format!("programs of Kubernetes {}", self.spec.kubernetes);
+        let remedy =
+            "run where the official downloads can be reached, or install Go, or give --bin-dir";
+        let blueprint = match self.draft().await {
+            Ok(blueprint) => blueprint,
+            Err(error) => return Finding::bad(what, error.to_string(), "mend that first"),
+        };
+        match self.plan_programs(&blueprint).await {
+            Ok(steps) if steps.is_empty() => Finding::good(what, "in the cache"),
+            Ok(steps) => Finding::good(what, format!("`lab up` will: {}", steps.join("; "))),
+            Err(why) => Finding::bad(what, why, remedy),
+        }
+    }
+
+    fn inotify(&self) -> Finding {
+        let (what, file) = (
+            "inotify instances",
+            "/proc/sys/fs/inotify/max_user_instances",
+        );
+        let nodes = u32::from(self.spec.machines.control_planes + self.spec.machines.workers);
+        let needed = nodes * INOTIFY_PER_NODE + INOTIFY_OTHERS;
+        let have: u32 = fs::read_to_string(file)
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0);
+        if have >= needed {
+            return Finding::good(what, format!("{have} per user, {needed} needed"));
+        }
+        let remedy = format!(
+            "sysctl -w fs.inotify.max_user_instances={}",
+            needed.max(512)
+        );
+        Finding::bad(
+            what,
+            format!("{have} per user, {needed} needed for {nodes} nodes"),
+            remedy,
+        )
+    }
+}
+
+fn root() -> Finding {
+    let uid = Uid::effective();
+    if uid.is_root() {
+        return Finding::good("root", "yes");
+    }
+    Finding::bad(
+        "root",
+        format!("user {uid}"),
+        "run it as root, for example with sudo",
+    )
+}
+
+fn cgroups() -> Finding {
+    match CgroupKind::of_this_host() {
+        Ok(CgroupKind::CgroupV1) => Finding::good(
+            "control groups",
+            "version 1; the lab supervises its machines itself",
+        ),
+        Ok(CgroupKind::CgroupV2) => Finding::good(
+            "control groups",
+            "version 2; systemd supervises the machines",
+        ),
+        Err(why) => Finding::bad(
+            "control groups",
+            why,
+            "run the lab on the machine itself or in a virtual machine",
+        ),
+    }
+}
+
+fn overlay(state: &Path) -> Finding {
+    let what = "file system of the state directory";
+    let Some(existing) = state.ancestors().find(|dir| dir.is_dir()) else {
+        return Finding::good(what, "not there yet");
+    };
+    let overlay = nix::sys::statfs::statfs(existing)
+        .is_ok_and(|system| system.filesystem_type() == nix::sys::statfs::OVERLAYFS_SUPER_MAGIC);
+    if overlay {
+        let remedy = "choose a --state-dir on a disk (ext4, xfs, btrfs)";
+        return Finding::bad(
+            what,
+            format!("{} is on an overlay", existing.display()),
+            remedy,
+        );
+    }
+    Finding::good(what, existing.display().to_string())
+}
