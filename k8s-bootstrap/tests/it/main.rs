@@ -8,5 +8,6 @@
 mod cluster;
 mod golden;
 mod plan;
+mod readers;
 mod real;
 mod spec;

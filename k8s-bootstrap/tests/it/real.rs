@@ -88,7 +88,7 @@ struct World {
     clippy::disallowed_methods,
     reason = "where the programs are is the caller's to say"
 )]
-fn bin_dir() -> PathBuf {
+pub(crate) fn bin_dir() -> PathBuf {
     std::env::var_os("LAB_BIN_DIR")
         .expect("LAB_BIN_DIR names the directory of the programs")
         .into()
@@ -395,36 +395,4 @@ async fn a_real_api_server_takes_everything_once() {
         .kubectl_with_token(&desired, &["get", "secrets", "-A"])
         .await;
     assert!(secrets.contains("forbidden"), "{secrets}");
-}
-
-/// kube-proxy reads our configuration without a complaint and knows every field of it.
-#[tokio::test]
-#[ignore = "needs kube-proxy"]
-async fn the_real_kube_proxy_reads_its_configuration() {
-    let dir = tempfile::tempdir().unwrap();
-    let host = LocalHost::new("here".parse().unwrap());
-    let desired = cluster::desired("1.37.2");
-    let files = &desired.nodes[&"worker-0".parse().unwrap()].files;
-    let config = files
-        .iter()
-        .find(|file| file.path.ends_with("kube-proxy-config.yaml"))
-        .unwrap();
-    let (input, output) = (dir.path().join("in.yaml"), dir.path().join("out.yaml"));
-    host.write_file(&File::public(&input, config.contents.bytes()))
-        .await
-        .unwrap();
-    let command = Command::new(bin_dir().join("kube-proxy").to_str().unwrap())
-        .arg(format!("--config={}", input.display()))
-        .arg(format!("--write-config-to={}", output.display()));
-    let ran = host.run(&command).await.unwrap();
-    let said = ran.stderr_text();
-    assert!(
-        !said.contains("strict") && !said.contains("unknown"),
-        "{said}"
-    );
-    let read = String::from_utf8(host.read_file(&output).await.unwrap().unwrap()).unwrap();
-    assert!(
-        read.contains("mode: nftables") && read.contains("hostnameOverride: worker-0"),
-        "{read}"
-    );
 }
