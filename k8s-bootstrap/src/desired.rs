@@ -66,32 +66,25 @@ impl NodeSetup {
     }
 
     /// The services that read one of `paths`.
-    pub fn readers<'a>(&'a self, paths: &BTreeSet<&Path>) -> impl Iterator<Item = &'a Service> {
-        let read = move |service: &&Service| {
-            service
-                .reads
-                .iter()
-                .any(|path| paths.contains(path.as_path()))
-        };
-        self.services
-            .iter()
-            .filter(read)
-            .collect::<Vec<_>>()
-            .into_iter()
+    pub fn readers(&self, paths: &BTreeSet<&Path>) -> Vec<&Service> {
+        let read = |path: &PathBuf| paths.contains(path.as_path());
+        let services = self.services.iter();
+        services
+            .filter(|service| service.reads.iter().any(read))
+            .collect()
     }
 }
 
 /// The whole of what is wanted. Pure: made from values, changes nothing, the same for the same values.
 #[derive(Debug, Clone)]
 pub struct Desired {
-    /// The spec it was made from.
-    pub spec: ClusterSpec,
     /// What each node has to have.
     pub nodes: BTreeMap<HostName, NodeSetup>,
     /// The API objects that are wanted for good, in order.
     pub objects: Vec<Object>,
     /// The Secret that lets nodes join; wanted while one has not.
     pub token_secret: Object,
+    pub(crate) spec: ClusterSpec,
     pub(crate) ca_pem: String,
     pub(crate) identity: crate::ClientIdentity,
 }
@@ -116,6 +109,11 @@ pub enum DesiredError {
 }
 
 impl Desired {
+    /// The spec it was made from, which has been checked.
+    pub fn spec(&self) -> &ClusterSpec {
+        &self.spec
+    }
+
     /// Works out what `spec` means with `material`.
     ///
     /// # Errors

@@ -106,7 +106,11 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
 fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
     let mut actions = Vec::new();
     let drifted: BTreeSet<&Path> = found.files.keys().map(PathBuf::as_path).collect();
-    let readers: BTreeSet<&UnitName> = setup.readers(&drifted).map(|s| &s.unit).collect();
+    let readers: BTreeSet<&UnitName> = setup
+        .readers(&drifted)
+        .into_iter()
+        .map(|s| &s.unit)
+        .collect();
     let mut files: Vec<(PathBuf, Drift)> = found
         .files
         .iter()

@@ -328,9 +328,9 @@ impl ClusterSpec {
         self.services.nth(10)
     }
 
-    /// `limit` for the machines at hand.
+    /// `limit` for the machines at hand; unchanged where [`ClusterSpec::check`] would refuse the factor.
     pub fn patient(&self, limit: Duration) -> Duration {
-        limit.mul_f64(self.patience)
+        Duration::try_from_secs_f64(limit.as_secs_f64() * self.patience).unwrap_or(limit)
     }
 
     /// Checks what types cannot.

@@ -137,19 +137,25 @@ impl Run<'_> {
                 }
             }
         }
-        later.push(
-            async {
-                if awaited {
-                    self.await_node(name, host).await?;
-                }
-                if let Some(path) = forgotten {
-                    host.remove_file(path).await?;
-                }
-                Ok(())
-            }
-            .boxed(),
-        );
+        later.push(self.join(name, host, awaited, forgotten).boxed());
         try_join_all(later).await?;
+        Ok(())
+    }
+
+    /// The end of a node's work: it is Ready, and what it joined with is gone.
+    async fn join(
+        &self,
+        name: &HostName,
+        host: &dyn Host,
+        awaited: bool,
+        forgotten: Option<&PathBuf>,
+    ) -> Result<(), ApplyError> {
+        if awaited {
+            self.await_node(name, host).await?;
+        }
+        if let Some(path) = forgotten {
+            host.remove_file(path).await?;
+        }
         Ok(())
     }
 
