@@ -35,7 +35,9 @@ async fn a_link_upwards_is_followed_while_files_are_renamed() {
     fs::create_dir(dir.path().join("run")).unwrap();
     fs::create_dir(dir.path().join("etc")).unwrap();
     fs::write(dir.path().join("run/resolv.conf"), "x").unwrap();
-    symlink("../run/resolv.conf", dir.path().join("etc/resolv.conf")).unwrap();
+    // A long way up and down, so that a rename falls into nearly every walk.
+    let way = format!("../{}run/resolv.conf", "run/../".repeat(20));
+    symlink(way, dir.path().join("etc/resolv.conf")).unwrap();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -47,7 +49,7 @@ async fn a_link_upwards_is_followed_while_files_are_renamed() {
             }
         });
         let read = async {
-            for _ in 0..2000 {
+            for _ in 0..20_000 {
                 let found = local().read_file(&dir.path().join("etc/resolv.conf")).await;
                 if !matches!(&found, Ok(Some(bytes)) if bytes == b"x") {
                     return Err(found);

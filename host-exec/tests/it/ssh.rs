@@ -207,12 +207,36 @@ async fn a_connection_lost_in_the_middle_is_told_and_made_again() {
     });
     host.run(&Command::new("sleep").arg("0.3")).await.unwrap();
     sshd.stop().await;
-    let error = running.await.unwrap().unwrap_err();
-    assert!(
-        matches!(*error.kind, RunErrorKind::Unreachable(_)),
-        "{error}"
-    );
-    let error = host.output(&Command::new("true")).await.unwrap_err();
+    for result in [
+        running.await.unwrap(),
+        host.output(&Command::new("true")).await,
+    ] {
+        let error = result.unwrap_err();
+        assert!(
+            matches!(*error.kind, RunErrorKind::Unreachable(_)),
+            "{error}"
+        );
+    }
+    sshd.start_again().await;
+    host.run(&Command::new("true")).await.unwrap();
+    host.disconnect().await.unwrap();
+}
+
+/// A machine that vanished sends no farewell: only its silence tells.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs sshd"]
+async fn a_silent_host_counts_as_lost() {
+    let sshd = Sshd::start().await;
+    let host = sshd.host().with_keep_alive(Duration::from_secs(1));
+    host.run(&Command::new("true")).await.unwrap();
+    let running = tokio::spawn({
+        let host = host.clone();
+        async move { host.output(&Command::new("sleep").arg("50")).await }
+    });
+    host.run(&Command::new("sleep").arg("0.3")).await.unwrap();
+    sshd.signal_sessions("-STOP").await;
+    let ended = tokio::time::timeout(LONG, running).await.unwrap();
+    let error = ended.unwrap().unwrap_err();
     assert!(
         matches!(*error.kind, RunErrorKind::Unreachable(_)),
         "{error}"

@@ -45,15 +45,26 @@ impl Sshd {
         .unwrap();
         fs::write(dir.path().join("sshd_config"), config(dir.path(), port)).unwrap();
         let child = serve(dir.path());
+        let sshd = Self { child, port, dir };
+        sshd.answers().await;
+        sshd
+    }
+
+    /// Serves again, with the same keys on the same port.
+    pub(crate) async fn start_again(&mut self) {
+        self.child = serve(self.dir.path());
+        self.answers().await;
+    }
+
+    async fn answers(&self) {
         let wait = poll::Wait::new("answer of sshd", LONG);
         let reached = poll::until(&wait, || async {
-            Ok::<_, std::convert::Infallible>(match TcpStream::connect(("127.0.0.1", port)) {
+            Ok::<_, std::convert::Infallible>(match TcpStream::connect(("127.0.0.1", self.port)) {
                 Ok(_) => poll::Attempt::Ready(()),
                 Err(e) => poll::Attempt::NotYet(e.to_string()),
             })
         });
         reached.await.unwrap();
-        Self { child, port, dir }
     }
 
     /// A host that reaches it, with nothing of the user's own SSH configuration.
@@ -72,20 +83,28 @@ impl Sshd {
 
     /// Ends the server and every connection of it.
     pub(crate) async fn stop(&mut self) {
-        let here = LocalHost::new("here".parse().unwrap());
-        // The sessions are children of the server in sessions of their own; `pkill --parent` names exactly them.
-        let parent = self.child.id().to_string();
-        here.output(&Command::new("pkill").args(["-KILL", "--parent", &parent]))
-            .await
-            .unwrap();
+        self.signal_sessions("-KILL").await;
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Signals the processes that serve one connection each: they are children of the server, and only they are.
+    pub(crate) async fn signal_sessions(&self, signal: &str) {
+        let here = LocalHost::new("here".parse().unwrap());
+        let parent = self.child.id().to_string();
+        let pkill = Command::new("pkill").args([signal, "--parent", &parent]);
+        here.output(&pkill).await.unwrap();
     }
 }
 
 impl Drop for Sshd {
+    #[expect(clippy::disallowed_methods, reason = "a destructor cannot wait")]
     fn drop(&mut self) {
-        // Ended already in some tests.
+        // Ended already in some tests; a stopped session would live for ever.
+        let parent = self.child.id().to_string();
+        let _ = std::process::Command::new("pkill")
+            .args(["-KILL", "--parent", &parent])
+            .status();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -119,6 +138,8 @@ fn serve(dir: &Path) -> Child {
         .arg("-E")
         .arg(dir.join("log"))
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }
