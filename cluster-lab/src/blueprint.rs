@@ -87,10 +87,7 @@ impl Blueprint {
         places: &Places,
         lock: Option<&Lock>,
     ) -> Result<Self, BlueprintError> {
-        let versions = VersionSet::for_kubernetes(spec.kubernetes)
-            .map_err(BlueprintError::part("this version of Kubernetes"))?;
-        let here = Architecture::here().map_err(BlueprintError::part("this processor"))?;
-        let programs = Wanted::lab(versions, here);
+        let programs = programs_wanted(spec)?;
         let network = netplan::plan(&requirement(spec, facts), &facts.network, lock)?;
         let policy = Policy::standard(&network);
         let program_dir = artifact_places(places).set_dir(&programs);
@@ -241,6 +238,14 @@ fn oci_runtime(facts: &Facts, wanted: OciRuntime) -> String {
         .unwrap_or_else(|| format!("/usr/bin/{}", wanted.as_str()))
 }
 
+/// The programs that a lab of this version needs, for this processor.
+pub(crate) fn programs_wanted(spec: &LabSpec) -> Result<Wanted, BlueprintError> {
+    let versions = VersionSet::for_kubernetes(spec.kubernetes)
+        .map_err(BlueprintError::part("this version of Kubernetes"))?;
+    let here = Architecture::here().map_err(BlueprintError::part("this processor"))?;
+    Ok(Wanted::lab(versions, here))
+}
+
 /// How `artifacts` wants the same directories told.
 pub(crate) fn artifact_places(places: &Places) -> artifacts::Places {
     let mut own = artifacts::Places::new(places.cache.clone(), places.path_dirs.clone());
@@ -351,6 +356,7 @@ fn machine_spec(
             target: BIN_DIR.into(),
         }],
         data: own.into_iter().chain(["/var/log"]).map(data).collect(),
+        first_boot: nspawn_vm::FirstBoot::default(),
     })
 }
 

@@ -64,7 +64,7 @@ impl Lab {
             seen: format!("missing; it {}", missing.purpose),
             remedy: missing.command,
         }));
-        findings.push(self.programs().await);
+        findings.push(self.find_programs().await);
         findings.push(match crate::preflight::check(self).await {
             Err(error @ PreflightError::DiskFull { .. }) => Finding::bad(
                 "disk space",
@@ -80,7 +80,7 @@ impl Lab {
         Ok(findings)
     }
 
-    async fn programs(&self) -> Finding {
+    async fn find_programs(&self) -> Finding {
         let what = format!("programs of Kubernetes {}", self.spec.kubernetes);
         let remedy =
             "run where the official downloads can be reached, or install Go, or give --bin-dir";

@@ -79,6 +79,16 @@ impl Guest {
         Self { files, firewall }
     }
 
+    /// Every file, for a machine that has not booted yet.
+    pub(crate) fn files(&self) -> impl Iterator<Item = File> {
+        self.files.iter().chain(&self.firewall).cloned()
+    }
+
+    /// The units that load the firewall at every boot, the first one included.
+    pub(crate) fn units(&self) -> Option<UnitName> {
+        self.firewall.as_ref().map(|_| unit_name())
+    }
+
     /// What `host` lacks of it.
     pub(crate) async fn observe(&self, host: &dyn Host) -> Result<Vec<GuestStep>, GuestError> {
         let mut steps = Vec::new();

@@ -3,13 +3,14 @@
 use crate::{
     Blueprint, DraftError, Hosts, Lab, LabPlanError, MaterialError, ObserveError, StateError,
     Wired,
+    blueprint::programs_wanted,
     guest::GuestError,
     lab::{etcd_hosts, guest_steps, programs_places},
     plan::{plan_etcd, plan_kubernetes},
     preflight::{self, PreflightError},
 };
 use host_exec::{EventSink, Host};
-use k8s_bootstrap::ExpiringToken;
+use k8s_bootstrap::{ExpiringToken, component::Gate};
 use netplan::Class;
 use nspawn_vm::{CgroupKind, Group};
 use pki::PkiPlan;
@@ -110,15 +111,32 @@ impl Lab {
         state.remember_network(&blueprint.network.lock())?;
         let images = self.artifacts(&blueprint, events).await?;
         let mut changed = self.certify(&blueprint, events)?;
-        let (hosts, booted) = self.machines(&blueprint, &images, events).await?;
+        let token = self.token()?;
+        let wired = self.wire(&blueprint, &token)?;
+        let (hosts, booted) = self.machines(&blueprint, &wired, &images, events).await?;
         changed |= booted;
         changed |= self.guests(&blueprint, &hosts, events).await?;
-        changed |= self.clusters(&blueprint, &hosts, events).await?;
+        changed |= self.clusters(&wired, &token, &hosts, events).await?;
         state.remember_kubeconfig(&blueprint.kubeconfig(&self.store())?)?;
         Ok(Up {
             changed,
             kubeconfig: state.kubeconfig(),
         })
+    }
+
+    /// Gets the programs of the lab into the cache, as `up` does first, and returns their directory. Needs no root.
+    ///
+    /// # Errors
+    ///
+    /// The version is not in the catalogue, or a program can be had nowhere.
+    pub async fn programs(&self, events: &dyn EventSink) -> Result<PathBuf, UpError> {
+        self.spec.check().map_err(DraftError::from)?;
+        let wanted = programs_wanted(&self.spec).map_err(DraftError::from)?;
+        Ok(
+            artifacts::programs(&self.here, &wanted, &programs_places(self), events)
+                .await?
+                .dir,
+        )
     }
 
     /// Programs and images in the cache; returns a containerd root with the images unpacked.
@@ -149,10 +167,11 @@ impl Lab {
     async fn machines(
         &self,
         blueprint: &Blueprint,
+        wired: &Wired,
         images: &Path,
         events: &dyn EventSink,
     ) -> Result<(Hosts, bool), UpError> {
-        let group = &blueprint.group;
+        let group = &with_first_boot(blueprint, wired);
         let kind = CgroupKind::of_this_host()
             .map_err(|why| DraftError::from(crate::FactsError::Cgroups(why)))?;
         let observed = nspawn_vm::observe(group, &self.here)
@@ -192,36 +211,38 @@ impl Lab {
         Ok(!futures::future::try_join_all(work).await?.is_empty())
     }
 
+    /// The token with which nodes join: the kept one while it is good for another hour, else a new one.
+    fn token(&self) -> Result<ExpiringToken, UpError> {
+        let enough = self.now + time::Duration::hours(1);
+        match self.kept_token()?.filter(|token| token.expires > enough) {
+            Some(token) => Ok(token),
+            None => Ok(self.fresh_token()?),
+        }
+    }
+
     /// etcd and Kubernetes at the same time: an API server may start while etcd still elects a leader.
     async fn clusters(
         &self,
-        blueprint: &Blueprint,
+        wired: &Wired,
+        token: &ExpiringToken,
         hosts: &Hosts,
         events: &dyn EventSink,
     ) -> Result<bool, UpError> {
-        let kept = self
-            .kept_token()?
-            .filter(|token| token.expires > self.now + time::Duration::hours(1));
-        let token = match &kept {
-            Some(token) => token.clone(),
-            None => self.fresh_token()?,
-        };
-        let wired = self.wire(blueprint, &token)?;
         let etcd = async {
-            let plan = plan_etcd(&wired, hosts).await?;
+            let plan = plan_etcd(wired, hosts).await?;
             let members = etcd_hosts(&wired.etcd, hosts);
             etcd_bootstrap::apply(&wired.etcd, &plan, &members, &wired.etcd_tls, events).await?;
             Ok::<_, UpError>(!plan.is_empty())
         };
-        let kubernetes = self.kubernetes(&wired, kept.is_none().then_some(&token), hosts, events);
-        let (etcd, kubernetes) = tokio::try_join!(etcd, kubernetes)?;
+        let (etcd, kubernetes) =
+            tokio::try_join!(etcd, self.kubernetes(wired, token, hosts, events))?;
         Ok(etcd || kubernetes)
     }
 
     async fn kubernetes(
         &self,
         wired: &Wired,
-        fresh_token: Option<&ExpiringToken>,
+        token: &ExpiringToken,
         hosts: &Hosts,
         events: &dyn EventSink,
     ) -> Result<bool, UpError> {
@@ -230,9 +251,7 @@ impl Lab {
             return Ok(false);
         }
         // Before it is handed out: a run that is killed after that must find the same one.
-        if let Some(fresh) = fresh_token {
-            self.state().remember_token(&fresh.token, fresh.expires)?;
-        }
+        self.state().remember_token(&token.token, token.expires)?;
         k8s_bootstrap::apply(&wired.kubernetes, &plan, hosts, events).await?;
         Ok(true)
     }
@@ -241,6 +260,41 @@ impl Lab {
 pub(crate) fn shared(observed: nspawn_vm::Observed) -> Hosts {
     let share = |(name, host)| (name, Arc::new(host) as Arc<dyn Host>);
     observed.hosts().into_iter().map(share).collect()
+}
+
+/// The machines with everything that is known before they boot: what each crate would write after the boot, it
+/// then finds written, and systemd has read the units.
+fn with_first_boot(blueprint: &Blueprint, wired: &Wired) -> Group {
+    let mut group = blueprint.group.clone();
+    let guests = blueprint.guests();
+    for machine in &mut group.machines {
+        let first = &mut machine.first_boot;
+        if let Some(guest) = guests.get(&machine.name) {
+            first.files.extend(guest.files());
+            first.enabled.extend(guest.units());
+        }
+        let member = wired
+            .etcd
+            .members()
+            .iter()
+            .find(|m| m.name.as_str() == machine.name.as_str());
+        first.files.extend(
+            member
+                .into_iter()
+                .flat_map(|m| etcd_bootstrap::render::all_files(&wired.etcd, m)),
+        );
+        if let Some(node) = wired.kubernetes.nodes.get(&machine.name) {
+            first.files.extend(node.files_before_boot());
+            let at_once = node
+                .services
+                .iter()
+                .filter(|service| service.gate == Gate::AtOnce);
+            first
+                .enabled
+                .extend(at_once.map(|service| service.unit.clone()));
+        }
+    }
+    group
 }
 
 /// Gives the nodes that are about to start for the first time the images, unpacked.

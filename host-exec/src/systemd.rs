@@ -157,13 +157,14 @@ pub async fn daemon_reload(host: &dyn Host) -> Result<Output, RunError> {
         .await
 }
 
-/// Has `units` started at every boot from now on. Starts nothing.
+/// Has `units` started at every boot from now on. Starts nothing, and does not make systemd read all unit files
+/// again, as plain `systemctl enable` does: what it links takes effect at the next boot.
 ///
 /// # Errors
 ///
 /// A unit is unknown or has no `[Install]` section; the host is unreachable.
 pub async fn enable(host: &dyn Host, units: &[UnitName]) -> Result<Output, RunError> {
-    unit_command(host, &["enable", "--quiet"], units).await
+    unit_command(host, &["enable", "--quiet", "--no-reload"], units).await
 }
 
 /// Asks for `units` to be started and does not wait for it. One that runs is left alone.

@@ -6,7 +6,7 @@
 //! files of real guests run in it unchanged. The router is a namespace with bridges, routes and nftables.
 //!
 //! ```
-//! use nspawn_vm::{Group, MachineSpec, Nic, Places, RouterSpec};
+//! use nspawn_vm::{FirstBoot, Group, MachineSpec, Nic, Places, RouterSpec};
 //!
 //! let machine = MachineSpec {
 //!     name: "web-0".parse()?,
@@ -19,6 +19,7 @@
 //!     }],
 //!     binds: vec![],
 //!     data: vec![],
+//!     first_boot: FirstBoot::default(),
 //! };
 //! let group = Group {
 //!     name: "demo".parse()?,
@@ -71,4 +72,6 @@ pub use name::{GroupName, IfName, InvalidName, MacAddr};
 pub use observe::{MachineState, Observed, observe};
 pub use places::Places;
 pub use plan::{Plan, Step, plan};
-pub use spec::{Bind, DataDir, Group, HostLink, Internet, MachineSpec, Nic, Route, RouterSpec};
+pub use spec::{
+    Bind, DataDir, FirstBoot, Group, HostLink, Internet, MachineSpec, Nic, Route, RouterSpec,
+};

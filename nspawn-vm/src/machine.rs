@@ -1,7 +1,7 @@
 //! A machine's directories, and the command lines that start it.
 
-use crate::{CgroupKind, Group, GroupName, MachineSpec, cgroup};
-use host_exec::Command;
+use crate::{CgroupKind, FirstBoot, Group, GroupName, MachineSpec, cgroup};
+use host_exec::{Command, files};
 use sha2::{Digest, Sha256};
 use std::{
     fs, io,
@@ -55,8 +55,10 @@ pub(crate) fn prepare(group: &Group, machine: &MachineSpec) -> io::Result<()> {
     lower_layer(group, machine, &dir.join("lower"))
 }
 
-/// What differs from machine to machine below the overlay: identity, and mount points.
+/// What differs from machine to machine below the overlay: identity, mount points, files of the first boot.
 fn lower_layer(group: &Group, machine: &MachineSpec, lower: &Path) -> io::Result<()> {
+    let last = lower.join("etc/resolv.conf");
+    let booted_before = last.exists();
     fs::create_dir_all(lower.join("etc"))?;
     fs::set_permissions(lower, fs::Permissions::from_mode(0o755))?;
     for target in machine
@@ -77,10 +79,34 @@ fn lower_layer(group: &Group, machine: &MachineSpec, lower: &Path) -> io::Result
         lower.join("etc/hosts"),
         format!("127.0.0.1 localhost {name}\n::1 localhost {name}\n"),
     )?;
+    if !booted_before {
+        first_boot(&machine.first_boot, lower)?;
+    }
+    // Last: by this file a machine is known to be prepared.
     fs::write(
-        lower.join("etc/resolv.conf"),
+        last,
         "# No name server: names of the lab are in /etc/hosts.\n",
     )
+}
+
+fn first_boot(first: &FirstBoot, lower: &Path) -> io::Result<()> {
+    let below = |path: &Path| lower.join(path.strip_prefix("/").unwrap_or(path));
+    for file in &first.files {
+        let mut here = file.clone();
+        here.path = below(&file.path);
+        files::write_here(&here)?;
+    }
+    let wants = below(Path::new("/etc/systemd/system/multi-user.target.wants"));
+    fs::create_dir_all(&wants)?;
+    for unit in &first.enabled {
+        let link = wants.join(unit.as_str());
+        // What an interrupted run made.
+        match fs::remove_file(&link) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => symlink(Path::new("/etc/systemd/system").join(unit.as_str()), &link)?,
+        }
+    }
+    Ok(())
 }
 
 /// The command that starts a machine and returns as soon as it is on its way.

@@ -19,6 +19,7 @@ pub(crate) fn group(name: &str, places: Places) -> Group {
         data: vec![nspawn_vm::DataDir {
             target: "/var/log".into(),
         }],
+        first_boot: nspawn_vm::FirstBoot::default(),
     };
     let addresses = vec![
         "10.9.0.1/24".parse().unwrap(),
