@@ -84,6 +84,8 @@ pub(crate) enum Verb {
         #[arg(long)]
         timings: bool,
     },
+    /// Get the programs of the lab, as `up` does first, and print their directory. Needs no root.
+    Programs(SpecArgs),
     /// Show machines and services at a glance.
     Status,
     /// Prove with packets and answers that everything is as it has to be.

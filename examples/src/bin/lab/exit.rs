@@ -4,6 +4,7 @@ use crate::{args::Format, screen};
 use anyhow::Error;
 use cluster_lab::{DraftError, LabPlanError, SpecError, UpError};
 use host_exec::Status;
+use serde_json::json;
 use std::{fmt, io, process::ExitCode};
 
 /// The exit status; `--help` says what each means.
@@ -73,18 +74,21 @@ pub(crate) fn report(error: &Error, output: Format) -> Exit {
         // Whoever read our output, such as `head`, has had enough.
         return Exit::DONE;
     }
-    let (message, causes) = (error.to_string(), causes(error));
+    let (message, causes) = (error.to_string().trim_end().to_owned(), causes(error));
     let text = match output {
         Format::Text => {
             let mark = screen::Paint::stderr().bad("error:");
-            let causes = causes.iter().map(|cause| format!("\n  because: {cause}"));
-            format!("{mark} {message}{}\n", causes.collect::<String>())
+            let indented = |cause: &String| cause.replace('\n', "\n    ");
+            let causes = causes
+                .iter()
+                .map(|cause| format!("\n  because: {}", indented(cause)));
+            let remedy = remedy(error).map(|remedy| format!("\n  {remedy}"));
+            let more: String = causes.chain(remedy).collect();
+            format!("{mark} {message}{more}\n")
         }
         Format::Json => {
-            format!(
-                "{}\n",
-                serde_json::json!({ "error": message, "causes": causes })
-            )
+            let object = json!({ "error": message, "causes": causes, "remedy": remedy(error) });
+            format!("{object}\n")
         }
     };
     screen::tell(&text);
@@ -96,8 +100,8 @@ fn causes(error: &Error) -> Vec<String> {
     let mut told = error.to_string();
     let mut causes = Vec::new();
     for cause in error.chain().skip(1) {
-        let text = cause.to_string();
-        if !told.contains(text.trim()) {
+        let text = cause.to_string().trim().to_owned();
+        if !told.contains(&text) {
             causes.push(text.clone());
             told = text;
         }
@@ -109,20 +113,30 @@ fn status(error: &Error) -> Exit {
     if let Some(ended) = error.downcast_ref::<Ended>() {
         return ended.exit;
     }
-    let draft = match (error.downcast_ref(), error.downcast_ref()) {
-        (Some(UpError::Draft(draft)), _) | (_, Some(LabPlanError::Draft(draft))) => Some(draft),
-        _ => error.downcast_ref::<DraftError>(),
-    };
     let bad_lab = |draft: &DraftError| {
         matches!(
             draft,
             DraftError::Spec(_) | DraftError::Change { .. } | DraftError::Blueprint(_)
         )
     };
-    if draft.is_some_and(bad_lab) || error.is::<SpecError>() {
+    if draft(error).is_some_and(bad_lab) || error.is::<SpecError>() {
         return Exit::BAD_INPUT;
     }
     Exit::FAILED
+}
+
+/// What to do about an error of a command that only looks, and that cannot know it.
+fn remedy(error: &Error) -> Option<&'static str> {
+    matches!(draft(error)?, DraftError::Facts(_))
+        .then_some("`lab doctor` says what this machine lacks, and what mends it")
+}
+
+/// Why the lab could not be worked out, whatever it was worked out for.
+fn draft(error: &Error) -> Option<&DraftError> {
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(UpError::Draft(draft)), _) | (_, Some(LabPlanError::Draft(draft))) => Some(draft),
+        _ => error.downcast_ref(),
+    }
 }
 
 #[cfg(test)]

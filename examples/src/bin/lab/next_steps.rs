@@ -1,6 +1,6 @@
 //! What to type when a lab is up.
 
-use crate::args::Global;
+use crate::{args::Global, settings};
 use cluster_lab::{Lab, LabSpec, WEB_IMAGE};
 use std::path::Path;
 
@@ -38,7 +38,7 @@ pub(crate) fn text(lab: &Lab, global: &Global, kubeconfig: &Path) -> String {
 
 /// The words that begin every command about this lab: options as far as it would not be meant without them.
 pub(crate) fn command(lab: &Lab, global: &Global) -> String {
-    let mut words = "lab".to_owned();
+    let mut words = settings::command_name();
     if lab.spec.name != LabSpec::default().name {
         words.push_str(&format!(" --name {}", lab.spec.name));
     }

@@ -165,8 +165,7 @@ fn spin(
                 bar.finish_and_clear();
                 all.remove(&bar);
             }
-            // A terminal that has gone away must not stop the work.
-            let _ = all.println(line(at, event, text));
+            all.suspend(|| screen::tell(&format!("{}\n", line(at, event, text))));
         }
     }
 }
@@ -182,15 +181,13 @@ fn spinner(event: &Event) -> ProgressBar {
 
 fn line(at: Duration, event: &Event, text: &str) -> String {
     let failed = match event.progress {
-        Progress::Failed(_) => "failed: ",
+        Progress::Failed(_) => "failed",
         _ => "",
     };
-    let (machine, text) = (machine(event), one_line(text));
-    format!(
-        "[{:5.1} s] {machine}: {}: {failed}{text}",
-        at.as_secs_f64(),
-        event.step
-    )
+    let text = one_line(text);
+    let words = [machine(event), &event.step, failed, &text];
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    format!("[{:5.1} s] {}", at.as_secs_f64(), words.join(": "))
 }
 
 fn machine(event: &Event) -> &str {
@@ -216,7 +213,7 @@ mod tests {
             line(at, &done("cp-0"), "is\nup"),
             "[  3.2 s] cp-0: boot: is up"
         );
-        assert_eq!(line(at, &done(""), "x"), "[  3.2 s] lab: boot: x");
+        assert_eq!(line(at, &done(""), ""), "[  3.2 s] lab: boot");
         let failed = Event::new("cp-0", "boot", Progress::Failed("no".into()));
         assert_eq!(line(at, &failed, "no"), "[  3.2 s] cp-0: boot: failed: no");
     }

@@ -44,6 +44,12 @@ pub(crate) fn colours_are_welcome() -> bool {
     variable("NO_COLOR").is_none()
 }
 
+/// How this program is called by the person who reads its messages: the script `lab` of the repository says so.
+pub(crate) fn command_name() -> String {
+    let name = variable("LAB_COMMAND").and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "lab".to_owned())
+}
+
 /// The kind of the terminal (term(7)), for programs that we start on it.
 pub(crate) fn terminal_kind() -> Option<String> {
     variable("TERM")?.into_string().ok()

@@ -1,4 +1,4 @@
-//! Verbs that change something, or say what they would: `plan`, `up`, `down`.
+//! Verbs that change something, or say what they would: `plan`, `up`, `programs`, `down`.
 
 use crate::{
     args::{Format, Global, SpecArgs},
@@ -70,6 +70,24 @@ pub(crate) async fn up(
                 "lab {name} is up: nothing to do ({seconds:.1} s)\n"
             ))?;
         }
+    }
+    Ok(Exit::DONE)
+}
+
+/// `lab programs`.
+pub(crate) async fn programs(global: &Global, spec: &SpecArgs) -> anyhow::Result<Exit> {
+    let lab = wanted::asked_for(global, spec)?;
+    let reporter = Reporter::new(Format::Text, global.verbose, lab.state());
+    let done = or_interrupted(lab.programs(&reporter)).await;
+    reporter.finish();
+    let Some(done) = done? else {
+        let message = "interrupted; what is whole stays in the cache, and the next run goes on";
+        return Err(Ended::interrupted(message));
+    };
+    let dir = done?;
+    match global.output {
+        Format::Json => screen::print_json(&json!({ "programs": dir }))?,
+        Format::Text => screen::print(&format!("{}\n", dir.display()))?,
     }
     Ok(Exit::DONE)
 }

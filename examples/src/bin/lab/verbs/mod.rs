@@ -35,6 +35,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Plan(spec) => change::plan(global, &spec).await,
         Verb::Up { spec, .. } if global.dry_run => change::plan(global, &spec).await,
         Verb::Up { spec, timings } => change::up(global, &spec, timings).await,
+        Verb::Programs(spec) => change::programs(global, &spec).await,
         Verb::Down if global.dry_run => change::would_remove(global).await,
         Verb::Down => change::down(global).await,
         Verb::Status => look::status(global).await,

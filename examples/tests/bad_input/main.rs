@@ -1,0 +1,13 @@
+//! What the program `lab` says to wrong usage, impossible labs and machines that lack something: status, message
+//! with its remedy, and nothing made.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is how a test says what went wrong"
+)]
+
+mod command_line;
+mod lab_toml;
+mod machine;
+mod scene;
+mod state_dir;
