@@ -1,8 +1,9 @@
 //! Doing what a plan says: the only file of this crate, beside [`destroy`](crate::destroy), with effects.
 
 use crate::{
-    ApplyError, CgroupKind, Group, MachineSpec, MachineState, ObserveError, Plan, Step, destroy,
-    machine, network::Change, network::Scope, observe, plan::NetworkChanges, skeleton,
+    ApplyError, CgroupKind, Group, MachineSpec, MachineState, ObserveError, Plan, Step,
+    bridge_filter, destroy, machine, network::Change, network::Scope, observe,
+    plan::NetworkChanges, skeleton,
 };
 use host_exec::{
     Command, EventSink, Host, HostName, Stdin,
@@ -186,6 +187,15 @@ async fn mark_netns_dir(host: &dyn Host) -> Result<(), ApplyError> {
 async fn router(group: &Group, host: &dyn Host, events: &dyn EventSink) -> Result<(), ApplyError> {
     let step = "router rules";
     events.started("", step);
+    bridge_filter::load(host)
+        .await
+        .map_err(|failed| match failed {
+            bridge_filter::Failed::Run(error) => ApplyError::Network(error),
+            bridge_filter::Failed::File(path, source) => ApplyError::Make {
+                path: path.into(),
+                source,
+            },
+        })?;
     // In a new network namespace bridged frames pass the forward rules (br_netfilter's default), and a
     // drop policy would cut a network off from itself.
     let settings = [
@@ -195,9 +205,8 @@ async fn router(group: &Group, host: &dyn Host, events: &dyn EventSink) -> Resul
         "net.bridge.bridge-nf-call-ip6tables=0",
         "net.bridge.bridge-nf-call-arptables=0",
     ];
-    // `--ignore`: the bridge settings are not there while br_netfilter is not loaded.
     let sysctl = Command::new("sysctl")
-        .args(["--quiet", "--ignore", "--write"])
+        .args(["--quiet", "--write"])
         .args(settings);
     host.run(&observe::in_router(group, sysctl))
         .await

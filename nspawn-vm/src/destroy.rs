@@ -1,7 +1,7 @@
 //! Removing a group, from its name alone: also after a crash of everything that made it.
 
 use crate::{
-    CgroupKind, DestroyError, GroupName, Places, cgroup, machine,
+    CgroupKind, DestroyError, GroupName, Places, bridge_filter, cgroup, machine,
     network::{self},
     observe,
 };
@@ -102,8 +102,15 @@ async fn end_processes(
         );
         let kill = Command::new("systemctl").args(["kill", "--signal=SIGKILL", "--quiet", &unit]);
         let stop = Command::new("systemctl").args(["stop", "--quiet", &unit]);
-        let _ = host.output(&kill).await;
-        let _ = host.output(&stop).await;
+        // A killed service counts as failed, and systemd keeps it until somebody has seen that.
+        let services = only.map_or_else(
+            || machine::service(group, "*"),
+            |name| machine::service(group, name),
+        );
+        let forget = Command::new("systemctl").args(["reset-failed", "--quiet", &services]);
+        for command in [kill, stop, forget] {
+            let _ = host.output(&command).await;
+        }
     }
     let wait = Wait::new("end of all processes", Duration::from_secs(20));
     let ended = poll::until(&wait, || async {
@@ -167,10 +174,8 @@ async fn namespaces(group: &GroupName, host: &dyn Host) -> Result<usize, Destroy
     let all = network::observe::existing_namespaces(host)
         .await
         .map_err(|e| problem(e.to_string()))?;
-    let ours: Vec<_> = all
-        .into_iter()
-        .filter(|name| name.starts_with(&ours))
-        .collect();
+    let (ours, others): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|name| name.starts_with(&ours));
     for name in &ours {
         let delete = Command::new("ip").args(["netns", "delete", name]);
         host.run(&delete)
@@ -194,6 +199,9 @@ async fn namespaces(group: &GroupName, host: &dyn Host) -> Result<usize, Destroy
         host.run(&delete)
             .await
             .map_err(|error| problem(error.to_string()))?;
+    }
+    if !others.iter().any(|name| name.starts_with("lab.")) {
+        bridge_filter::unload(host).await.map_err(problem)?;
     }
     netns_dir(host).await.map_err(problem)?;
     Ok(ours.len())

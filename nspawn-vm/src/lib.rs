@@ -37,6 +37,8 @@
 //!
 //! No images, no disks, no quotas, no rootless mode. It is no security boundary: machines share the kernel
 //! and root is root; a privileged container inside can change settings of the whole host.
+//! A command that is entered from outside stays in the control group of its caller: limits of the machine do
+//! not hold for it, and it ends with the machine's pid namespace, not with its service.
 //! What runs inside a machine is the business of others, through [`host_exec::NamespaceHost`].
 //!
 //! # Invariants
@@ -45,12 +47,15 @@
 //!   `lab.GROUP.MACHINE`, control groups `lab.GROUP/MACHINE`, the two directories of [`Places`].
 //! - Nothing of the host changes: no sysctl, route, firewall rule or mount outside the group's namespaces.
 //!   The one exception is asked for: a [`HostLink`], one interface with its own two addresses.
+//!   The kernel module br_netfilter is loaded where it is missing, kept off for the host's own bridges, and
+//!   unloaded with the last group.
 //! - Mounts are made in a private mount namespace per machine, so none is left when its processes are gone.
 //! - A machine outlives the program that started it; the one that finds it running leaves it alone.
 //!
 //! Sources: systemd-nspawn(1), network_namespaces(7), cgroups(7), ip-netns(8), the kernel's overlayfs.rst.
 
 mod apply;
+mod bridge_filter;
 mod cgroup;
 mod destroy;
 mod error;

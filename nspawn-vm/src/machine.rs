@@ -15,9 +15,10 @@ pub(crate) fn service(group: &GroupName, machine: &str) -> String {
     format!("{}.{machine}.service", group.prefix())
 }
 
-/// The slice that holds all services of a group.
+/// The slice that holds all services of a group, with `_` for `-`: systemd.slice(5) reads `a-b.slice` as a part
+/// of `a.slice`, and the end of one group would be the end of another.
 pub(crate) fn slice(group: &GroupName) -> String {
-    format!("{}.slice", group.prefix())
+    format!("{}.slice", group.prefix().replace('-', "_"))
 }
 
 /// The identity of a machine (machine-id(5)): the same for the same names, so that a machine made anew after a

@@ -1,6 +1,6 @@
 //! The processes of a group, found by their control groups.
 
-use crate::GroupName;
+use crate::{GroupName, machine};
 use std::{
     collections::BTreeMap,
     fs,
@@ -56,13 +56,13 @@ pub(crate) fn of_group(
 /// The machine whose control group `/proc/PID/cgroup` names, in any hierarchy: `lab.GROUP/MACHINE/...` where we
 /// made the groups, `lab.GROUP.slice/lab.GROUP.MACHINE.service/...` where the host's systemd did.
 fn machine_of(group: &GroupName, cgroups: &str) -> Option<String> {
-    let ours = group.prefix();
+    let (ours, our_slice) = (group.prefix(), machine::slice(group));
     for line in cgroups.lines() {
         let mut parts = line
             .splitn(3, ':')
             .nth(2)?
             .split('/')
-            .skip_while(|part| part.strip_suffix(".slice").unwrap_or(part) != ours);
+            .skip_while(|part| *part != ours && *part != our_slice);
         let Some(slice) = parts.next() else { continue };
         let Some(below) = parts.next() else { continue };
         if !slice.ends_with(".slice") {
@@ -103,6 +103,9 @@ mod tests {
         let v2 = "0::/lab.x.slice/lab.x.m0.service/payload/init.scope\n";
         assert_eq!(machine_of(&lab, v1).as_deref(), Some("m0"));
         assert_eq!(machine_of(&lab, v2).as_deref(), Some("m0"));
+        let dashed: GroupName = "my-lab".parse().unwrap();
+        let v2 = "0::/lab.my_lab.slice/lab.my-lab.m0.service/payload\n";
+        assert_eq!(machine_of(&dashed, v2).as_deref(), Some("m0"));
         for other in [
             "0::/lab.xy/m0\n",
             "0::/user.slice/a.scope\n",
