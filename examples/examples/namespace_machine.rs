@@ -5,7 +5,8 @@
 use anyhow::Context;
 use host_exec::{Command, Host, LocalHost, event::Silent};
 use nspawn_vm::{
-    CgroupKind, FirstBoot, Group, MachineSpec, Nic, Places, RouterSpec, apply, destroy, observe, plan,
+    CgroupKind, FirstBoot, Group, MachineSpec, Nic, Places, RouterSpec, apply, destroy, observe,
+    plan,
 };
 use std::time::{Duration, Instant};
 
@@ -25,13 +26,18 @@ async fn main() -> anyhow::Result<()> {
         println!("up after {:.2} s", started.elapsed().as_secs_f32());
         let hosts = observe(&group, &here).await?.hosts();
         let machine = hosts.values().next().context("the machine does not run")?;
-        let uname = machine.run(&Command::new("hostnamectl").arg("--static")).await?;
+        let uname = machine
+            .run(&Command::new("hostnamectl").arg("--static"))
+            .await?;
         println!("its name is {}", uname.stdout_text().trim());
         anyhow::Ok(())
     }
     .await;
     let gone = destroy(&group.name, &group.places, kind, &here, &Silent).await?;
-    println!("removed {} machine and {} namespaces", gone.machines, gone.namespaces);
+    println!(
+        "removed {} machine and {} namespaces",
+        gone.machines, gone.namespaces
+    );
     std::fs::remove_dir(group.places.state())?;
     result
 }

@@ -52,7 +52,7 @@ pub(crate) struct Global {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) output: Format,
-    /// Say what would be done, and do nothing (`up`, `down`).
+    /// Say what would be done, and do nothing (`up`, `down`, `init`).
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
     /// Tell more while working.

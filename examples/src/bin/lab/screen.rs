@@ -38,6 +38,12 @@ impl Paint {
         Self(io::stderr().is_terminal() && settings::colours_are_welcome())
     }
 
+    /// No colours, wherever it goes.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(false)
+    }
+
     pub(crate) fn good(self, text: &str) -> String {
         self.in_colour("32", text)
     }

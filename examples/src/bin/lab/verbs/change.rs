@@ -95,6 +95,7 @@ pub(crate) async fn programs(global: &Global, spec: &SpecArgs) -> anyhow::Result
 /// `lab down`.
 pub(crate) async fn down(global: &Global) -> anyhow::Result<Exit> {
     let lab = wanted::by_name(global)?;
+    let was_there = lab.state().root().exists();
     let reporter = Reporter::new(global.output, global.verbose, lab.state());
     let done = or_interrupted(lab.down(&reporter)).await;
     reporter.finish();
@@ -110,11 +111,18 @@ pub(crate) async fn down(global: &Global) -> anyhow::Result<Exit> {
         Format::Json => screen::print_json(&json!({ "result": {
             "machines": gone.machines, "namespaces": gone.namespaces, "seconds": seconds,
         }}))?,
-        Format::Text => screen::print(&format!(
-            "lab {} is gone ({seconds:.1} s); programs and images stay in {}\n",
-            lab.spec.name,
-            lab.places.cache.display()
-        ))?,
+        Format::Text if was_there || gone.machines + gone.namespaces > 0 => {
+            let (name, cache) = (&lab.spec.name, lab.places.cache.display());
+            screen::print(&format!(
+                "lab {name} is gone ({seconds:.1} s); programs and images stay in {cache}\n"
+            ))?;
+        }
+        Format::Text => {
+            let (name, state) = (&lab.spec.name, lab.places.state.display());
+            screen::print(&format!(
+                "there is no lab {name} in {state}: nothing to do\n"
+            ))?;
+        }
     }
     Ok(Exit::DONE)
 }

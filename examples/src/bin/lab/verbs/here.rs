@@ -41,10 +41,6 @@ pub(crate) fn init(global: &Global) -> anyhow::Result<Exit> {
         .file
         .clone()
         .unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-    let spec = LabSpec {
-        name: global.name.clone().unwrap_or(LabSpec::default().name),
-        ..LabSpec::default()
-    };
     let made = OpenOptions::new().write(true).create_new(true).open(&path);
     let mut file = match made {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
@@ -55,13 +51,25 @@ pub(crate) fn init(global: &Global) -> anyhow::Result<Exit> {
         }
         made => made.with_context(|| format!("cannot make {}", path.display()))?,
     };
-    let written = file.write_all(commented(&spec).as_bytes());
+    let written = file.write_all(commented(&default(global)).as_bytes());
     written.with_context(|| format!("cannot write {}", path.display()))?;
     screen::print(&format!(
         "wrote {}; `lab plan` shows what comes of it\n",
         path.display()
     ))?;
     Ok(Exit::DONE)
+}
+
+/// `lab init --dry-run`.
+pub(crate) fn would_write(global: &Global) -> anyhow::Result<Exit> {
+    screen::print(&commented(&default(global)))?;
+    Ok(Exit::DONE)
+}
+
+fn default(global: &Global) -> LabSpec {
+    let default = LabSpec::default();
+    let name = global.name.clone().unwrap_or(default.name);
+    LabSpec { name, ..default }
 }
 
 /// `lab completions SHELL`.

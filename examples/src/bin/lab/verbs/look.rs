@@ -214,3 +214,31 @@ pub(crate) fn certs(global: &Global) -> anyhow::Result<Exit> {
     }
     Ok(Exit::DONE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cluster_lab::Condition;
+
+    fn report(ok: bool) -> CheckReport {
+        CheckReport {
+            conditions: vec![Condition {
+                name: "etcd has one leader".into(),
+                ok,
+                evidence: "two in term 7".into(),
+            }],
+            matrix: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_check_shows_evidence_and_counts_what_is_not_so() {
+        let text = check_text(&report(false), Paint::none());
+        assert!(
+            text.contains("  BAD  etcd has one leader: two in term 7\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("not as it has to be: 1 of 1\n"), "{text}");
+        assert!(check_text(&report(true), Paint::none()).ends_with("\nas it has to be: all 1\n"));
+    }
+}

@@ -7,7 +7,7 @@ mod machine;
 
 use crate::{
     args::{Cli, Verb},
-    exit::Exit,
+    exit::{Ended, Exit},
 };
 use anyhow::Context;
 use std::time::Duration;
@@ -31,6 +31,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     let global = &cli.global;
+    if global.dry_run {
+        only_looks_without_doing(&cli.verb)?;
+    }
     match cli.verb {
         Verb::Plan(spec) => change::plan(global, &spec).await,
         Verb::Up { spec, .. } if global.dry_run => change::plan(global, &spec).await,
@@ -60,7 +63,28 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             machine::logs(global, &node, &wanted).await
         }
         Verb::Kubeconfig { raw } => here::kubeconfig(global, raw),
+        Verb::Init if global.dry_run => here::would_write(global),
         Verb::Init => here::init(global),
         Verb::Completions { shell } => here::completions(shell),
     }
+}
+
+/// Refuses `--dry-run` where it would be taken for a promise that nobody keeps.
+fn only_looks_without_doing(verb: &Verb) -> anyhow::Result<()> {
+    let (verb, instead) = match verb {
+        Verb::Programs(_) => (
+            "programs",
+            "`lab plan` lists the programs that would be got",
+        ),
+        Verb::Kubectl { .. } => (
+            "kubectl",
+            "give kubectl its own --dry-run=server behind the word",
+        ),
+        Verb::Exec { .. } => ("exec", "leave it out"),
+        Verb::Shell { .. } => ("shell", "leave it out"),
+        _ => return Ok(()),
+    };
+    Err(Ended::bad_input(format!(
+        "`{verb}` cannot be tried with --dry-run; {instead}"
+    )))
 }

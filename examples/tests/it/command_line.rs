@@ -141,6 +141,19 @@ fn exec_without_a_command() {
 }
 
 #[test]
+fn a_dry_run_of_what_cannot_be_tried() {
+    let verbs: [&[&str]; 4] = [
+        &["--dry-run", "kubectl", "delete", "pods", "--all"],
+        &["--dry-run", "exec", "cp-0", "--", "poweroff"],
+        &["shell", "cp-0", "--dry-run"],
+        &["programs", "--dry-run"],
+    ];
+    for words in verbs {
+        Scene::new().refuses(words, 2, &["cannot be tried with --dry-run; "]);
+    }
+}
+
+#[test]
 fn completions_for_a_shell_that_is_not_known() {
     Scene::new().refuses(&["completions", "tcsh"], 2, &["'tcsh'", "bash", "zsh"]);
 }
