@@ -16,8 +16,15 @@ const STEP: &str = "names and firewall";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guest {
     files: Vec<File>,
-    /// The rules, and the unit that loads them at boot; workers have none.
-    firewall: Option<File>,
+    /// Its part of the firewall; workers have none.
+    firewall: Option<Firewall>,
+}
+
+/// A table of nftables, and the file from which a unit loads it at boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Firewall {
+    table: String,
+    rules: File,
 }
 
 /// What one machine lacks.
@@ -71,7 +78,10 @@ impl Guest {
             Class::ControlPlane => Some(policy.nft_control_plane()),
             Class::Worker => None,
         };
-        let firewall = rules.map(|rules| File::public(RULES, rules.load));
+        let firewall = rules.map(|rules| Firewall {
+            table: rules.table,
+            rules: File::public(RULES, rules.load),
+        });
         let mut files = vec![File::public("/etc/hosts", hosts(network))];
         if firewall.is_some() {
             files.push(File::public(format!("/etc/systemd/system/{UNIT}"), unit()));
@@ -81,7 +91,8 @@ impl Guest {
 
     /// Every file, for a machine that has not booted yet.
     pub(crate) fn files(&self) -> impl Iterator<Item = File> {
-        self.files.iter().chain(&self.firewall).cloned()
+        let rules = self.firewall.iter().map(|firewall| &firewall.rules);
+        self.files.iter().chain(rules).cloned()
     }
 
     /// The units that load the firewall at every boot, the first one included.
@@ -100,14 +111,13 @@ impl Guest {
                 .collect();
             steps.push(GuestStep::Write { paths });
         }
-        if let Some(rules) = &self.firewall {
+        if let Some(firewall) = &self.firewall {
             let unit = unit_name();
             let states = systemd::states(host, std::slice::from_ref(&unit)).await?;
             let state = states.get(&unit).cloned().unwrap_or_default();
-            if !files::observe(host, std::slice::from_ref(rules))
-                .await?
-                .is_empty()
-            {
+            let drifted = files::observe(host, std::slice::from_ref(&firewall.rules)).await?;
+            // The kernel is asked too: somebody may have taken the table away.
+            if !drifted.is_empty() || (state.is_up() && !firewall.is_loaded(host).await?) {
                 steps.push(GuestStep::Load);
             }
             if !(state.is_enabled() && state.is_up()) {
@@ -146,7 +156,7 @@ impl Guest {
                     }
                 }
                 GuestStep::Load => {
-                    if let Some(rules) = &self.firewall {
+                    if let Some(Firewall { rules, .. }) = &self.firewall {
                         let load = Command::new("nft").args(["--file", "-"]);
                         host.run(&load.stdin(Stdin::Bytes(rules.contents.bytes().to_vec())))
                             .await?;
@@ -162,6 +172,16 @@ impl Guest {
         }
         events.done(machine, STEP, &format!("{} steps", steps.len()));
         Ok(())
+    }
+}
+
+impl Firewall {
+    async fn is_loaded(&self, host: &dyn Host) -> Result<bool, RunError> {
+        let tables = host
+            .run(&Command::new("nft").args(["list", "tables"]))
+            .await?;
+        let wanted = format!("table {}", self.table);
+        Ok(tables.stdout_text().lines().any(|line| line == wanted))
     }
 }
 

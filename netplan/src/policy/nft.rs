@@ -11,6 +11,8 @@ use crate::policy::{AddressSet, Point, Policy, Rule, Source, Traffic, Verdict, Z
 /// Loading replaces the table in one transaction and touches no other, so it can be repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NftRuleset {
+    /// The table with its family, such as `inet lab`.
+    pub table: String,
     /// Makes the table.
     pub load: String,
     /// Removes the table; no error when it is not there.
@@ -82,7 +84,8 @@ impl Policy {
         // Naming the table first makes the deletion valid where there is none yet.
         let undo = format!("table inet {name}\ndelete table inet {name}\n");
         let load = format!("{undo}table inet {name} {{\n{sets}{body}}}\n");
-        NftRuleset { load, undo }
+        let table = format!("inet {name}");
+        NftRuleset { table, load, undo }
     }
 
     fn set(&self, set: AddressSet, family: Family) -> String {
