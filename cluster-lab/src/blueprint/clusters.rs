@@ -1,0 +1,202 @@
+//! etcd, Kubernetes and their certificates, as their crates want them told.
+
+use super::{API_PORT, BIN_DIR, Blueprint, BlueprintError, host_name};
+use crate::{Facts, LabSpec, OciRuntime};
+use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
+use host_exec::{File, HostName};
+use k8s_bootstrap::{
+    CgroupVersion, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec,
+    SupportedVersion, Tuning,
+};
+use netplan::{Class, Machine, NetPair, NetworkName, Plan};
+use pki::{AltNames, ApiUrl, Life, NodeNames, PkiSpec};
+use std::path::Path;
+
+impl Blueprint {
+    /// The cluster of etcd, with these certificates for each member.
+    pub(crate) fn etcd(
+        &self,
+        certificates: impl Fn(&HostName) -> Vec<File>,
+    ) -> Result<etcd_bootstrap::ClusterSpec, BlueprintError> {
+        let version = self.programs.versions.etcd.to_string();
+        let version: EtcdVersion = version
+            .parse()
+            .map_err(BlueprintError::part("this version of etcd"))?;
+        let token: ClusterToken = format!("lab-{}", self.spec.name)
+            .parse()
+            .map_err(BlueprintError::part("the token of etcd"))?;
+        let member = |machine: &Machine| {
+            let address = machine
+                .address(NetworkName::Etcd)
+                .expect("etcd members are on the etcd network");
+            let name = machine
+                .name
+                .as_str()
+                .parse()
+                .map_err(BlueprintError::part("a member's name"))?;
+            let member = MemberSpec::new(name, address.v4.into(), address.both().to_vec());
+            Ok(member.with_certificates(certificates(&host_name(machine))))
+        };
+        let members = self
+            .network
+            .class(Class::Etcd)
+            .map(member)
+            .collect::<Result<_, BlueprintError>>()?;
+        let program = Path::new(BIN_DIR).join("etcd");
+        etcd_bootstrap::ClusterSpec::new(token, version, program, members)
+            .map_err(BlueprintError::part("this cluster of etcd"))
+    }
+
+    /// The cluster of Kubernetes.
+    pub(crate) fn kubernetes(&self) -> Result<k8s_bootstrap::ClusterSpec, BlueprintError> {
+        let versions = &self.programs.versions;
+        let nodes = |class| self.network.class(class).map(node).collect::<Vec<_>>();
+        let etcd = self.network.addresses(Class::Etcd, NetworkName::Etcd);
+        let path = |text: &str| {
+            text.parse::<NodePath>()
+                .map_err(BlueprintError::part("a path"))
+        };
+        let image = |text: String| {
+            text.parse()
+                .map_err(BlueprintError::part("the name of an image"))
+        };
+        Ok(k8s_bootstrap::ClusterSpec {
+            version: spec_version(versions.kubernetes)
+                .map_err(BlueprintError::part("this version of Kubernetes"))?,
+            cluster_name: self.pki.cluster_name.clone(),
+            dns_domain: self.pki.dns_domain.clone(),
+            services: dual_net(self.network.services.nets),
+            pods: dual_net(self.network.pods),
+            etcd_endpoints: etcd
+                .map(|address| (address.v4, etcd_bootstrap::CLIENT_PORT).into())
+                .collect(),
+            api_endpoint: self.pki.api_server_url.clone(),
+            api_port: API_PORT,
+            control_planes: nodes(Class::ControlPlane),
+            workers: nodes(Class::Worker),
+            bin_dir: path(BIN_DIR)?,
+            cni_bin_dirs: self
+                .facts
+                .cni_dirs
+                .iter()
+                .map(|dir| path(dir))
+                .collect::<Result<_, _>>()?,
+            resolv_conf: path("/etc/resolv.conf")?,
+            upstream_dns: Vec::new(),
+            images: Images {
+                pause: image(format!("lab.local/pause:{}", versions.pause))?,
+                coredns: image(format!("lab.local/coredns:{}", versions.coredns.tag()))?,
+            },
+            containerd: Containerd {
+                program: path(&self.facts.containerd_program)?,
+                major: if self.facts.containerd.major >= 2 {
+                    ContainerdMajor::V2
+                } else {
+                    ContainerdMajor::V1
+                },
+                oci_runtime: path(&oci_runtime(&self.facts, self.spec.runtime))?,
+                restrict_oom_score_adj: !self.facts.may_protect_from_oom,
+            },
+            cgroup: match self.facts.cgroups {
+                nspawn_vm::CgroupKind::CgroupV1 => CgroupVersion::V1,
+                nspawn_vm::CgroupKind::CgroupV2 => CgroupVersion::V2,
+            },
+            tuning: Tuning::QuickStart,
+            patience: self.spec.patience,
+        })
+    }
+}
+
+fn oci_runtime(facts: &Facts, wanted: OciRuntime) -> String {
+    let found = facts
+        .oci_runtimes
+        .get(wanted.as_str())
+        .or_else(|| facts.oci_runtimes.values().next());
+    found
+        .cloned()
+        .unwrap_or_else(|| format!("/usr/bin/{}", wanted.as_str()))
+}
+
+fn spec_version(
+    version: artifacts::Version,
+) -> Result<SupportedVersion, k8s_bootstrap::VersionError> {
+    version.to_string().parse()
+}
+
+pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, BlueprintError> {
+    let name = |text: &str| pki::HostName::new(text).map_err(BlueprintError::part("a name"));
+    let names = |machine: &Machine| {
+        let ips = machine
+            .nics
+            .iter()
+            .flat_map(|nic| nic.address.both())
+            .collect();
+        Ok::<_, BlueprintError>(NodeNames {
+            name: name(machine.name.as_str())?,
+            ips,
+            api_server_url: None,
+        })
+    };
+    let class = |class| {
+        network
+            .class(class)
+            .map(names)
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let control_planes = class(Class::ControlPlane)?;
+    let first = network
+        .addresses(Class::ControlPlane, NetworkName::Kube)
+        .next();
+    let first = first.expect("a plan has at least one control plane");
+    let link = network.link.router.both().to_vec();
+    Ok(PkiSpec {
+        cluster_name: name(spec.name.as_str())?,
+        kubernetes_version: spec
+            .kubernetes
+            .to_string()
+            .parse()
+            .map_err(BlueprintError::part("this version"))?,
+        dns_domain: name("cluster.local")?,
+        api_service_ips: network.services.api.both().to_vec(),
+        // The link's address is what the kubeconfig of this machine names; the others are for people inside.
+        api_extra_names: AltNames::new(
+            vec![name("localhost")?],
+            [link, vec!["127.0.0.1".parse().expect("a literal address")]].concat(),
+        )
+        .map_err(BlueprintError::part("a name of the API"))?,
+        api_server_url: ApiUrl::of_address(first.v4.into(), API_PORT)
+            .map_err(BlueprintError::part("the address of the API"))?,
+        nodes: [control_planes.clone(), class(Class::Worker)?].concat(),
+        control_planes,
+        etcd_members: class(Class::Etcd)?,
+        authority_life: Life::AUTHORITY,
+        leaf_life: Life::LEAF,
+        issue_kubelet_clients: false,
+    })
+}
+
+fn node(machine: &Machine) -> NodeSpec {
+    let address = machine
+        .address(NetworkName::Kube)
+        .expect("nodes are on the kube network");
+    let route = |route: &netplan::Route| k8s_bootstrap::Route {
+        to: route.to.as_ipnet(),
+        via: route.via,
+    };
+    NodeSpec {
+        name: host_name(machine),
+        address: DualAddress {
+            v4: address.v4,
+            v6: address.v6,
+        },
+        pods: dual_net(machine.pods.expect("nodes have a range for pods")),
+        routes: machine.routes.iter().map(route).collect(),
+    }
+}
+
+fn dual_net(nets: NetPair) -> DualNet {
+    match (nets.v4.as_ipnet(), nets.v6.as_ipnet()) {
+        (ipnet::IpNet::V4(v4), ipnet::IpNet::V6(v6)) => DualNet { v4, v6 },
+        _ => unreachable!("a pair of networks has one of each family"),
+    }
+}

@@ -1,0 +1,168 @@
+//! The whole lab as data, worked out from the specification and the facts: pure.
+//!
+//! Every crate gets its own specification from here, so that two of them can never mean different things.
+
+mod clusters;
+mod machines;
+
+use crate::{Facts, LabSpec, Places, guest};
+use artifacts::{Architecture, VersionSet, Wanted};
+use host_exec::HostName;
+use netplan::{Class, Lock, Machine, Plan, Policy, Requirement};
+use nspawn_vm::{Group, GroupName};
+use pki::{ApiUrl, PkiSpec};
+use std::{collections::BTreeMap, error::Error as StdError};
+
+/// Where machines see the programs of the lab.
+pub(crate) const BIN_DIR: &str = "/opt/lab/bin";
+/// kube-apiserver's port (`--secure-port`).
+pub(crate) const API_PORT: u16 = 6443;
+/// The image for a first Deployment: a small HTTP server that can also act as a client.
+pub const WEB_IMAGE: &str = "lab.local/web:1";
+
+/// Everything that a lab consists of, as each crate wants it told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blueprint {
+    /// What was asked for.
+    pub spec: LabSpec,
+    /// The versions that go together.
+    pub programs: Wanted,
+    /// Networks and addresses.
+    pub network: Plan,
+    /// Who may reach whom.
+    pub policy: Policy,
+    /// The machines and the router between them.
+    pub group: Group,
+    /// Who is certified.
+    pub pki: PkiSpec,
+    facts: Facts,
+}
+
+/// A specification that makes no lab on this machine. Nothing was touched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlueprintError {
+    /// The networks cannot be placed.
+    #[error("cannot plan the networks")]
+    Network(#[from] netplan::PlanError),
+    /// A value that one crate hands to another is refused there.
+    #[error("{what} is not possible here")]
+    Part {
+        /// What it is about.
+        what: &'static str,
+        /// The refusal.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl BlueprintError {
+    fn part<E: StdError + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Part {
+            what,
+            source: Box::new(source),
+        }
+    }
+}
+
+impl Blueprint {
+    /// Works out the lab that `spec` asks for. `lock` keeps addresses where an earlier lab of this name had them.
+    ///
+    /// # Errors
+    ///
+    /// The networks do not fit, or overlap what this machine uses; a version is unknown.
+    pub fn new(
+        spec: &LabSpec,
+        facts: &Facts,
+        places: &Places,
+        lock: Option<&Lock>,
+    ) -> Result<Self, BlueprintError> {
+        let programs = programs_wanted(spec)?;
+        let network = netplan::plan(&requirement(spec, facts), &facts.network, lock)?;
+        let policy = Policy::standard(&network);
+        let program_dir = artifact_places(places).set_dir(&programs);
+        let group = machines::group(spec, facts, places, &network, &policy, &program_dir)?;
+        let pki = clusters::pki_spec(spec, &network)?;
+        Ok(Self {
+            spec: spec.clone(),
+            programs,
+            network,
+            policy,
+            group,
+            pki,
+            facts: facts.clone(),
+        })
+    }
+
+    /// The name under which everything of the lab is found on this machine.
+    pub fn group_name(&self) -> &GroupName {
+        &self.group.name
+    }
+
+    /// The machines of one class, as hosts.
+    pub fn hosts_of(&self, class: Class) -> impl Iterator<Item = HostName> {
+        self.network.class(class).map(host_name)
+    }
+
+    /// What every machine has beside its role: names of the others, and its firewall.
+    pub(crate) fn guests(&self) -> BTreeMap<HostName, guest::Guest> {
+        self.network
+            .machines
+            .iter()
+            .map(|machine| {
+                (
+                    host_name(machine),
+                    guest::Guest::new(&self.network, &self.policy, machine),
+                )
+            })
+            .collect()
+    }
+
+    /// The address at which the API is reached from this machine.
+    pub(crate) fn api_url_here(&self) -> ApiUrl {
+        let address = self.network.link.router.v4.into();
+        ApiUrl::of_address(address, API_PORT).expect("a planned address is one of a single machine")
+    }
+}
+
+/// The programs that a lab of this version needs, for this processor.
+pub(crate) fn programs_wanted(spec: &LabSpec) -> Result<Wanted, BlueprintError> {
+    let versions = VersionSet::for_kubernetes(spec.kubernetes)
+        .map_err(BlueprintError::part("this version of Kubernetes"))?;
+    let here = Architecture::here().map_err(BlueprintError::part("this processor"))?;
+    Ok(Wanted::lab(versions, here))
+}
+
+/// How `artifacts` wants the same directories told.
+pub(crate) fn artifact_places(places: &Places) -> artifacts::Places {
+    let mut own = artifacts::Places::new(places.cache.clone(), places.path_dirs.clone());
+    own.bin_dir.clone_from(&places.bin_dir);
+    own
+}
+
+fn requirement(spec: &LabSpec, facts: &Facts) -> Requirement {
+    // RFC 4193 wants a ULA that two sites do not share: the number of this machine and the lab's name are
+    // what differs, and the same input gives `plan` and `up` the same answer.
+    let seed = seed(&[&facts.machine_id, spec.name.as_str()]);
+    let mut requirement = Requirement::new(spec.name.clone(), seed);
+    requirement.machines = spec.machines;
+    requirement.v4 = spec.network.v4;
+    requirement.v6 = spec.network.v6;
+    requirement
+}
+
+/// FNV-1a over all words: not for secrets, only to differ.
+fn seed(words: &[&str]) -> u64 {
+    let bytes = words.iter().flat_map(|word| word.bytes().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+pub(crate) fn host_name(machine: &Machine) -> HostName {
+    machine
+        .name
+        .as_str()
+        .parse()
+        .expect("names of planned machines are labels of RFC 1123")
+}
