@@ -24,12 +24,12 @@ use criterion::Criterion;
 use netplan::HostFacts;
 use nspawn_vm::CgroupKind;
 
-/// Settings for all benches: about three seconds each, so that a whole run stays below 90 s.
+/// Settings for all benches: two and a half seconds each, so that a whole run stays below 90 s.
 #[must_use]
 pub fn settings() -> Criterion {
     Criterion::default()
         .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(2))
+        .measurement_time(Duration::from_millis(1_500))
         .configure_from_args()
 }
 
