@@ -43,7 +43,9 @@ impl Blueprint {
             .map(member)
             .collect::<Result<_, BlueprintError>>()?;
         let program = Path::new(BIN_DIR).join("etcd");
+        let limit = etcd_bootstrap::READY_LIMIT.mul_f64(self.spec.patience);
         etcd_bootstrap::ClusterSpec::new(token, version, program, members)
+            .map(|cluster| cluster.with_ready_limit(limit))
             .map_err(BlueprintError::part("this cluster of etcd"))
     }
 
