@@ -31,6 +31,25 @@ pub fn kubeconfig(
     text
 }
 
+/// A kubeconfig that names a file on its machine with both certificate and key, as kubeadm leaves it to a
+/// kubelet that renews them by itself. It holds no secret.
+#[must_use]
+pub fn kubeconfig_of_file(
+    cluster_name: &HostName,
+    server_url: &ApiUrl,
+    ca_pem: &str,
+    user: &str,
+    pair_path: &str,
+) -> String {
+    let mut text = String::new();
+    push_head(&mut text, cluster_name, server_url, ca_pem, user);
+    let path = quoted(pair_path);
+    text.push_str(&format!(
+        "    client-certificate: {path}\n    client-key: {path}\n"
+    ));
+    text
+}
+
 /// The kubeconfig with which a kubelet asks for its first certificate (TLS bootstrapping).
 #[must_use]
 pub fn bootstrap_kubeconfig(
@@ -55,8 +74,6 @@ pub fn bootstrap_kubeconfig(
 
 /// All but the credential, which comes last in `users`.
 fn push_head(text: &mut String, cluster: &HostName, server_url: &ApiUrl, ca_pem: &str, user: &str) {
-    // A JSON string is a YAML double-quoted scalar (YAML 1.2 section 1.3).
-    let quoted = |value: &str| serde_json::Value::from(value).to_string();
     let (user, context) = (quoted(user), quoted(&format!("{user}@{cluster}")));
     let cluster = quoted(cluster.as_str());
     let authority = STANDARD.encode(ca_pem);
@@ -79,4 +96,9 @@ fn push_head(text: &mut String, cluster: &HostName, server_url: &ApiUrl, ca_pem:
          - name: {user}\n  \
            user:\n"
     ));
+}
+
+/// A JSON string is a YAML double-quoted scalar (YAML 1.2 section 1.3).
+fn quoted(value: &str) -> String {
+    serde_json::Value::from(value).to_string()
 }

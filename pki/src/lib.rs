@@ -46,6 +46,7 @@
 
 mod apply;
 mod authority;
+mod certificate_request;
 mod decide;
 mod disk;
 mod expiry;
@@ -64,13 +65,14 @@ mod x509;
 
 pub use apply::{ApplyError, Event, Report, apply, apply_with_events};
 pub use authority::{Authority, IssueError, Issued, LoadError};
+pub use certificate_request::{AnswerError, CertificateRequest, RequestCreateError};
 pub use decide::{
     Action, AuthorityError, Decision, Existing, Reason, ServiceAccountError, decide,
     decide_authority, decide_service_account,
 };
 pub use expiry::{Expiry, ExpiryLevel, expiry};
 pub use files::{FileContent, NodeFile, UnknownNode};
-pub use kubeconfig::{bootstrap_kubeconfig, kubeconfig};
+pub use kubeconfig::{bootstrap_kubeconfig, kubeconfig, kubeconfig_of_file};
 pub use name::{AltNames, ApiUrl, HostName, NameError};
 pub use plan::{PkiPlan, PlanError, PlanItem, Snapshot, observe};
 pub use random::{OsRandom, Random, RandomError};

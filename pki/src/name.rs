@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 /// The longest host name, RFC 1035 section 2.3.4 without the trailing dot.
@@ -262,6 +262,15 @@ impl ApiUrl {
             host: UrlHost::Address(check_address(address)?),
             port,
         })
+    }
+
+    /// The address to dial, or `None` where the host is a name.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.host {
+            UrlHost::Name(_) => None,
+            UrlHost::Address(address) => Some(SocketAddr::new(*address, self.port)),
+        }
     }
 
     /// The host as the alternative name that the serving certificate must carry.

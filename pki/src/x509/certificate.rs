@@ -9,7 +9,9 @@ use time::OffsetDateTime;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::verify::{CheckError, check_client};
 use crate::name::{AltNames, HostName};
+use crate::request::Subject;
 
 /// A text or some bytes that are no certificate which can be used here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -147,6 +149,22 @@ impl Certificate {
 
     pub(crate) fn holds_public_key(&self, public_key_der: &[u8]) -> bool {
         self.public_key_der == public_key_der
+    }
+
+    /// Checks that a server which trusts `ca` accepts this certificate from a client at a moment, and takes the
+    /// client for `subject`. Also for certificates of other programs with the same authority, such as those
+    /// that a controller manager signs.
+    ///
+    /// # Errors
+    /// Another subject, a moment outside its life, a signature of another key than `ca`'s even if the authority
+    /// has the same name, no client's usage. Whether `ca` itself has expired is not looked at.
+    pub fn check_client(
+        &self,
+        subject: &Subject,
+        ca: &Certificate,
+        now: OffsetDateTime,
+    ) -> Result<(), CheckError> {
+        check_client(self, subject, ca, now)
     }
 
     /// How much of the life is left at a moment: 1 at its start, 0 at its end and after.

@@ -10,6 +10,6 @@ mod verify;
 pub use certificate::{Certificate, CertificateError};
 pub use key::{KeyError, PrivateKey};
 pub use sign::SignError;
-pub(crate) use sign::{AuthorityParams, LeafParams, sign_authority, sign_leaf};
+pub(crate) use sign::{AuthorityParams, LeafParams, encode_request, sign_authority, sign_leaf};
 pub use verify::CheckError;
 pub(crate) use verify::{check_authority, check_leaf, check_leaf_content, check_trust};

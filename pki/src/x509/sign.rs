@@ -99,6 +99,14 @@ pub(crate) fn sign_leaf(
     Ok(params.signed_by(&subject_key.pair, &issuer)?.into())
 }
 
+/// A request (PKCS #10, RFC 2986) as PEM, with nothing in it but subject and public key: whoever signs decides
+/// about the rest.
+pub(crate) fn encode_request(subject: &Subject, key: &PrivateKey) -> Result<String, SignError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = distinguished_name(subject);
+    Ok(params.serialize_request(&key.pair)?.pem()?)
+}
+
 fn common(
     subject: &Subject,
     serial: [u8; 16],

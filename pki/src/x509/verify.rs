@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use super::Certificate;
-use crate::request::LeafRequest;
+use crate::request::{LeafRequest, Subject};
 
 /// Bit 0 of RFC 5280 section 4.2.1.3.
 const DIGITAL_SIGNATURE: u16 = 1;
@@ -203,40 +203,38 @@ pub(crate) fn check_trust(
     verify_chain(leaf, request, &ca.der, now)
 }
 
+/// Whether a peer takes a certificate, whoever issued it under `ca`, for the client `subject`. Other programs'
+/// signers leave out what the self-check above asks for (a subject key identifier), so this asks less.
+pub(crate) fn check_client(
+    leaf: &Certificate,
+    subject: &Subject,
+    ca: &Certificate,
+    now: OffsetDateTime,
+) -> Result<(), CheckError> {
+    same("common name", leaf.common_name(), subject.common_name())?;
+    same(
+        "groups",
+        &leaf.groups().join(","),
+        &subject.groups().join(","),
+    )?;
+    check_time(leaf, now)?;
+    verify_usage(leaf, "client", KeyUsage::client_auth(), &ca.der, now)
+}
+
 fn verify_chain(
     leaf: &Certificate,
     request: &LeafRequest,
     ca: &CertificateDer<'_>,
     now: OffsetDateTime,
 ) -> Result<(), CheckError> {
-    let refused = |what: &dyn std::fmt::Display, reason: webpki::Error| CheckError::Refused {
-        what: what.to_string(),
-        reason: reason.to_string(),
-    };
-    let anchor = anchor_from_trusted_cert(ca).map_err(|e| refused(&"its authority", e))?;
-    let end = EndEntityCert::try_from(&leaf.der).map_err(|e| refused(&"its form", e))?;
-    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
-    let moment = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     let purpose = request.purpose();
-    let usages = [
-        ("server", purpose.serves(), KeyUsage::server_auth()),
-        ("client", purpose.dials(), KeyUsage::client_auth()),
-    ];
-    for (what, wanted, usage) in usages {
-        if wanted {
-            let anchors = std::slice::from_ref(&anchor);
-            end.verify_for_usage(
-                ALL_VERIFICATION_ALGS,
-                anchors,
-                &[],
-                moment,
-                usage,
-                None,
-                None,
-            )
-            .map_err(|e| refused(&what, e))?;
-        }
+    if purpose.serves() {
+        verify_usage(leaf, "server", KeyUsage::server_auth(), ca, now)?;
     }
+    if purpose.dials() {
+        verify_usage(leaf, "client", KeyUsage::client_auth(), ca, now)?;
+    }
+    let end = EndEntityCert::try_from(&leaf.der).map_err(|e| refused(&"its form", e))?;
     for name in request.alt_names().dns() {
         let server = ServerName::try_from(name.as_str())
             .map_err(|_| refused(&name, webpki::Error::MalformedDnsIdentifier))?;
@@ -249,6 +247,38 @@ fn verify_chain(
             .map_err(|e| refused(&address, e))?;
     }
     Ok(())
+}
+
+/// Whether the chain from `leaf` to `ca` holds for one usage.
+fn verify_usage(
+    leaf: &Certificate,
+    what: &str,
+    usage: KeyUsage,
+    ca: &CertificateDer<'_>,
+    now: OffsetDateTime,
+) -> Result<(), CheckError> {
+    let anchor = anchor_from_trusted_cert(ca).map_err(|e| refused(&"its authority", e))?;
+    let end = EndEntityCert::try_from(&leaf.der).map_err(|e| refused(&"its form", e))?;
+    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+    let moment = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    end.verify_for_usage(
+        ALL_VERIFICATION_ALGS,
+        &[anchor],
+        &[],
+        moment,
+        usage,
+        None,
+        None,
+    )
+    .map_err(|e| refused(&what, e))?;
+    Ok(())
+}
+
+fn refused(what: &dyn std::fmt::Display, reason: webpki::Error) -> CheckError {
+    CheckError::Refused {
+        what: what.to_string(),
+        reason: reason.to_string(),
+    }
 }
 
 fn same(field: &'static str, found: &str, wanted: &str) -> Result<(), CheckError> {

@@ -121,6 +121,7 @@ proptest! {
     fn a_url_made_of_an_address_reads_back(octets in any::<[u8; 16]>(), port in 1u16..) {
         let address = std::net::IpAddr::from(octets);
         if let Ok(url) = ApiUrl::of_address(address, port) {
+            prop_assert_eq!(url.address(), Some(std::net::SocketAddr::new(address, port)));
             prop_assert_eq!(ApiUrl::new(&url.to_string()).unwrap(), url);
         }
     }

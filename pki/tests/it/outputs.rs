@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use pki::{
     BootstrapToken, CaRole, FileContent, ItemId, LeafRole, NodeFile, OsRandom, Random, RandomError,
-    bootstrap_kubeconfig, kubeconfig,
+    bootstrap_kubeconfig, kubeconfig, kubeconfig_of_file,
 };
 
 use crate::support::{host, lab, spec};
@@ -96,6 +96,9 @@ fn kubeconfigs_are_rendered_as_written_down() {
     let url = "https://[fd00::1]:6443".parse().unwrap();
     let text = kubeconfig(&host("lab"), &url, "ca", "system:kube-proxy", "cert", "key");
     assert_eq!(*text, include_str!("../data/kubeconfig.yaml"));
+    let pair = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+    let text = kubeconfig_of_file(&host("lab"), &url, "ca", "system:node:cp-0", pair);
+    assert_eq!(text, include_str!("../data/kubeconfig-of-file.yaml"));
     let token = BootstrapToken::new("abcdef.0123456789abcdef").unwrap();
     let text = bootstrap_kubeconfig(&host("lab"), &url, "ca", &token);
     assert_eq!(*text, include_str!("../data/bootstrap-kubeconfig.yaml"));

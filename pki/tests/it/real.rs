@@ -7,7 +7,10 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
-use pki::{CaRole, FileContent, ItemId, Purpose, WantedLeaf};
+use pki::{
+    CaRole, Certificate, CertificateRequest, FileContent, ItemId, PrivateKey, Purpose, Subject,
+    WantedLeaf,
+};
 
 use crate::support::{Lab, empty_lab, host, now, run, spec};
 
@@ -107,6 +110,50 @@ fn openssl_reads_every_key_and_sees_the_same_public_half() {
     assert_eq!(
         public,
         lab.store.read_public(&ItemId::ServiceAccount).unwrap()
+    );
+}
+
+/// A signer that is not this crate reads the request, believes its proof, and its answer is taken.
+#[test]
+#[ignore = "needs openssl"]
+fn openssl_signs_a_request_and_the_answer_fits() {
+    let lab = every_role();
+    let id = ItemId::Authority(CaRole::Kubernetes);
+    let subject = Subject::new("system:node:worker-0", &["system:nodes"]).unwrap();
+    let request = CertificateRequest::create(subject).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (csr, usage) = (
+        directory.path().join("node.csr"),
+        directory.path().join("usage"),
+    );
+    std::fs::write(&csr, request.pem()).unwrap();
+    std::fs::write(&usage, "extendedKeyUsage=clientAuth\n").unwrap();
+    let mut command = Command::new("openssl");
+    let look = ["req", "-verify", "-noout", "-subject", "-in"];
+    let (good, text) = output(command.args(look).arg(&csr));
+    assert!(
+        good && text.contains("O = system:nodes, CN = system:node:worker-0"),
+        "{text}"
+    );
+    let mut command = Command::new("openssl");
+    command
+        .args(["x509", "-req", "-days", "30", "-in"])
+        .arg(csr);
+    command.arg("-CA").arg(lab.store.public_path(&id));
+    command.arg("-CAkey").arg(lab.store.key_path(&id));
+    let answer = directory.path().join("node.crt");
+    let (signed, text) = output(command.arg("-extfile").arg(usage).arg("-out").arg(&answer));
+    assert!(signed, "{text}");
+    let answer = std::fs::read_to_string(answer).unwrap();
+    // OpenSSL looks at the real clock.
+    let moment = Certificate::from_pem(&answer).unwrap().not_before();
+    let ca = lab.store.certificate(&id).unwrap();
+    let issued = request.accept(&answer, &ca, moment).unwrap();
+    assert_eq!(
+        PrivateKey::from_pem(&issued.key_pem)
+            .unwrap()
+            .public_key_der(),
+        request.public_key_der()
     );
 }
 
