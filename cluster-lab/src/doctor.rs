@@ -1,12 +1,12 @@
 //! What this machine lacks for a lab, with the command that mends it.
 
-use crate::{Lab, PreflightError};
+use crate::{Lab, PreflightError, inotify::Inotify, preflight};
 use artifacts::packages;
 use host_exec::FileError;
 use nix::unistd::Uid;
 use nspawn_vm::CgroupKind;
 use serde::Serialize;
-use std::{fs, path::Path};
+use std::path::Path;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,11 +41,6 @@ impl Finding {
     }
 }
 
-/// inotify instances that the kubelet, containerd, kube-proxy and systemd of one node were seen to use, with room.
-const INOTIFY_PER_NODE: u32 = 12;
-/// What the other processes of this user were seen to use, with room.
-const INOTIFY_OTHERS: u32 = 40;
-
 impl Lab {
     /// Looks at this machine. Changes nothing.
     ///
@@ -65,7 +60,7 @@ impl Lab {
             remedy: missing.command,
         }));
         findings.push(self.find_programs().await);
-        findings.push(match crate::preflight::check(self).await {
+        findings.push(match preflight::check(self).await {
             Err(error @ PreflightError::DiskFull { .. }) => Finding::bad(
                 "disk space",
                 error.to_string(),
@@ -96,28 +91,25 @@ impl Lab {
     }
 
     fn inotify(&self) -> Finding {
-        let (what, file) = (
-            "inotify instances",
-            "/proc/sys/fs/inotify/max_user_instances",
-        );
-        let nodes = u32::from(self.spec.machines.control_planes + self.spec.machines.workers);
-        let needed = nodes * INOTIFY_PER_NODE + INOTIFY_OTHERS;
-        let have: u32 = fs::read_to_string(file)
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .unwrap_or(0);
-        if have >= needed {
-            return Finding::good(what, format!("{have} per user, {needed} needed"));
+        let what = "inotify instances";
+        match Inotify::count(self.spec.machines) {
+            Ok(found) => {
+                let Inotify {
+                    limit,
+                    used,
+                    needed,
+                } = found;
+                let seen =
+                    format!("{limit} per user, {used} in use, a lab of this size takes {needed}");
+                // A lab that runs has its own already.
+                if found.is_enough() || self.state().kubeconfig().exists() {
+                    Finding::good(what, seen)
+                } else {
+                    Finding::bad(what, seen, found.remedy())
+                }
+            }
+            Err(error) => Finding::bad(what, error.to_string(), "look at /proc"),
         }
-        let remedy = format!(
-            "sysctl -w fs.inotify.max_user_instances={}",
-            needed.max(512)
-        );
-        Finding::bad(
-            what,
-            format!("{have} per user, {needed} needed for {nodes} nodes"),
-            remedy,
-        )
     }
 }
 
@@ -153,18 +145,15 @@ fn cgroups() -> Finding {
 
 fn overlay(state: &Path) -> Finding {
     let what = "file system of the state directory";
-    let Some(existing) = state.ancestors().find(|dir| dir.is_dir()) else {
-        return Finding::good(what, "not there yet");
-    };
-    let overlay = nix::sys::statfs::statfs(existing)
-        .is_ok_and(|system| system.filesystem_type() == nix::sys::statfs::OVERLAYFS_SUPER_MAGIC);
-    if overlay {
-        let remedy = "choose a --state-dir on a disk (ext4, xfs, btrfs)";
-        return Finding::bad(
-            what,
-            format!("{} is on an overlay", existing.display()),
-            remedy,
-        );
+    match preflight::overlay_of(state) {
+        Some(overlay) => {
+            let remedy = "choose a --state-dir on a disk (ext4, xfs, btrfs)";
+            Finding::bad(
+                what,
+                format!("{} is on an overlay", overlay.display()),
+                remedy,
+            )
+        }
+        None => Finding::good(what, state.display().to_string()),
     }
-    Finding::good(what, existing.display().to_string())
 }

@@ -44,10 +44,15 @@ impl Lab {
             .expect("names of labs are names of groups");
         let state = self.state();
         let _lock = state.lock()?;
-        // Refuses a directory of another version, which may hold what this one would not find.
-        state.record()?;
+        match state.record() {
+            // Nothing of it is needed: all is found by the lab's name.
+            Ok(_) | Err(StateError::Damaged { .. }) => {}
+            // Another version may have made what this one would not find.
+            Err(error) => return Err(error.into()),
+        }
+        state.claim(&self.places.run_dir(&self.spec.name))?;
         let kind = CgroupKind::of_this_host().map_err(FactsError::Cgroups)?;
-        let places = nspawn_vm::Places::new(state.root(), self.places.run.join(name.as_str()));
+        let places = nspawn_vm::Places::new(state.root(), self.places.run_dir(&self.spec.name));
         let gone = nspawn_vm::destroy(&name, &places, kind, &self.here, events).await?;
         state.remove()?;
         // Shared by all labs: only an empty directory goes.

@@ -36,10 +36,7 @@ mod doctor;
 mod down;
 mod facts;
 mod guest;
-#[expect(
-    clippy::module_inception,
-    reason = "the type Lab lives in a file of its name"
-)]
+mod inotify;
 mod lab;
 mod material;
 mod plan;

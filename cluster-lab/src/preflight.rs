@@ -1,9 +1,15 @@
 //! What has to be so before anything is touched.
 
-use crate::Lab;
+use crate::{Lab, inotify::Inotify};
 use artifacts::packages::{self, Missing};
 use host_exec::FileError;
-use nix::{sys::statvfs::statvfs, unistd::Uid};
+use nix::{
+    sys::{
+        statfs::{OVERLAYFS_SUPER_MAGIC, statfs},
+        statvfs::statvfs,
+    },
+    unistd::Uid,
+};
 use std::path::{Path, PathBuf};
 
 /// What a lab takes on disk while it is being made: container roots, journals and etcd's preallocated logs.
@@ -28,6 +34,27 @@ pub enum PreflightError {
     /// The machine's files could not be looked at.
     #[error("cannot look for the programs that a lab needs")]
     Look(#[from] FileError),
+    /// The file system.
+    #[error(
+        "{} is on an overlay file system, which cannot carry machines; choose a --state-dir on a disk (ext4, xfs, btrfs)",
+        .path.display()
+    )]
+    OnOverlay {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// What the processes of a user may watch files with.
+    #[error("{used} of {limit} inotify instances are in use and this lab takes {needed}; {remedy}")]
+    Inotify {
+        /// How many a user may have.
+        limit: u32,
+        /// How many are in use.
+        used: u32,
+        /// How many the lab takes.
+        needed: u32,
+        /// The command that mends it.
+        remedy: String,
+    },
     /// The disk.
     #[error(
         "{} has {} MiB free and a lab needs {} MiB; free some space or choose another --state-dir",
@@ -66,11 +93,43 @@ pub(crate) async fn check(lab: &Lab) -> Result<(), PreflightError> {
     if !missing.is_empty() {
         return Err(PreflightError::Missing(missing));
     }
-    // A lab that exists has its space already.
+    if let Some(path) = overlay_of(&lab.places.state) {
+        return Err(PreflightError::OnOverlay { path });
+    }
+    // A lab that exists has its space and its instances already.
     if !lab.state().kubeconfig().exists() {
         check_disk(&lab.places.state)?;
+        check_inotify(lab)?;
     }
     Ok(())
+}
+
+/// The nearest existing directory above a state directory, if it is on an overlay.
+pub(crate) fn overlay_of(state: &Path) -> Option<PathBuf> {
+    let existing = state.ancestors().find(|dir| dir.is_dir())?;
+    let system = statfs(existing).ok()?;
+    (system.filesystem_type() == OVERLAYFS_SUPER_MAGIC).then(|| existing.to_owned())
+}
+
+fn check_inotify(lab: &Lab) -> Result<(), PreflightError> {
+    // Where they cannot be counted, the lab will tell.
+    let Ok(found) = Inotify::count(lab.spec.machines) else {
+        return Ok(());
+    };
+    if found.is_enough() {
+        return Ok(());
+    }
+    let Inotify {
+        limit,
+        used,
+        needed,
+    } = found;
+    Err(PreflightError::Inotify {
+        limit,
+        used,
+        needed,
+        remedy: found.remedy(),
+    })
 }
 
 fn check_disk(path: &Path) -> Result<(), PreflightError> {

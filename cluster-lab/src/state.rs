@@ -32,6 +32,11 @@ pub struct Places {
 }
 
 impl Places {
+    /// What of one lab is gone when the host boots.
+    pub(crate) fn run_dir(&self, name: &LabName) -> PathBuf {
+        self.run.join(name.as_str())
+    }
+
     /// The directory of one lab.
     pub fn lab(&self, name: &LabName) -> StateDir {
         StateDir {
@@ -95,6 +100,12 @@ pub enum StateError {
         path: PathBuf,
         /// Why.
         problem: String,
+    },
+    /// The machines of this name belong to another directory.
+    #[error("a lab of this name runs from {}; use that --state-dir, or another --name", .path.display())]
+    Elsewhere {
+        /// The directory that it belongs to.
+        path: PathBuf,
     },
     /// The directory holds something that is not a lab.
     #[error("{} is not a directory of a lab (it has no lab.json); choose another --state-dir", .path.display())]
@@ -176,6 +187,22 @@ impl StateDir {
             Ok(lock) => Ok(LabLock(lock)),
             Err((_, nix::Error::EWOULDBLOCK)) => Err(StateError::Locked { path }),
             Err((_, error)) => Err(io("lock", &path)(error.into())),
+        }
+    }
+
+    /// Claims what is named after the lab on this machine, namespaces and control groups, for this directory: two
+    /// directories may hold labs of one name, but only one of them can run.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Elsewhere`] if it is claimed by another directory that is still there; the system refuses.
+    pub fn claim(&self, run_dir: &Path) -> Result<(), StateError> {
+        let path = run_dir.join("claimed-by");
+        let owner = self.read(&path)?.map(PathBuf::from);
+        match owner {
+            Some(owner) if owner == self.root => Ok(()),
+            Some(owner) if owner.is_dir() => Err(StateError::Elsewhere { path: owner }),
+            _ => self.write(&path, &self.root.to_string_lossy()),
         }
     }
 

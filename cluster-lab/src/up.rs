@@ -83,10 +83,16 @@ pub enum UpError {
     Etcd(#[from] etcd_bootstrap::ApplyError),
     /// Kubernetes.
     #[error("cannot bring up Kubernetes")]
-    Kubernetes(#[from] k8s_bootstrap::ApplyError),
+    Kubernetes(#[source] Box<k8s_bootstrap::ApplyError>),
     /// No token could be drawn.
     #[error("cannot draw a bootstrap token")]
     Random(#[from] pki::RandomError),
+}
+
+impl From<k8s_bootstrap::ApplyError> for UpError {
+    fn from(error: k8s_bootstrap::ApplyError) -> Self {
+        Self::Kubernetes(Box::new(error))
+    }
 }
 
 impl Lab {
@@ -102,6 +108,7 @@ impl Lab {
         let blueprint = self.draft().await?;
         let state = self.state();
         let _lock = state.lock()?;
+        state.claim(&self.places.run_dir(&self.spec.name))?;
         if state
             .record()?
             .is_none_or(|record| record.spec != self.spec)
@@ -174,20 +181,23 @@ impl Lab {
         let group = &with_first_boot(blueprint, wired);
         let kind = CgroupKind::of_this_host()
             .map_err(|why| DraftError::from(crate::FactsError::Cgroups(why)))?;
-        let observed = nspawn_vm::observe(group, &self.here)
-            .await
-            .map_err(ObserveError::from)?;
-        let plan = nspawn_vm::plan(group, &observed);
-        if plan.is_empty() {
-            return Ok((shared(observed), false));
-        }
-        seed_images(blueprint, &plan, images).await?;
         let patience = BOOT_LIMIT.mul_f64(self.spec.patience);
-        nspawn_vm::apply(group, &plan, kind, &self.here, patience, events).await?;
-        let observed = nspawn_vm::observe(group, &self.here)
-            .await
-            .map_err(ObserveError::from)?;
-        Ok((shared(observed), true))
+        let look = || nspawn_vm::observe(group, &self.here);
+        let mut observed = look().await.map_err(ObserveError::from)?;
+        let mut plan = nspawn_vm::plan(group, &observed);
+        let changed = !plan.is_empty();
+        // A machine that is on its way up or down, as an interrupted run leaves it, is waited for before it is
+        // decided what it needs. Twice is enough: what is down then is started, and what is up runs.
+        for _ in 0..2 {
+            if plan.is_empty() {
+                break;
+            }
+            seed_images(blueprint, &plan, images).await?;
+            nspawn_vm::apply(group, &plan, kind, &self.here, patience, events).await?;
+            observed = look().await.map_err(ObserveError::from)?;
+            plan = nspawn_vm::plan(group, &observed);
+        }
+        Ok((shared(observed), changed))
     }
 
     async fn guests(

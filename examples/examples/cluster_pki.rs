@@ -4,6 +4,8 @@
 //! Usage: `cargo run -p examples --example cluster_pki [DIRECTORY]`; without a directory the store
 //! is a temporary one and is removed at the end.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it did")]
+
 use std::path::PathBuf;
 
 use anyhow::Context as _;

@@ -3,6 +3,8 @@
 //!
 //! Usage: `cargo run -p examples --example k8s_files [VERSION]`
 
+#![expect(clippy::print_stdout, reason = "an example shows what it did")]
+
 use host_exec::Contents;
 use k8s_bootstrap::{
     ClusterSpec, Desired, DualAddress, DualNet, ExpiringToken, Material, NodeSpec, Observed, plan,

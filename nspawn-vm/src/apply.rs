@@ -1,14 +1,10 @@
 //! Doing what a plan says: the only file of this crate, beside [`destroy`](crate::destroy), with effects.
 
 use crate::{
-    ApplyError, CgroupKind, Group, MachineSpec, MachineState, ObserveError, Plan, Step,
-    bridge_filter, destroy, machine, network::Change, network::Scope, observe,
-    plan::NetworkChanges, skeleton,
+    ApplyError, CgroupKind, Group, MachineSpec, ObserveError, Plan, Step, bridge_filter, destroy,
+    machine, network::Change, network::Scope, observe, plan::NetworkChanges, settle, skeleton,
 };
-use host_exec::{
-    Command, EventSink, Host, HostName, Stdin,
-    poll::{self, Attempt, Wait},
-};
+use host_exec::{Command, EventSink, Host, HostName, Stdin};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use std::{
     collections::BTreeSet,
@@ -56,7 +52,7 @@ pub async fn apply(
                 machine::prepare(group, spec(group, machine))
                     .map_err(|source| ApplyError::Make { path, source })?;
             }
-            Step::Start { .. } => {}
+            Step::Start { .. } | Step::Await { .. } => {}
         }
     }
     let starting: BTreeSet<&HostName> = plan.machines_to_start().collect();
@@ -64,7 +60,11 @@ pub async fn apply(
         .iter()
         .map(|name| start(group, spec(group, name), kind, host, events));
     futures::future::try_join_all(starts).await?;
-    wait_up(group, starting, patience, events).await
+    let awaited: BTreeSet<&HostName> = plan.machines_to_await().collect();
+    for name in &awaited {
+        events.started(name.as_str(), "boot");
+    }
+    settle::settle(group, &starting, &awaited, patience, events).await
 }
 
 fn spec<'g>(group: &'g Group, name: &HostName) -> &'g MachineSpec {
@@ -265,59 +265,4 @@ async fn start(
             console,
             source,
         })
-}
-
-/// Waits until the systemd of every machine in `starting` takes requests.
-async fn wait_up(
-    group: &Group,
-    starting: BTreeSet<&HostName>,
-    patience: Duration,
-    events: &dyn EventSink,
-) -> Result<(), ApplyError> {
-    let Some(first) = starting.first().copied() else {
-        return Ok(());
-    };
-    let waiting = std::cell::RefCell::new(starting);
-    let wait = Wait::new("systemd in every machine", patience);
-    let result = poll::until(&wait, || async {
-        let states = observe::machines(group)?;
-        waiting
-            .borrow_mut()
-            .retain(|name| match states.get(name.as_str()) {
-                Some(MachineState::Running { leader }) if takes_requests(*leader) => {
-                    events.done(name.as_str(), "boot", "systemd is up");
-                    false
-                }
-                _ => true,
-            });
-        let names: Vec<_> = waiting
-            .borrow()
-            .iter()
-            .map(|name| name.to_string())
-            .collect();
-        Ok(if names.is_empty() {
-            Attempt::Ready(())
-        } else {
-            Attempt::NotYet(format!("still booting: {}", names.join(", ")))
-        })
-    })
-    .await;
-    result.map_err(|source| {
-        let machine = waiting.borrow().first().copied().unwrap_or(first).clone();
-        let console = group.places.console_log(&machine);
-        let said = fs::read_to_string(&console).unwrap_or_default();
-        let lines: Vec<&str> = said.lines().rev().take(15).collect();
-        let tail = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
-        ApplyError::NotUp {
-            machine,
-            console,
-            tail,
-            source: Box::new(source),
-        }
-    })
-}
-
-/// systemctl(1) talks to this socket; it is there from the moment on that systemd takes requests.
-fn takes_requests(leader: u32) -> bool {
-    Path::new(&format!("/proc/{leader}/root/run/systemd/private")).exists()
 }

@@ -66,6 +66,7 @@ mod observe;
 mod places;
 mod plan;
 mod process;
+mod settle;
 mod skeleton;
 mod spec;
 

@@ -141,9 +141,10 @@ pub(crate) fn start_command(
                 "--",
             ])
             .args(supervisor),
+        // systemd puts variables into the arguments of a service, and takes `$$` for a dollar (systemd.service(5)).
         CgroupKind::CgroupV2 => systemd_run(group, name, &environment)
             .arg("--")
-            .args(supervisor),
+            .args(supervisor.iter().map(|word| word.replace('$', "$$"))),
     }
 }
 

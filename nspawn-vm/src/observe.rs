@@ -14,6 +14,10 @@ pub enum MachineState {
     Absent,
     /// It has been prepared, and nothing of it runs.
     Stopped,
+    /// It is on its way up, for the first time or after a reboot: its systemd takes no requests yet.
+    Booting,
+    /// It is on its way down; whether it comes back, only its end shows.
+    Stopping,
     /// Its systemd runs.
     Running {
         /// The number of its process 1, seen from this host.
@@ -108,15 +112,32 @@ pub(crate) fn machines(group: &Group) -> Result<BTreeMap<String, MachineState>, 
     for (name, processes) in running(&group.name)? {
         let leader = processes.iter().find(|process| process.leader);
         let supervised = processes.iter().any(|process| process.nspawn);
-        let state = match leader.filter(|_| supervised) {
-            Some(leader) => MachineState::Running { leader: leader.pid },
-            None => MachineState::Broken {
+        let state = match (leader, supervised) {
+            (Some(leader), true) => state_of(leader.pid),
+            (None, true) => MachineState::Booting,
+            (_, false) => MachineState::Broken {
                 processes: processes.len(),
             },
         };
         states.insert(name, state);
     }
     Ok(states)
+}
+
+/// The state of a machine whose process 1 and supervisor live, by two files that its systemd makes.
+fn state_of(leader: u32) -> MachineState {
+    let run = PathBuf::from(format!("/proc/{leader}/root/run"));
+    // systemd-user-sessions(8) writes it when the machine goes down; at boot it says another thing.
+    let nologin = fs::read_to_string(run.join("nologin")).unwrap_or_default();
+    if nologin.contains("going down") {
+        return MachineState::Stopping;
+    }
+    // systemctl(1) talks to this socket; it is there from the moment on that systemd takes requests.
+    if run.join("systemd/private").exists() {
+        MachineState::Running { leader }
+    } else {
+        MachineState::Booting
+    }
 }
 
 /// The processes of a group, by machine.

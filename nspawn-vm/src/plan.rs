@@ -27,6 +27,11 @@ pub enum Step {
         /// The machine.
         machine: HostName,
     },
+    /// Wait for a machine that is on its way up or down. What else it needs shows then: observe and plan again.
+    Await {
+        /// The machine.
+        machine: HostName,
+    },
     /// Make the directories of a machine.
     Prepare {
         /// The machine.
@@ -59,6 +64,7 @@ impl fmt::Display for Step {
             Self::Network(changes) => write!(f, "network: {} commands", changes.commands.len()),
             Self::Router { lines } => write!(f, "router: forward, load {lines} lines of rules"),
             Self::Clear { machine } => write!(f, "{machine}: end its remaining processes"),
+            Self::Await { machine } => write!(f, "{machine}: wait until it is up or down"),
             Self::Prepare { machine } => write!(f, "{machine}: make its directories"),
             Self::Start { machine } => write!(f, "{machine}: boot"),
         }
@@ -76,6 +82,14 @@ impl Plan {
     /// Whether nothing is to be done.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// The machines that are on their way up or down. While there are any, another plan must follow this one.
+    pub fn machines_to_await(&self) -> impl Iterator<Item = &HostName> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Await { machine } => Some(machine),
+            _ => None,
+        })
     }
 
     /// The machines that will be booted.
@@ -113,6 +127,10 @@ pub fn plan(group: &Group, observed: &Observed) -> Plan {
             .unwrap_or(&MachineState::Absent);
         match state {
             MachineState::Running { .. } => continue,
+            MachineState::Booting | MachineState::Stopping => {
+                steps.push(Step::Await { machine: name() });
+                continue;
+            }
             MachineState::Broken { .. } => steps.push(Step::Clear { machine: name() }),
             MachineState::Stopped | MachineState::Absent => {}
         }

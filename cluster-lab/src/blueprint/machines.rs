@@ -2,10 +2,9 @@
 
 use super::{BIN_DIR, BlueprintError, host_name};
 use crate::{Facts, LabSpec, Places};
-use ipnet::IpNet;
 use netplan::{AddressPair, Class, Machine, NetPair, Plan, Policy};
 use nspawn_vm::{
-    Bind, DataDir, FirstBoot, Group, GroupName, HostLink, Internet, MachineSpec, Nic, RouterSpec,
+    Bind, DataDir, Group, GroupName, HostLink, Internet, MachineSpec, Nic, RouterSpec,
 };
 use std::path::{Path, PathBuf};
 
@@ -30,10 +29,7 @@ pub(super) fn group(
         .iter()
         .map(|machine| machine_spec(network, machine, programs));
     Ok(Group {
-        places: nspawn_vm::Places::new(
-            places.lab(&spec.name).root(),
-            places.run.join(name.as_str()),
-        ),
+        places: nspawn_vm::Places::new(places.lab(&spec.name).root(), places.run_dir(&spec.name)),
         router: router(facts, network, policy)?,
         machines: machines.collect::<Result<_, _>>()?,
         name,

@@ -18,6 +18,8 @@ pub(super) fn machines(blueprint: &Blueprint, observed: &Observed) -> Vec<Condit
             MachineState::Running { leader } => (true, format!("its process 1 is {leader} here")),
             MachineState::Absent => (false, "it has never been made".into()),
             MachineState::Stopped => (false, "it is stopped".into()),
+            MachineState::Booting => (false, "it boots".into()),
+            MachineState::Stopping => (false, "it is on its way down".into()),
             MachineState::Broken { processes } => (
                 false,
                 format!("{processes} processes are left of it, and no working machine"),
