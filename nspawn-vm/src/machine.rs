@@ -248,3 +248,42 @@ fn colons(path: &Path) -> String {
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Places, RouterSpec};
+
+    #[test]
+    fn a_service_gets_its_words_as_they_are() {
+        let machine = MachineSpec {
+            name: "m-0".parse().unwrap(),
+            nics: vec![],
+            binds: vec![],
+            data: vec![],
+            first_boot: FirstBoot::default(),
+        };
+        let group = Group {
+            name: "my-lab".parse().unwrap(),
+            places: Places::new("/srv/$HOME/lab", "/run/x"),
+            router: RouterSpec::with_bridges([]),
+            machines: vec![machine.clone()],
+        };
+        let script = Path::new("/srv/$HOME/lab/supervisor.sh");
+        let command = start_command(&group, &machine, CgroupKind::CgroupV2, script);
+        let words = command.arguments();
+        assert_eq!(command.program(), "systemd-run");
+        for wanted in [
+            "--unit=lab.my-lab.m-0.service",
+            "--slice=lab.my_lab.slice",
+            "--setenv=SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1",
+            "/srv/$$HOME/lab/supervisor.sh",
+            "--directory=/srv/$$HOME/lab/machines/m-0/root",
+        ] {
+            assert!(
+                words.iter().any(|word| word == wanted),
+                "{wanted}: {words:?}"
+            );
+        }
+    }
+}
