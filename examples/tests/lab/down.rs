@@ -1,0 +1,57 @@
+//! `lab down` leaves nothing, wherever it or `up` was killed.
+
+use crate::lab::{Lab, Scene};
+
+#[test]
+#[ignore = "needs root"]
+fn down_leaves_nothing_of_a_lab_that_was_killed_half_way() {
+    let scene = Scene::new();
+    let lab = scene.lab("t-down");
+    // A lab that is not there.
+    lab.down();
+    scene.nothing_is_left();
+    for (step, progress) in [
+        ("certificates", "started"),
+        ("network", "started"),
+        ("boot", "started"),
+        ("kube-apiserver.service", "started"),
+        ("kubelet.service", "done"),
+    ] {
+        let mut up = lab.start_up(&["--etcd", "1"]);
+        let event = up.event(|event| event.is(step, progress));
+        assert!(event.is_some(), "{step}: {:?}", up.kill());
+        up.kill();
+        lab.down();
+        scene.nothing_is_left();
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn down_goes_on_after_a_down_that_was_killed() {
+    let scene = Scene::new();
+    let lab = scene.lab("t-down2");
+    lab.up(&["--etcd", "1"]);
+    let dry = lab.ok(&["down", "--dry-run"]);
+    assert!(
+        dry.contains("machine worker-0, running") && dry.contains("nothing has been done"),
+        "{dry}"
+    );
+    assert_eq!(lab.up(&[]).result["changed"], false);
+    for step in ["machines", "network", "files"] {
+        killed_down(&lab, step);
+    }
+    lab.down();
+    scene.nothing_is_left();
+    // The name is free for a lab of another shape.
+    assert_eq!(lab.json(&["plan", "--etcd", "3"])["certainty"], "whole");
+}
+
+/// Kills `down` at the beginning of a step, if it has not passed it before.
+#[track_caller]
+fn killed_down(lab: &Lab<'_>, step: &str) {
+    let mut down = lab.start(&["down", "--output", "json"]);
+    let event = down.event(|event| event.is(step, "started"));
+    assert!(event.is_some(), "{step}: {:?}", down.kill());
+    down.kill();
+}

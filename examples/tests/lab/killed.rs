@@ -1,0 +1,165 @@
+//! `kill -9` of `lab` at any moment of `up`: the next `up` goes on, to the same cluster.
+
+use crate::{
+    lab::{Lab, Scene, addresses},
+    reference::etcd_cluster,
+    run::{Event, Next},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::MetadataExt,
+    time::{Duration, Instant},
+};
+
+/// Seeds of the random moments; the same in every run, so that a failure can be had again.
+const SEEDS: [u64; 3] = [1, 2, 3];
+/// How many times a lab is killed at random before it may come up.
+const KILLS: usize = 3;
+
+#[test]
+#[ignore = "needs root"]
+fn killed_at_every_step_it_converges_to_the_same_cluster() {
+    let scene = Scene::new();
+    let lab = scene.lab("t-kill");
+    let planned = addresses(&lab.json(&["plan"])["network"]);
+    let mut seen = BTreeSet::new();
+    let mut kept = Kept::default();
+    let mut order = Vec::new();
+    // Each run goes on from the last, and is killed at the first event of a kind that no run was killed at.
+    loop {
+        let mut up = lab.start_up(&[]);
+        let new = up.event(|event| seen.insert((event.step.clone(), event.progress.clone())));
+        let Some(Event {
+            machine,
+            step,
+            progress,
+        }) = new
+        else {
+            let done = up.end();
+            assert_eq!(done.code, Some(0), "{done:?}");
+            break;
+        };
+        assert_ne!(progress, "failed", "{machine}: {step}");
+        let done = up.kill();
+        // One that had said its last event may have ended by itself.
+        assert!(done.signal == Some(9) || done.code == Some(0), "{done:?}");
+        kept.compare(&lab);
+        order.push(format!("{step} {progress}"));
+    }
+    eprintln!("killed after each of: {}", order.join(", "));
+    for step in [
+        "certificates",
+        "network",
+        "boot",
+        "etcd: start",
+        "API",
+        "Ready",
+        "DNS",
+    ] {
+        let killed = seen.contains(&(step.to_owned(), "started".to_owned()));
+        assert!(killed, "no run was killed at {step}: {seen:?}");
+    }
+    assert_eq!(lab.up(&[]).result["changed"], false);
+    let report = lab.check_in_a_while();
+    eprintln!("{}", etcd_cluster(&report));
+    kept.compare(&lab);
+    assert_eq!(kept.directories.len(), 3, "{kept:?}");
+    assert_eq!(addresses(&lab.network()), planned);
+    lab.down();
+    scene.nothing_is_left();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn killed_at_random_moments_it_comes_up() {
+    let scene = Scene::new();
+    for seed in SEEDS {
+        let lab = scene.lab("t-random");
+        let mut random = Random(seed);
+        let mut kept = Kept::default();
+        for _ in 0..KILLS {
+            let moment = Duration::from_millis(random.below(5000));
+            eprintln!("seed {seed}: killed after {} ms", moment.as_millis());
+            killed_after(&lab, moment);
+            kept.compare(&lab);
+        }
+        lab.up(&[]);
+        lab.check_in_a_while();
+        kept.compare(&lab);
+    }
+    scene.nothing_is_left();
+}
+
+/// Starts `up`, and kills it at this moment unless it is done before.
+#[track_caller]
+fn killed_after(lab: &Lab<'_>, moment: Duration) {
+    let deadline = Instant::now() + moment;
+    let mut up = lab.start_up(&[]);
+    loop {
+        match up.next(deadline.saturating_duration_since(Instant::now())) {
+            Next::Line(_) => {}
+            Next::Silence | Next::End => break,
+        }
+    }
+    let done = up.kill();
+    assert!(done.signal == Some(9) || done.code == Some(0), "{done:?}");
+}
+
+/// What a lab must keep through all interruptions, as soon as it has it.
+#[derive(Debug, Default)]
+struct Kept {
+    authorities: BTreeMap<&'static str, String>,
+    /// The directory of each member with its part of the cluster: another inode would be another cluster.
+    directories: BTreeMap<String, u64>,
+}
+
+impl Kept {
+    #[track_caller]
+    fn compare(&mut self, lab: &Lab<'_>) {
+        for name in ["kubernetes", "etcd", "etcd-peer", "front-proxy"] {
+            if let Some(now) = lab.authority(name) {
+                let first = self.authorities.entry(name).or_insert_with(|| now.clone());
+                assert_eq!(*first, now, "another authority {name}");
+            }
+        }
+        for member in ["etcd-0", "etcd-1", "etcd-2"] {
+            let dir = lab
+                .dir()
+                .join("machines")
+                .join(member)
+                .join("data/var-lib-etcd");
+            let database = walk_to(&dir, "member");
+            if let Some(inode) = database
+                .and_then(|path| fs::metadata(path).ok())
+                .map(|m| m.ino())
+            {
+                let first = self.directories.entry(member.to_owned()).or_insert(inode);
+                assert_eq!(*first, inode, "{member} began anew");
+            }
+        }
+    }
+}
+
+/// The directory `name` in `dir` or in one directly below.
+fn walk_to(dir: &std::path::Path, name: &str) -> Option<std::path::PathBuf> {
+    let below = fs::read_dir(dir).into_iter().flatten().flatten();
+    let candidates = [dir.to_owned()]
+        .into_iter()
+        .chain(below.map(|entry| entry.path()));
+    candidates
+        .map(|path| path.join(name))
+        .find(|path| path.is_dir())
+}
+
+/// SplitMix64, by Vigna: numbers that look random and are the same for a seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end
+    }
+}

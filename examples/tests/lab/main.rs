@@ -1,0 +1,30 @@
+//! The lab on this machine, used as a person uses it: brought up, checked, worked on, broken, resumed, taken down.
+//!
+//! Every test makes labs of its own, whose names begin with `t-`, in a directory of its own, one test after the
+//! other; labs that are not of the tests are left alone. `./lab test` runs them:
+//!
+//! ```text
+//! cargo test -p examples --test lab -- --include-ignored --nocapture
+//! ```
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a panic is how a test says what went wrong; the times that were seen are printed"
+)]
+
+mod down;
+mod http;
+mod interrupted;
+mod killed;
+mod lab;
+mod machines;
+mod network;
+mod plan;
+mod reference;
+mod run;
+mod side_by_side;
+mod smoke;
+mod traces;
+mod waiting;
+mod work;

@@ -1,0 +1,156 @@
+//! What this machine has that a lab could leave behind or spoil.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+/// Settings of the whole machine that programs inside machines are known to write.
+const SETTINGS: [&str; 8] = [
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "net/ipv4/ip_forward",
+    "net/ipv4/conf/all/forwarding",
+    "net/ipv6/conf/all/forwarding",
+];
+
+/// What the first lab makes and the last one removes: of no meaning while labs of others come and go.
+const SHARED: [&str; 4] = [
+    "/run/netns",
+    "/run/lab",
+    "/run/lab.made-netns-dir",
+    "/run/lab.loaded-br_netfilter",
+];
+
+/// Everything of interest, one line each.
+pub(crate) struct Traces {
+    lines: BTreeSet<String>,
+    /// Labs that are not of the tests are there.
+    others: bool,
+}
+
+impl Traces {
+    pub(crate) fn now() -> Self {
+        let mut lines = BTreeSet::new();
+        let mut add = |kind: &str, found: Vec<String>| {
+            lines.extend(found.into_iter().map(|line| format!("{kind} {line}")));
+        };
+        add("interface", names("/sys/class/net"));
+        add("namespace", names("/run/netns"));
+        add("run", names("/run/lab"));
+        add(
+            "address",
+            said("ip", &["-oneline", "address", "show", "scope", "global"]),
+        );
+        add("route", said("ip", &["route", "show", "table", "all"]));
+        add(
+            "route6",
+            said("ip", &["-6", "route", "show", "table", "all"]),
+        );
+        add("rule", said("ip", &["rule"]));
+        add("nft", said("nft", &["--stateless", "list", "ruleset"]));
+        add("mount", mounts());
+        add("cgroup", cgroups());
+        add("process", processes());
+        add("setting", SETTINGS.map(setting).to_vec());
+        let shared = SHARED.iter().filter(|path| Path::new(path).exists());
+        add("shared", shared.map(ToString::to_string).collect());
+        let others = lines.iter().any(|line| is_of_another_lab(line));
+        lines.retain(|line| !is_of_another_lab(line));
+        Self { lines, others }
+    }
+
+    /// What has come (`+`) and gone (`-`) since.
+    pub(crate) fn changes_to(&self, now: &Self) -> Vec<String> {
+        let counts = |line: &&String| {
+            let shared = line.starts_with("shared ") || line.ends_with(" /run/netns");
+            !(shared && (self.others || now.others))
+        };
+        let come = now.lines.difference(&self.lines).filter(counts);
+        let gone = self.lines.difference(&now.lines).filter(counts);
+        let come = come.map(|line| format!("+ {line}"));
+        come.chain(gone.map(|line| format!("- {line}"))).collect()
+    }
+}
+
+/// Whether a line names a lab, and none of the tests' labs, whose names begin with `t-`.
+fn is_of_another_lab(line: &str) -> bool {
+    let names = |prefix: &str| line.contains(prefix) && !line.contains(&format!("{prefix}t-"));
+    (names("lab.") && !line.contains("/run/lab.")) || names("lab-") || names("run ")
+}
+
+fn names(dir: &str) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "commands that only look, as a person would type them"
+)]
+fn said(program: &str, words: &[&str]) -> Vec<String> {
+    let Output {
+        stdout,
+        stderr,
+        status,
+    } = Command::new(program).args(words).output().unwrap();
+    assert!(
+        status.success(),
+        "{program} {words:?}: {}",
+        String::from_utf8_lossy(&stderr)
+    );
+    let text = String::from_utf8_lossy(&stdout).into_owned();
+    text.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+/// Mount points with their kind, without those below /tmp, where others work.
+fn mounts() -> Vec<String> {
+    let all = fs::read_to_string("/proc/self/mounts").unwrap();
+    let words = all.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let ours = words.filter(|words| !words[1].starts_with("/tmp/"));
+    ours.map(|words| format!("{} {}", words[2], words[1]))
+        .collect()
+}
+
+fn cgroups() -> Vec<String> {
+    let below = |dir: &str| {
+        let ours = names(dir)
+            .into_iter()
+            .filter(|name| name.starts_with("lab."));
+        ours.map(|name| format!("{dir}/{name}")).collect::<Vec<_>>()
+    };
+    let hierarchies = names("/sys/fs/cgroup")
+        .into_iter()
+        .map(|name| format!("/sys/fs/cgroup/{name}"));
+    hierarchies
+        .chain(["/sys/fs/cgroup".to_owned()])
+        .flat_map(|dir| below(&dir))
+        .collect()
+}
+
+/// Processes whose control group or command line names a lab of the tests.
+fn processes() -> Vec<String> {
+    let mut found = Vec::new();
+    for pid in names("/proc") {
+        let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+        let groups = String::from_utf8_lossy(&read("cgroup")).into_owned();
+        let named = command.contains("/var/tmp/lab-test-") || command.contains("lab.t-");
+        if pid.parse::<u32>().is_ok() && (named || groups.contains("/lab.t-")) {
+            found.push(format!("lab.t- {pid} {command}"));
+        }
+    }
+    found
+}
+
+fn setting(name: &str) -> String {
+    let value = fs::read_to_string(format!("/proc/sys/{name}")).unwrap_or_default();
+    format!("{name} = {}", value.trim())
+}
