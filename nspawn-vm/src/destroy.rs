@@ -233,6 +233,10 @@ fn files(places: &Places) -> Result<(), String> {
             _ => {}
         }
     }
+    // Mount points that a supervisor made on a host without systemd. Not empty, or not there: not ours.
+    for dir in ["/run/systemd/nspawn", "/run/systemd"] {
+        let _ = fs::remove_dir(dir);
+    }
     match fs::remove_file(places.state().join("supervisor.sh")) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(format!("supervisor.sh: {e}")),
         _ => Ok(()),

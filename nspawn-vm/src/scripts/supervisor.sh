@@ -15,17 +15,6 @@ kind=$1 dir=$2 pidfile=$3 group=$4
 shift 4
 exec </dev/null >>"$dir/console.log" 2>&1
 
-# systemd-nspawn keeps locks here that it does not remove when it is killed.
-mkdir -p /run/systemd/nspawn
-mount -t tmpfs -o mode=755 lab-nspawn /run/systemd/nspawn || exit 1
-mount -t overlay -o "lowerdir=$dir/lower:$dir/skeleton,upperdir=$dir/upper,workdir=$dir/work" \
-    lab-machine "$dir/root" || exit 1
-
-if [ "$kind" = cgroup-v2 ]; then
-    # The host's systemd made the control group, and starts this script again when the machine reboots.
-    exec "$@"
-fi
-
 join() {
     for hierarchy in /sys/fs/cgroup/*/; do
         at=$hierarchy$group
@@ -42,7 +31,19 @@ join() {
         echo $$ >"$at/cgroup.procs" || return 1
     done
 }
-join || exit 1
+# Before anything else: whoever removes the group finds this process by it.
+[ "$kind" = cgroup-v2 ] || join || exit 1
+
+# systemd-nspawn keeps locks here that it does not remove when it is killed.
+mkdir -p /run/systemd/nspawn
+mount -t tmpfs -o mode=755 lab-nspawn /run/systemd/nspawn || exit 1
+mount -t overlay -o "lowerdir=$dir/lower:$dir/skeleton,upperdir=$dir/upper,workdir=$dir/work" \
+    lab-machine "$dir/root" || exit 1
+
+if [ "$kind" = cgroup-v2 ]; then
+    # The host's systemd made the control group, and starts this script again when the machine reboots.
+    exec "$@"
+fi
 
 while :; do
     # Groups of the last boot: left there, the kubelet would spend seconds on each.
