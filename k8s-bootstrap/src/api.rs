@@ -5,14 +5,20 @@ use host_exec::{
     Host,
     https::{self, Connector, HttpsClient, TlsError},
 };
+use http::{HeaderValue, Request, header::AUTHORIZATION};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use kube::{
-    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, TypeMeta},
+    api::{
+        ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
+        TypeMeta,
+    },
     client::{Body, middleware::BaseUriLayer},
 };
+use pki::BootstrapToken;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 use tower::{BoxError, Layer as _, ServiceExt as _};
+use zeroize::Zeroizing;
 
 /// The name under which this crate owns fields (server-side apply).
 const FIELD_MANAGER: &str = "lab";
@@ -45,7 +51,7 @@ impl fmt::Display for Readiness {
 pub struct ApiError {
     /// The API server.
     pub address: SocketAddr,
-    /// `get`, `list`, `apply`.
+    /// `get`, `list`, `apply`, `create`.
     pub verb: &'static str,
     /// The object or objects.
     pub what: String,
@@ -55,6 +61,11 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// Whether the API did not know the caller (401).
+    pub fn is_unauthorized(&self) -> bool {
+        matches!(&*self.source, kube::Error::Api(status) if status.code == 401)
+    }
+
     /// Whether the same request may succeed later: no answer, or one of a server that is still starting.
     ///
     /// While it starts, a server forbids (403) what its admission plugins cannot judge yet, and does not
@@ -98,17 +109,53 @@ impl Api {
     ) -> Result<Self, TlsError> {
         let own = (identity.certificate_pem.as_str(), identity.key_pem.as_str());
         let connector = Connector::new(host, https::client_config(ca_pem, Some(own))?, timeout);
+        Ok(Self::over(connector, address, None, timeout))
+    }
+
+    /// As [`Api::new`], for somebody who has nothing but a bootstrap token yet.
+    ///
+    /// # Errors
+    ///
+    /// The certificate is no PEM.
+    pub fn with_token(
+        host: Arc<dyn Host>,
+        address: SocketAddr,
+        ca_pem: &str,
+        token: &BootstrapToken,
+        timeout: Duration,
+    ) -> Result<Self, TlsError> {
+        let connector = Connector::new(host, https::client_config(ca_pem, None)?, timeout);
+        let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+        let mut bearer = HeaderValue::from_str(&text).expect("tokens are letters and digits");
+        // Left out of the `Debug` text of requests.
+        bearer.set_sensitive(true);
+        Ok(Self::over(connector, address, Some(bearer), timeout))
+    }
+
+    fn over(
+        connector: Connector,
+        address: SocketAddr,
+        bearer: Option<HeaderValue>,
+        timeout: Duration,
+    ) -> Self {
         let base = format!("https://{address}")
             .parse()
             .expect("an address makes a URI");
         let hyper = Client::builder(TokioExecutor::new()).build::<_, Body>(connector.clone());
-        let service = BaseUriLayer::new(base).layer(hyper.map_err(BoxError::from));
-        Ok(Self {
-            client: kube::Client::new(service, "default"),
+        let hyper = hyper
+            .map_request(move |mut request: Request<Body>| {
+                if let Some(bearer) = &bearer {
+                    request.headers_mut().insert(AUTHORIZATION, bearer.clone());
+                }
+                request
+            })
+            .map_err(BoxError::from);
+        Self {
+            client: kube::Client::new(BaseUriLayer::new(base).layer(hyper), "default"),
             probe: HttpsClient::new(connector, timeout),
             address,
             timeout,
-        })
+        }
     }
 
     /// The `kube` client, for what this type does not offer.
@@ -185,6 +232,28 @@ impl Api {
         self.bounded("apply", key, api.patch(&key.name, &params, &patch))
             .await?;
         Ok(())
+    }
+
+    /// Makes an object that is not there. One of this name that is there already is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// No answer in time, or any refusal but "already exists" (409).
+    pub async fn create(&self, object: &Object) -> Result<(), ApiError> {
+        let key = object.key();
+        let body: DynamicObject =
+            serde_json::from_value(object.body().clone()).expect("an object has type and metadata");
+        let (api, params) = (self.resource(key), PostParams::default());
+        match self
+            .bounded("create", key, api.create(&params, &body))
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(error) => match &*error.source {
+                kube::Error::Api(status) if status.code == 409 => Ok(()),
+                _ => Err(error),
+            },
+        }
     }
 
     /// Gives a Node its addresses before its kubelet runs: kube-proxy asks for them at its start, and after

@@ -1,12 +1,13 @@
 //! Everything that a spec means, as data: files and services of each node, objects of the API.
 
 use crate::{
-    ClusterSpec, ExpiringToken, Material, Role, SpecError,
-    component::{self, Component, Gate, Place, cni, kubelet},
+    ClusterSpec, Material, Role, SpecError,
+    component::{self, Component, Gate, Place, cni},
     object::{Object, digest},
     objects, systemd,
 };
 use host_exec::{File, HostName, systemd::UnitName};
+use pki::BootstrapToken;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -40,8 +41,6 @@ pub struct NodeSetup {
     pub files: Vec<File>,
     /// Its services, in the order of their definitions.
     pub services: Vec<Service>,
-    /// The token file of its kubelet: there until the node has joined, then no more.
-    pub bootstrap_file: File,
 }
 
 impl NodeSetup {
@@ -57,12 +56,7 @@ impl NodeSetup {
     /// starts with them. On a running machine this would hide services that run with other files.
     pub fn files_before_boot(&self) -> Vec<File> {
         let records = self.services.iter().map(|service| &service.record);
-        self.files
-            .iter()
-            .chain(records)
-            .chain([&self.bootstrap_file])
-            .cloned()
-            .collect()
+        self.files.iter().chain(records).cloned().collect()
     }
 
     /// The services that read one of `paths`.
@@ -86,6 +80,7 @@ pub struct Desired {
     pub token_secret: Object,
     pub(crate) spec: ClusterSpec,
     pub(crate) ca_pem: String,
+    pub(crate) token: BootstrapToken,
     pub(crate) identity: crate::ClientIdentity,
 }
 
@@ -135,6 +130,7 @@ impl Desired {
             token_secret: objects::token_secret(&material.token),
             nodes,
             ca_pem: material.ca_pem.clone(),
+            token: material.token.token.clone(),
             identity: material.identity.clone(),
             spec,
         })
@@ -142,7 +138,7 @@ impl Desired {
 }
 
 fn node_setup(place: Place<'_>, material: &Material) -> Result<NodeSetup, DesiredError> {
-    let components = component::all(place);
+    let components = component::all(place, &material.ca_pem);
     let mut files = BTreeMap::new();
     let given = material
         .files
@@ -170,7 +166,6 @@ fn node_setup(place: Place<'_>, material: &Material) -> Result<NodeSetup, Desire
         role: place.role,
         files: files.into_values().collect(),
         services,
-        bootstrap_file: bootstrap_file(place.cluster, &material.ca_pem, &material.token),
     })
 }
 
@@ -212,10 +207,4 @@ fn service(
         reads,
         record,
     })
-}
-
-fn bootstrap_file(spec: &ClusterSpec, ca_pem: &str, token: &ExpiringToken) -> File {
-    let text =
-        pki::bootstrap_kubeconfig(&spec.cluster_name, &spec.api_endpoint, ca_pem, &token.token);
-    File::secret(kubelet::BOOTSTRAP_KUBECONFIG, text.as_bytes())
 }

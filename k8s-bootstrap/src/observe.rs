@@ -1,12 +1,12 @@
 //! Asking the hosts and the API how things stand.
 
 use crate::{
-    Api, ApiError, Desired, NodeSetup, Object, ObjectDrift, ObjectKey, Readiness,
-    component::kubelet,
+    Api, ApiError, Desired, NodeCertificate, NodeSetup, Object, ObjectDrift, ObjectKey, Readiness,
+    component::kubelet, join,
 };
 use futures::future::{join_all, try_join_all};
 use host_exec::{
-    File, FileError, Host, HostName, RunError,
+    Command, File, FileError, Host, HostName, RunError,
     files::{self, Drift},
     https::TlsError,
     systemd::{self, UnitName, UnitState},
@@ -19,6 +19,8 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 /// The machines by name. Every node of the spec has to be there; others do no harm.
 pub type Hosts = BTreeMap<HostName, Arc<dyn Host>>;
@@ -41,6 +43,14 @@ pub enum ObserveError {
     /// systemd of a node did not answer.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A node does not tell the time.
+    #[error("{host} does not tell the time; `date +%s` printed `{printed}`")]
+    Clock {
+        /// The node.
+        host: HostName,
+        /// What it printed instead.
+        printed: String,
+    },
     /// The material makes no TLS client.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -58,10 +68,8 @@ pub struct NodeObserved {
     pub unrecorded: BTreeSet<UnitName>,
     /// Each service's state in systemd's words.
     pub units: BTreeMap<UnitName, UnitState>,
-    /// The kubelet has a certificate of its own.
-    pub joined: bool,
-    /// How the token file differs, if it does; `Some(Missing)` if there is none.
-    pub bootstrap_file: Option<Drift>,
+    /// The kubelet's client certificate. Where it is valid, the node has joined.
+    pub certificate: NodeCertificate,
 }
 
 impl NodeObserved {
@@ -76,9 +84,13 @@ impl NodeObserved {
                 .into_iter()
                 .map(|unit| (unit, UnitState::default()))
                 .collect(),
-            joined: false,
-            bootstrap_file: Some(Drift::Missing),
+            certificate: NodeCertificate::Missing,
         }
+    }
+
+    /// Whether the node has a client certificate that the cluster accepts.
+    pub fn joined(&self) -> bool {
+        self.certificate == NodeCertificate::Valid
     }
 }
 
@@ -112,7 +124,8 @@ pub struct Observed {
 pub async fn observe(desired: &Desired, hosts: &Hosts) -> Result<Observed, ObserveError> {
     let nodes = try_join_all(desired.nodes.iter().map(|(name, setup)| async move {
         let host = host(hosts, name)?;
-        Ok::<_, ObserveError>((name.clone(), observe_node(&**host, setup).await?))
+        let found = observe_node(&**host, name, setup, &desired.ca_pem).await?;
+        Ok::<_, ObserveError>((name.clone(), found))
     }));
     let (nodes, (apis, cluster)) = futures::try_join!(nodes, observe_apis(desired, hosts))?;
     Ok(Observed {
@@ -142,7 +155,42 @@ pub(crate) fn apis(desired: &Desired, hosts: &Hosts) -> Result<Vec<(HostName, Ap
     spec.control_planes.iter().map(api).collect()
 }
 
-async fn observe_node(host: &dyn Host, setup: &NodeSetup) -> Result<NodeObserved, ObserveError> {
+/// The clock of a node: the one by which its kubelet judges certificates.
+pub(crate) async fn clock(host: &dyn Host) -> Result<OffsetDateTime, ObserveError> {
+    let output = host.run(&Command::new("date").arg("+%s")).await?;
+    let printed = output.stdout_text();
+    let seconds: Option<i64> = printed.trim().parse().ok();
+    seconds
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .ok_or_else(|| ObserveError::Clock {
+            host: host.name().clone(),
+            printed: printed.trim().to_owned(),
+        })
+}
+
+/// The clock is asked only where there is something to judge.
+async fn observe_certificate(
+    host: &dyn Host,
+    node: &HostName,
+    ca_pem: &str,
+) -> Result<NodeCertificate, ObserveError> {
+    let Some(bytes) = host.read_file(Path::new(kubelet::CURRENT_PAIR)).await? else {
+        return Ok(NodeCertificate::Missing);
+    };
+    let bytes = Zeroizing::new(bytes);
+    let now = clock(host).await?;
+    Ok(match std::str::from_utf8(&bytes) {
+        Ok(pem) => join::judge(pem, node, ca_pem, now),
+        Err(_) => NodeCertificate::Unusable("it is no text".into()),
+    })
+}
+
+async fn observe_node(
+    host: &dyn Host,
+    name: &HostName,
+    setup: &NodeSetup,
+    ca_pem: &str,
+) -> Result<NodeObserved, ObserveError> {
     let drifted = files::observe(host, &setup.files).await?;
     let records: Vec<File> = setup
         .services
@@ -158,7 +206,6 @@ async fn observe_node(host: &dyn Host, setup: &NodeSetup) -> Result<NodeObserved
         .services
         .iter()
         .filter(|s| stale.contains(s.record.path.as_path()));
-    let bootstrap = files::observe(host, std::slice::from_ref(&setup.bootstrap_file)).await?;
     Ok(NodeObserved {
         files: drifted
             .into_iter()
@@ -166,11 +213,7 @@ async fn observe_node(host: &dyn Host, setup: &NodeSetup) -> Result<NodeObserved
             .collect(),
         unrecorded: unrecorded.map(|service| service.unit.clone()).collect(),
         units: systemd::states(host, &setup.units()).await?,
-        joined: host
-            .file_mode(Path::new(kubelet::KUBECONFIG))
-            .await?
-            .is_some(),
-        bootstrap_file: bootstrap.first().map(|(_, drift)| *drift),
+        certificate: observe_certificate(host, name, ca_pem).await?,
     })
 }
 

@@ -1,8 +1,8 @@
 //! What has to be done, as data.
 
 use crate::{
-    Desired, NodeObserved, NodeSetup, Object, ObjectDrift, ObjectKey, Observed, Readiness, Service,
-    component::Gate,
+    Desired, NodeCertificate, NodeObserved, NodeSetup, Object, ObjectDrift, ObjectKey, Observed,
+    Readiness, Service, component::Gate,
 };
 use host_exec::{HostName, files::Drift, systemd::UnitName};
 use std::{
@@ -21,8 +21,6 @@ pub enum Action {
         /// The services that read one of them.
         readers: Vec<UnitName>,
     },
-    /// Remove the token file of a node, once it has joined.
-    RemoveFile(PathBuf),
     /// Have systemd read its unit files again.
     ReloadUnits,
     /// Have units started at every boot.
@@ -36,11 +34,14 @@ pub enum Action {
         /// It runs already, with other files.
         anew: bool,
     },
+    /// Get the node a client certificate from the cluster's signer, as soon as the API has our objects. The
+    /// record of its kubelet is removed before the certificate is written.
+    Join(NodeCertificate),
     /// Wait until the API server of the node is ready.
     AwaitApi,
     /// Write objects, as soon as the first API server answers.
     ApplyObjects(Vec<(ObjectKey, ObjectDrift)>),
-    /// Wait until the node has a certificate of its own and is Ready.
+    /// Wait until the node is Ready.
     AwaitNode,
     /// Wait until the cluster's name server is available.
     AwaitDns,
@@ -55,7 +56,7 @@ pub struct Step {
     pub action: Action,
 }
 
-/// Everything to be done. The steps of one node up to its first [`Action::Start`] are done in this order;
+/// Everything to be done. The steps of one node up to [`Action::Join`] or its first [`Action::Start`] are done in this order;
 /// nodes are worked on side by side, and so is everything that waits for a gate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -82,12 +83,8 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
         }
         let cluster = observed.cluster.as_ref();
         let ready = cluster.is_some_and(|c| c.ready_nodes.contains(name.as_str()));
-        if !ready || !found.joined {
+        if !ready || !found.joined() {
             actions.push(Action::AwaitNode);
-        }
-        // What was written above for the join has to go again in the same run, or the next would find work.
-        if !found.joined || found.bootstrap_file != Some(Drift::Missing) {
-            actions.push(Action::RemoveFile(setup.bootstrap_file.path.clone()));
         }
         steps.extend(actions.into_iter().map(|action| Step {
             node: Some(name.clone()),
@@ -111,16 +108,11 @@ fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
         .into_iter()
         .map(|s| &s.unit)
         .collect();
-    let mut files: Vec<(PathBuf, Drift)> = found
+    let files: Vec<(PathBuf, Drift)> = found
         .files
         .iter()
         .map(|(path, drift)| (path.clone(), *drift))
         .collect();
-    if !found.joined
-        && let Some(drift) = found.bootstrap_file
-    {
-        files.push((setup.bootstrap_file.path.clone(), drift));
-    }
     if !files.is_empty() {
         let readers = readers.iter().copied().cloned().collect();
         actions.push(Action::WriteFiles { files, readers });
@@ -141,9 +133,14 @@ fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
     if !disabled.is_empty() {
         actions.push(Action::Enable(disabled));
     }
+    if !found.joined() {
+        actions.push(Action::Join(found.certificate.clone()));
+    }
     for service in &setup.services {
         let up = state(service).is_some_and(|state| state.is_up());
-        let changed = readers.contains(&service.unit) || found.unrecorded.contains(&service.unit);
+        let joins = service.gate == Gate::Joined && !found.joined();
+        let changed =
+            joins || readers.contains(&service.unit) || found.unrecorded.contains(&service.unit);
         if !up || changed {
             let (unit, gate) = (service.unit.clone(), service.gate);
             actions.push(Action::Start {
@@ -170,7 +167,7 @@ fn cluster_actions(desired: &Desired, observed: &Observed) -> Vec<Action> {
     let all_joined = desired
         .nodes
         .keys()
-        .all(|name| observed.nodes.get(name).is_some_and(|n| n.joined));
+        .all(|name| observed.nodes.get(name).is_some_and(NodeObserved::joined));
     let token = (!all_joined).then_some(&desired.token_secret);
     let drift = |object: &Object| match &observed.cluster {
         Some(cluster) => cluster.objects.get(object.key()).copied(),
@@ -212,7 +209,6 @@ impl fmt::Display for Action {
             Self::WriteFiles { files, .. } => files.iter().try_for_each(|(path, drift)| {
                 writeln!(f, "write {} ({})", path.display(), word(*drift))
             }),
-            Self::RemoveFile(path) => write!(f, "remove {} once it has joined", path.display()),
             Self::ReloadUnits => f.write_str("have systemd read its units again"),
             Self::Enable(units) => {
                 let units: Vec<&str> = units.iter().map(UnitName::as_str).collect();
@@ -225,11 +221,12 @@ impl fmt::Display for Action {
                     if *anew { "restart" } else { "start" }
                 )
             }
+            Self::Join(found) => write!(f, "join with a new client certificate ({found})"),
             Self::AwaitApi => f.write_str("wait until its API is ready"),
             Self::ApplyObjects(objects) => objects
                 .iter()
                 .try_for_each(|(key, drift)| writeln!(f, "apply {key} ({drift})")),
-            Self::AwaitNode => f.write_str("wait until it has joined and is Ready"),
+            Self::AwaitNode => f.write_str("wait until it is Ready"),
             Self::AwaitDns => f.write_str("wait until CoreDNS is available"),
         }
     }
@@ -242,6 +239,7 @@ impl fmt::Display for Gate {
             Self::ApiAnswers => "when the API answers",
             Self::ApiReady => "when the API is ready",
             Self::ApiPrepared => "when the API is ready and has our objects",
+            Self::Joined => "when it has joined",
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What is wanted: the cluster, its nodes, and what lies on them already.
 
-use crate::{ImageName, NodePath, SupportedVersion};
+use crate::{ImageName, NodePath, SupportedVersion, join::USER_PREFIX};
 use host_exec::HostName;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{
@@ -201,6 +201,16 @@ pub enum SpecError {
         /// The name.
         name: HostName,
     },
+    /// A name that does not fit into the client certificate of its node (RFC 5280, `ub-common-name`).
+    #[error(
+        "the node name {name} is too long for its certificate; give it at most {longest} characters"
+    )]
+    LongName {
+        /// The name.
+        name: HostName,
+        /// How many characters there may be.
+        longest: usize,
+    },
     /// A prefix length that Kubernetes refuses.
     #[error("{field} is {net}, but its prefix must be /{shortest} to /{longest}")]
     Prefix {
@@ -361,7 +371,12 @@ impl ClusterSpec {
             }
         }
         let mut names = BTreeSet::new();
+        let longest = 64 - USER_PREFIX.len();
         for (_, node) in self.nodes() {
+            if node.name.as_str().len() > longest {
+                let name = node.name.clone();
+                return Err(SpecError::LongName { name, longest });
+            }
             if !names.insert(&node.name) {
                 return Err(SpecError::DuplicateNode {
                     name: node.name.clone(),

@@ -1,5 +1,6 @@
 //! Why a plan could not be done.
 
+use super::JoinReason;
 use crate::{ApiError, ObserveError, UnknownHost};
 use host_exec::{FileError, HostName, RunError, https::TlsError};
 use std::{convert::Infallible, error::Error, time::Duration};
@@ -23,6 +24,23 @@ pub enum ApplyError {
     /// The API refuses a request for good.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// A node gets no client certificate.
+    #[error("node {node} cannot join the cluster")]
+    Join {
+        /// The node.
+        node: HostName,
+        /// Why.
+        #[source]
+        reason: JoinReason,
+    },
+    /// A node does not tell the time.
+    #[error("{host} does not tell the time; `date +%s` printed `{printed}`")]
+    Clock {
+        /// The node.
+        host: HostName,
+        /// What it printed instead.
+        printed: String,
+    },
     /// Something did not become so in time.
     #[error("no {what} after {:.0} s; last seen: {last}; the end of the log of {unit} on {host}:\n{log}", .after.as_secs_f64())]
     TimedOut {
@@ -56,6 +74,7 @@ impl From<ObserveError> for ApplyError {
             ObserveError::UnknownHost(error) => Self::UnknownHost(error),
             ObserveError::File(error) => Self::File(error),
             ObserveError::Run(error) => Self::Run(error),
+            ObserveError::Clock { host, printed } => Self::Clock { host, printed },
             ObserveError::Tls(error) => Self::Tls(error),
             ObserveError::Api(error) => Self::Api(error),
         }

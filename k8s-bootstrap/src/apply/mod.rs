@@ -1,10 +1,12 @@
 //! Doing what the plan says: the only place with effects.
 
 mod error;
+mod join;
 mod objects;
 mod wait;
 
 pub use error::ApplyError;
+pub use join::JoinReason;
 
 use crate::{Action, Api, Desired, Hosts, NodeSetup, Plan, component::Gate, observe};
 use futures::future::{BoxFuture, FutureExt as _, try_join_all};
@@ -40,6 +42,8 @@ struct Run<'a> {
     /// Whether each API server is the one that is to stay, not one about to be started anew.
     launched: BTreeMap<HostName, watch::Sender<bool>>,
     prepared: watch::Sender<bool>,
+    /// The nodes that the plan has join, and whether each has.
+    joined: BTreeMap<HostName, watch::Sender<bool>>,
 }
 
 /// Does everything in `plan`, as much as possible at the same time, and tells `events` about it.
@@ -65,6 +69,9 @@ pub async fn apply(
         launched: apis.iter().map(launched).collect(),
         stages: apis.iter().map(stage).collect(),
         prepared: watch::Sender::new(false),
+        joined: joining(plan)
+            .map(|name| (name, watch::Sender::new(false)))
+            .collect(),
         desired,
         hosts,
         events,
@@ -90,6 +97,12 @@ pub async fn apply(
     Ok(())
 }
 
+fn joining(plan: &Plan) -> impl Iterator<Item = HostName> {
+    let steps = plan.steps.iter();
+    let joining = steps.filter(|step| matches!(step.action, Action::Join(_)));
+    joining.filter_map(|step| step.node.clone())
+}
+
 fn starts_api(plan: &Plan, name: &HostName) -> bool {
     plan.steps.iter().any(|step| {
         let start = |action: &Action| matches!(action, Action::Start { unit, .. } if unit.as_str() == API_SERVER);
@@ -111,21 +124,20 @@ impl Run<'_> {
         let host = &**observe::host(self.hosts, name)?;
         let setup = self.desired.nodes.get(name);
         let setup = setup.ok_or_else(|| ApplyError::ForeignPlan(format!("node {name}")))?;
-        let (mut awaited, mut forgotten) = (false, None);
         let mut later: Vec<BoxFuture<'_, Result<(), ApplyError>>> = Vec::new();
         for action in actions {
             match action {
                 Action::Start { unit, gate, anew } => {
                     later.push(self.start(name, host, setup, unit, *gate, *anew).boxed());
                 }
-                Action::AwaitNode => awaited = true,
+                Action::Join(_) => later.push(self.join(name, setup).boxed()),
+                Action::AwaitNode => later.push(self.await_node(name).boxed()),
                 // Every run follows every API, see `follow_api`.
                 Action::AwaitApi => {}
                 Action::WriteFiles { files, readers } => {
                     let work = write_files(host, setup, files, readers);
                     self.timed(name.as_str(), "files", work).await?;
                 }
-                Action::RemoveFile(path) => forgotten = Some(path),
                 Action::ReloadUnits => {
                     systemd::daemon_reload(host).await?;
                 }
@@ -137,25 +149,7 @@ impl Run<'_> {
                 }
             }
         }
-        later.push(self.join(name, host, awaited, forgotten).boxed());
         try_join_all(later).await?;
-        Ok(())
-    }
-
-    /// The end of a node's work: it is Ready, and what it joined with is gone.
-    async fn join(
-        &self,
-        name: &HostName,
-        host: &dyn Host,
-        awaited: bool,
-        forgotten: Option<&PathBuf>,
-    ) -> Result<(), ApplyError> {
-        if awaited {
-            self.await_node(name, host).await?;
-        }
-        if let Some(path) = forgotten {
-            host.remove_file(path).await?;
-        }
         Ok(())
     }
 
@@ -190,6 +184,7 @@ impl Run<'_> {
             .unwrap_or(&self.stages[&self.apis[0].0]);
         let wanted = match gate {
             Gate::AtOnce => return,
+            Gate::Joined => return self.joined(node).await,
             Gate::ApiAnswers => Stage::Answers,
             Gate::ApiReady | Gate::ApiPrepared => Stage::Ready,
         };
@@ -269,7 +264,7 @@ async fn write_files(
         .filter(|service| readers.contains(&service.unit));
     try_join_all(records.map(|service| host.remove_file(&service.record.path))).await?;
     let wanted: BTreeSet<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
-    let known = setup.files.iter().chain([&setup.bootstrap_file]);
+    let known = setup.files.iter();
     let found: Vec<_> = known
         .filter(|file| wanted.contains(file.path.as_path()))
         .collect();

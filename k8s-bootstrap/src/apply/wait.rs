@@ -3,19 +3,19 @@
 use super::{ApplyError, Run, Stage};
 use crate::{
     Api, ObjectKey, Readiness,
-    component::{Gate, kubelet},
+    component::Gate,
     observe::{self, condition, ready_nodes},
 };
 use host_exec::{
-    FileError, Host, HostName,
+    HostName,
     poll::{self, Attempt, Wait, WaitError},
     systemd::{self, UnitName},
 };
-use std::{convert::Infallible, path::Path, sync::Mutex, time::Duration};
+use std::{convert::Infallible, sync::Mutex, time::Duration};
 
 /// For the API server from its start to ready: 3 s on a quiet machine.
 const API_LIMIT: Duration = Duration::from_secs(60);
-/// For a node, from the ready API on: certificate, runtime and network take 2 to 4 s.
+/// For a node, from its certificate and the ready API on: runtime and network take 1 to 2 s.
 const NODE_LIMIT: Duration = Duration::from_secs(60);
 /// For the name server, from the prepared API on; its image may have to be pulled.
 const DNS_LIMIT: Duration = Duration::from_secs(180);
@@ -57,24 +57,14 @@ impl Run<'_> {
         self.timed(name.as_str(), "API", ready).await
     }
 
-    pub(super) async fn await_node(
-        &self,
-        name: &HostName,
-        host: &dyn Host,
-    ) -> Result<(), ApplyError> {
+    pub(super) async fn await_node(&self, name: &HostName) -> Result<(), ApplyError> {
         self.open(name, Gate::ApiPrepared).await;
+        // A node that was made anew may still be called Ready by the API for the time of its lease.
+        self.open(name, Gate::Joined).await;
         let api = &self.apis[0].1;
         let wait = self.wait(format!("Ready node {name}"), NODE_LIMIT);
         let look = || async {
-            // A node that was made anew may still be called Ready by the API for the time of its lease.
-            if host
-                .file_mode(Path::new(kubelet::KUBECONFIG))
-                .await?
-                .is_none()
-            {
-                return Ok(Attempt::NotYet("its kubelet has no certificate yet".into()));
-            }
-            Ok::<_, FileError>(match api.list("v1", "Node").await {
+            Ok::<_, Infallible>(match api.list("v1", "Node").await {
                 Ok(nodes) if ready_nodes(&nodes).contains(name.as_str()) => Attempt::Ready(()),
                 Ok(nodes) => Attempt::NotYet(why_not_ready(nodes.get(name.as_str()))),
                 Err(error) => Attempt::NotYet(error.source.to_string()),
@@ -136,7 +126,7 @@ impl Run<'_> {
         }
     }
 
-    async fn timed_out(
+    pub(super) async fn timed_out(
         &self,
         what: String,
         after: Duration,

@@ -1,31 +1,38 @@
-//! kubelet: its configuration, and the way to its first certificate.
+//! kubelet: its configuration, and where it keeps its client certificate.
 
 use super::{CA, CRI_SOCKET, Component, Flags, Gate, Place, UnitOptions, paths};
-use crate::{CgroupVersion, Role, yaml};
-use host_exec::File;
+use crate::{CgroupVersion, Role, join, yaml};
+use host_exec::{File, Mode};
 use serde_json::{Value, json};
 
 /// The configuration, at kubeadm's place.
 pub const CONFIG: &str = "/var/lib/kubelet/config.yaml";
-/// What the kubelet makes of its first certificate. Where this exists the node has joined.
+/// Where it finds the API, and itself: names [`CURRENT_PAIR`], as kubeadm's kubelet-finalize leaves it.
 pub const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
-/// The token with which it asks for that certificate; gone after the join.
-pub const BOOTSTRAP_KUBECONFIG: &str = "/etc/kubernetes/bootstrap-kubelet.conf";
+/// Its client certificate and key in one file: a link, which the kubelet moves when it renews them.
+pub const CURRENT_PAIR: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+/// Where that link points after the join. The kubelet names the later ones by their date.
+pub const FIRST_PAIR: &str = "/var/lib/kubelet/pki/kubelet-client-first.pem";
 /// The taint that keeps pods of users off control planes, kubeadm's.
 pub const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane";
 
 /// The definition of the kubelet of any node.
-pub fn component(place: Place<'_>) -> Component {
+///
+/// It gets no `--bootstrap-kubeconfig`: without a certificate its watches are refused, and their pauses, which
+/// grow to 6.4 s, outlast the join. So it starts when the certificate is there.
+pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
     Component {
         name: "kubelet",
         description: "Kubernetes node agent",
         program: place.cluster.bin_dir.join("kubelet"),
         arguments: flags(place).into_arguments(),
         environment: Vec::new(),
-        files: vec![File::public(CONFIG, yaml::render(&config(place)))],
+        files: vec![
+            File::public(CONFIG, yaml::render(&config(place))),
+            kubeconfig(place, ca_pem),
+        ],
         reads: paths([CA]),
-        // Without a certificate it looks for a healthy API every 2 s; the first look should find one.
-        gate: Gate::ApiPrepared,
+        gate: Gate::Joined,
         options: UnitOptions {
             oneshot: false,
             // It tries the runtime's socket every 2 s only, so the runtime comes first.
@@ -46,7 +53,6 @@ fn flags(place: Place<'_>) -> Flags {
     let node = place.node;
     let mut flags = Flags::default();
     flags
-        .set("bootstrap-kubeconfig", BOOTSTRAP_KUBECONFIG)
         .set("config", CONFIG)
         .set("hostname-override", node.name.as_str())
         .set("kubeconfig", KUBECONFIG)
@@ -60,6 +66,20 @@ fn flags(place: Place<'_>) -> Flags {
         );
     }
     flags
+}
+
+/// Public, since it holds no key; with kubeadm's mode all the same.
+fn kubeconfig(place: Place<'_>, ca_pem: &str) -> File {
+    let spec = place.cluster;
+    let user = join::user(&place.node.name);
+    let text = pki::kubeconfig_of_file(
+        &spec.cluster_name,
+        &spec.api_endpoint,
+        ca_pem,
+        &user,
+        CURRENT_PAIR,
+    );
+    File::public(KUBECONFIG, text).with_mode(Mode::SECRET)
 }
 
 /// `KubeletConfiguration`, <https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/>.

@@ -46,6 +46,8 @@ pub enum Gate {
     ApiReady,
     /// Ready, and the token, the bindings and the Node objects of this crate are written too.
     ApiPrepared,
+    /// The node has its own client certificate.
+    Joined,
 }
 
 /// How systemd is to treat a program, beyond restarting it.
@@ -82,15 +84,16 @@ pub struct Component {
     pub options: UnitOptions,
 }
 
-/// Every program of a node, in the order in which a reader meets them.
-pub fn all(place: Place<'_>) -> Vec<Component> {
+/// Every program of a node, in the order in which a reader meets them. `ca_pem` is the certificate of the
+/// cluster's authority.
+pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
     let mut components = vec![containerd::component(place), cni::routes(place)];
     if place.role == Role::ControlPlane {
         components.push(apiserver::component(place));
         components.push(controller_manager::component(place));
         components.push(scheduler::component(place));
     }
-    components.push(kubelet::component(place));
+    components.push(kubelet::component(place, ca_pem));
     components.push(proxy::component(place));
     components
 }

@@ -2,7 +2,7 @@
 //! `K8S_BOOTSTRAP_BLESS=1 cargo test -p k8s-bootstrap` writes them anew.
 
 use crate::cluster;
-use host_exec::{File, Mode};
+use host_exec::{Contents, File, Mode};
 use k8s_bootstrap::{Desired, Observed, plan};
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -31,7 +31,8 @@ fn node_text(desired: &Desired, name: &str) -> String {
         }
     }
     // The caller's secrets are not ours to render.
-    let own = setup.files.iter().filter(|file| file.mode != Mode::SECRET);
+    let public = |file: &&File| matches!(file.contents, Contents::Public(_));
+    let own = setup.files.iter().filter(public);
     for File {
         path,
         mode,

@@ -1,10 +1,10 @@
 //! The plan against a model of the machines that can be killed after any step.
 
 use crate::cluster;
-use host_exec::files::Drift;
+use host_exec::{files::Drift, systemd::UnitName};
 use k8s_bootstrap::{
-    Action, ClusterObserved, Desired, NodeObserved, ObjectDrift, Observed, Plan, Readiness, Step,
-    plan,
+    Action, ClusterObserved, Desired, NodeCertificate, NodeObserved, NodeSetup, ObjectDrift,
+    Observed, Plan, Readiness, Step, component::Gate, plan,
 };
 use proptest::prelude::*;
 
@@ -30,12 +30,13 @@ fn apply(desired: &Desired, observed: &mut Observed, step: &Step) {
             node.unrecorded.extend(readers.iter().cloned());
             for (path, _) in files {
                 node.files.remove(path);
-                if path.ends_with("bootstrap-kubelet.conf") {
-                    node.bootstrap_file = None;
-                }
             }
         }
-        (Action::RemoveFile(_), Some(node)) => node.bootstrap_file = Some(Drift::Missing),
+        (Action::Join(_), Some(node)) => {
+            let setup = &desired.nodes[step.node.as_ref().unwrap()];
+            node.unrecorded.extend(joining(setup));
+            node.certificate = NodeCertificate::Valid;
+        }
         (Action::ReloadUnits, Some(node)) => {
             node.units
                 .values_mut()
@@ -46,7 +47,11 @@ fn apply(desired: &Desired, observed: &mut Observed, step: &Step) {
                 node.units.get_mut(unit).unwrap().file = "enabled".into();
             }
         }
-        (Action::Start { unit, .. }, Some(node)) => {
+        (Action::Start { unit, gate, .. }, Some(node)) => {
+            assert!(
+                *gate != Gate::Joined || node.joined(),
+                "{unit} without a certificate"
+            );
             node.units.get_mut(unit).unwrap().active = "active".into();
             node.unrecorded.remove(unit);
         }
@@ -63,11 +68,7 @@ fn apply(desired: &Desired, observed: &mut Observed, step: &Step) {
             });
         }
         (Action::AwaitNode, Some(node)) => {
-            assert!(
-                node.joined || node.bootstrap_file.is_none(),
-                "nothing to join with"
-            );
-            node.joined = true;
+            assert!(node.joined(), "not Ready without a certificate");
             let cluster = observed
                 .cluster
                 .as_mut()
@@ -85,6 +86,13 @@ fn apply(desired: &Desired, observed: &mut Observed, step: &Step) {
         (Action::AwaitDns, None) => observed.cluster.as_mut().unwrap().dns_available = true,
         (action, _) => panic!("{action} at {:?}", step.node),
     }
+}
+
+/// The services that run with the node's certificate.
+fn joining(setup: &NodeSetup) -> impl Iterator<Item = UnitName> {
+    let services = setup.services.iter();
+    let joining = services.filter(|service| service.gate == Gate::Joined);
+    joining.map(|service| service.unit.clone())
 }
 
 fn converge(desired: &Desired, observed: &mut Observed) {
@@ -113,7 +121,7 @@ fn spoil(desired: &Desired, observed: &mut Observed, how: u8, which: usize, drif
         2 => "failed".clone_into(&mut node.units.get_mut(&unit).unwrap().active),
         3 => node.units.get_mut(&unit).unwrap().needs_reload = true,
         4 => "disabled".clone_into(&mut node.units.get_mut(&unit).unwrap().file),
-        5 => node.bootstrap_file = None,
+        5 => node.certificate = NodeCertificate::Unusable("expired".into()),
         6 => {
             observed.apis.clear();
             observed.cluster = None;
@@ -176,6 +184,27 @@ fn a_changed_file_restarts_its_readers_only() {
                 .all(|step| step.node.as_ref().is_some_and(|n| n.as_str() == "cp-0"))
         );
     }
+}
+
+/// It is had anew, the kubelet alone runs on with it, and the token is there for the time of the join.
+#[test]
+fn a_certificate_that_will_not_do_is_replaced() {
+    let desired = cluster::desired("1.37.2");
+    let mut observed = fresh(&desired);
+    converge(&desired, &mut observed);
+    let key = desired.token_secret.key().clone();
+    let objects = &mut observed.cluster.as_mut().unwrap().objects;
+    objects.insert(key, ObjectDrift::Missing);
+    let name = "worker-0".parse().unwrap();
+    let node = observed.nodes.get_mut(&name).unwrap();
+    node.certificate = NodeCertificate::Unusable("it has expired".into());
+    assert_eq!(
+        plan(&desired, &observed).to_string(),
+        "worker-0: join with a new client certificate (it has expired)\n\
+         worker-0: restart kubelet.service when it has joined\n\
+         worker-0: wait until it is Ready\n\
+         cluster: apply Secret kube-system/bootstrap-token-abcdef (missing)\n"
+    );
 }
 
 #[test]

@@ -247,19 +247,20 @@ impl World {
         self.programs.start(&component.program, &arguments, log);
     }
 
+    fn ca_pem(&self) -> String {
+        let id = pki::ItemId::Authority(pki::CaRole::Kubernetes);
+        self.store.read_public(&id).unwrap()
+    }
+
     /// kubectl as a node that has nothing but the bootstrap token.
     async fn kubectl_with_token(&self, desired: &Desired, arguments: &[&str]) -> String {
         let kubeconfig = self.dir.path().join("bootstrap.conf");
-        let contents = desired
-            .nodes
-            .values()
-            .next()
-            .unwrap()
-            .bootstrap_file
-            .contents
-            .bytes();
+        let spec = desired.spec();
+        let ca = self.ca_pem();
+        let token = cluster::material().token.token;
+        let text = pki::bootstrap_kubeconfig(&spec.cluster_name, &spec.api_endpoint, &ca, &token);
         self.host
-            .write_file(&File::secret(&kubeconfig, contents))
+            .write_file(&File::secret(&kubeconfig, text.as_bytes()))
             .await
             .unwrap();
         let command = Command::new(self.bin_dir.join("kubectl").to_str().unwrap())

@@ -31,6 +31,11 @@ fn contradictions_are_named() {
             "two nodes are named cp-0; give each its own name",
         ),
         (
+            message(|s| s.workers[0].name = "w".repeat(53).parse().unwrap()),
+            "the node name wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww is too long for its certificate; \
+             give it at most 52 characters",
+        ),
+        (
             message(|s| s.services.v6 = "fd96::/64".parse().unwrap()),
             "services is fd96::/64, but its prefix must be /108 to /124",
         ),
