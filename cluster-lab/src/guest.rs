@@ -127,16 +127,6 @@ impl Guest {
         Ok(steps)
     }
 
-    /// What a machine lacks that is not there yet.
-    pub(crate) fn all_steps(&self) -> Vec<GuestStep> {
-        let paths = self.files.iter().map(|file| file.path.clone()).collect();
-        let mut steps = vec![GuestStep::Write { paths }];
-        if self.firewall.is_some() {
-            steps.extend([GuestStep::Load, GuestStep::Enable]);
-        }
-        steps
-    }
-
     pub(crate) async fn apply(
         &self,
         steps: &[GuestStep],

@@ -277,18 +277,17 @@ pub(crate) fn desired(
     Ok(Desired::new(blueprint.kubernetes()?, &material)?)
 }
 
-/// What the guests lack, by machine.
+/// What the guests among `hosts` lack, by machine.
 pub(crate) async fn guest_steps(
     blueprint: &Blueprint,
     hosts: &Hosts,
 ) -> Result<BTreeMap<HostName, Vec<GuestStep>>, GuestError> {
     let guests = blueprint.guests();
-    let looks = guests.iter().map(|(name, guest)| async move {
-        let steps = match hosts.get(name) {
-            Some(host) => guest.observe(host.as_ref()).await?,
-            None => guest.all_steps(),
-        };
-        Ok::<_, GuestError>((name.clone(), steps))
+    let looks = hosts.iter().filter_map(|(name, host)| {
+        let guest = guests.get(name)?;
+        Some(
+            async move { Ok::<_, GuestError>((name.clone(), guest.observe(host.as_ref()).await?)) },
+        )
     });
     Ok(futures::future::try_join_all(looks)
         .await?

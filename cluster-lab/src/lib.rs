@@ -35,6 +35,7 @@ mod check;
 mod doctor;
 mod down;
 mod facts;
+mod first_boot;
 mod guest;
 mod inotify;
 mod lab;

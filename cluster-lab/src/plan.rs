@@ -2,16 +2,18 @@
 
 use crate::{
     Blueprint, DraftError, Hosts, Lab, ObserveError, Wired,
+    first_boot::{etcd_after_boot, kubernetes_after_boot, with_first_boot},
     guest::GuestStep,
     lab::{desired, etcd_hosts, etcd_spec, guest_steps, programs_places},
     material::Source,
+    up::shared,
 };
 use host_exec::HostName;
 use k8s_bootstrap::ExpiringToken;
 use nspawn_vm::MachineState;
 use pki::PkiPlan;
 use serde::Serialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 /// How much of a plan could be known when it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,44 +94,33 @@ impl Lab {
         let observed = nspawn_vm::observe(&blueprint.group, &self.here)
             .await
             .map_err(ObserveError::from)?;
-        let machines = nspawn_vm::plan(&blueprint.group, &observed);
-        let hosts: Hosts = observed
-            .hosts()
-            .into_iter()
-            .map(|(name, host)| (name, Arc::new(host) as Arc<_>))
-            .collect();
+        let hosts: Hosts = shared(&observed);
         let guests = guest_steps(&blueprint, &hosts)
             .await
             .map_err(ObserveError::from)?;
-        let all_run = blueprint
-            .group
-            .machines
-            .iter()
-            .all(|machine| hosts.contains_key(&machine.name));
         let token = match self.kept_token()? {
             Some(token) => token,
             None => self.fresh_token()?,
         };
-        let (etcd, kubernetes, certainty) = if all_run && pki.is_done() {
+        let all_run = (blueprint.group.machines.iter()).all(|one| hosts.contains_key(&one.name));
+        let layers = if all_run && pki.is_done() {
             let wired = self.wire(&blueprint, &token)?;
             let (etcd, kubernetes) = plan_clusters(&wired, &hosts).await?;
-            (etcd, kubernetes, Certainty::Whole)
-        } else {
-            let fresh = observed
-                .machines
-                .values()
-                .all(|state| *state == MachineState::Absent);
-            let (etcd, kubernetes) = plan_on_paper(&blueprint, &token)?;
-            (
+            Layers {
+                machines: nspawn_vm::plan(&blueprint.group, &observed),
                 etcd,
                 kubernetes,
-                if fresh {
-                    Certainty::Whole
-                } else {
-                    Certainty::UntilMachinesRun
-                },
-            )
+                certainty: Certainty::Whole,
+            }
+        } else {
+            plan_on_paper(&blueprint, &token, &observed)?
         };
+        let Layers {
+            machines,
+            etcd,
+            kubernetes,
+            certainty,
+        } = layers;
         Ok(LabPlan {
             blueprint,
             programs,
@@ -185,14 +176,48 @@ pub(crate) async fn plan_kubernetes(
     ))
 }
 
-/// What has to be done on machines that are not there yet: all of it.
+/// The layers from the machines upwards.
+struct Layers {
+    machines: nspawn_vm::Plan,
+    etcd: etcd_bootstrap::Plan,
+    kubernetes: k8s_bootstrap::Plan,
+    certainty: Certainty,
+}
+
+/// What has to be done while some machines do not run. Of those that are new all is known; what those need that
+/// have run before, and the rest then, nobody can know before they run again.
 fn plan_on_paper(
     blueprint: &Blueprint,
     token: &ExpiringToken,
-) -> Result<(etcd_bootstrap::Plan, k8s_bootstrap::Plan), LabPlanError> {
+    observed: &nspawn_vm::Observed,
+) -> Result<Layers, LabPlanError> {
     let etcd = etcd_spec(blueprint, Source::Paper)?;
-    let etcd = etcd_bootstrap::plan(&etcd, &etcd_bootstrap::Observed::nothing(&etcd))?;
-    let kubernetes = desired(blueprint, token, Source::Paper)?;
-    let kubernetes = k8s_bootstrap::plan(&kubernetes, &k8s_bootstrap::Observed::default());
-    Ok((etcd, kubernetes))
+    let desired = desired(blueprint, token, Source::Paper)?;
+    let group = with_first_boot(blueprint, &etcd, &desired);
+    let machines = nspawn_vm::plan(&group, observed);
+    let is_new = |name: &str| observed.machines.get(name) == Some(&MachineState::Absent);
+    let all_new = group
+        .machines
+        .iter()
+        .all(|machine| is_new(machine.name.as_str()));
+    let mut kubernetes = k8s_bootstrap::plan(&desired, &kubernetes_after_boot(&desired));
+    if all_new {
+        let etcd = etcd_bootstrap::plan(&etcd, &etcd_after_boot(&etcd))?;
+        return Ok(Layers {
+            machines,
+            etcd,
+            kubernetes,
+            certainty: Certainty::Whole,
+        });
+    }
+    kubernetes
+        .steps
+        .retain(|step| step.node.as_ref().is_some_and(|node| is_new(node.as_str())));
+    let (etcd, certainty) = (etcd_bootstrap::Plan::default(), Certainty::UntilMachinesRun);
+    Ok(Layers {
+        machines,
+        etcd,
+        kubernetes,
+        certainty,
+    })
 }

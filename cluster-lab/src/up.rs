@@ -4,13 +4,14 @@ use crate::{
     Blueprint, DraftError, Hosts, Lab, LabPlanError, MaterialError, ObserveError, StateError,
     Wired,
     blueprint::programs_wanted,
+    first_boot::with_first_boot,
     guest::GuestError,
     lab::{etcd_hosts, guest_steps, programs_places},
     plan::{plan_etcd, plan_kubernetes},
     preflight::{self, PreflightError},
 };
 use host_exec::{EventSink, Host};
-use k8s_bootstrap::{ExpiringToken, component::Gate};
+use k8s_bootstrap::ExpiringToken;
 use netplan::Class;
 use nspawn_vm::{CgroupKind, Group};
 use pki::PkiPlan;
@@ -178,7 +179,7 @@ impl Lab {
         images: &Path,
         events: &dyn EventSink,
     ) -> Result<(Hosts, bool), UpError> {
-        let group = &with_first_boot(blueprint, wired);
+        let group = &with_first_boot(blueprint, &wired.etcd, &wired.kubernetes);
         let kind = CgroupKind::of_this_host()
             .map_err(|why| DraftError::from(crate::FactsError::Cgroups(why)))?;
         let patience = BOOT_LIMIT.mul_f64(self.spec.patience);
@@ -197,7 +198,7 @@ impl Lab {
             observed = look().await.map_err(ObserveError::from)?;
             plan = nspawn_vm::plan(group, &observed);
         }
-        Ok((shared(observed), changed))
+        Ok((shared(&observed), changed))
     }
 
     async fn guests(
@@ -267,44 +268,9 @@ impl Lab {
     }
 }
 
-pub(crate) fn shared(observed: nspawn_vm::Observed) -> Hosts {
+pub(crate) fn shared(observed: &nspawn_vm::Observed) -> Hosts {
     let share = |(name, host)| (name, Arc::new(host) as Arc<dyn Host>);
     observed.hosts().into_iter().map(share).collect()
-}
-
-/// The machines with everything that is known before they boot: what each crate would write after the boot, it
-/// then finds written, and systemd has read the units.
-fn with_first_boot(blueprint: &Blueprint, wired: &Wired) -> Group {
-    let mut group = blueprint.group.clone();
-    let guests = blueprint.guests();
-    for machine in &mut group.machines {
-        let first = &mut machine.first_boot;
-        if let Some(guest) = guests.get(&machine.name) {
-            first.files.extend(guest.files());
-            first.enabled.extend(guest.units());
-        }
-        let member = wired
-            .etcd
-            .members()
-            .iter()
-            .find(|m| m.name.as_str() == machine.name.as_str());
-        first.files.extend(
-            member
-                .into_iter()
-                .flat_map(|m| etcd_bootstrap::render::all_files(&wired.etcd, m)),
-        );
-        if let Some(node) = wired.kubernetes.nodes.get(&machine.name) {
-            first.files.extend(node.files_before_boot());
-            let at_once = node
-                .services
-                .iter()
-                .filter(|service| service.gate == Gate::AtOnce);
-            first
-                .enabled
-                .extend(at_once.map(|service| service.unit.clone()));
-        }
-    }
-    group
 }
 
 /// Gives the nodes that are about to start for the first time the images, unpacked.

@@ -47,7 +47,7 @@ pub async fn apply(
             Step::Clear { machine } => {
                 destroy::end_machine(&group.name, machine.as_str(), host, kind).await?
             }
-            Step::Prepare { machine } => {
+            Step::Prepare { machine, .. } => {
                 let path = group.places.machine(machine);
                 machine::prepare(group, spec(group, machine))
                     .map_err(|source| ApplyError::Make { path, source })?;

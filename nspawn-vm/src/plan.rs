@@ -1,12 +1,12 @@
 //! What is to be done: pure.
 
 use crate::{
-    Group, MachineState, Observed,
+    Group, MachineSpec, MachineState, Observed,
     network::{self, Change},
 };
 use host_exec::HostName;
 use serde::Serialize;
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 /// One step. The steps of a plan are in an order in which they can be done; machines start together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,10 +32,14 @@ pub enum Step {
         /// The machine.
         machine: HostName,
     },
-    /// Make the directories of a machine.
+    /// Make the directories of a machine, and what it finds at its first boot.
     Prepare {
         /// The machine.
         machine: HostName,
+        /// Files for its first boot; none for a machine that has booted before.
+        files: Vec<PathBuf>,
+        /// Units that start at its first boot.
+        units: Vec<String>,
     },
     /// Boot a machine and wait until its systemd answers.
     Start {
@@ -65,7 +69,14 @@ impl fmt::Display for Step {
             Self::Router { lines } => write!(f, "router: forward, load {lines} lines of rules"),
             Self::Clear { machine } => write!(f, "{machine}: end its remaining processes"),
             Self::Await { machine } => write!(f, "{machine}: wait until it is up or down"),
-            Self::Prepare { machine } => write!(f, "{machine}: make its directories"),
+            Self::Prepare { machine, files, .. } if !files.is_empty() => {
+                let count = files.len();
+                write!(
+                    f,
+                    "{machine}: make its directories, and {count} files for its first boot"
+                )
+            }
+            Self::Prepare { machine, .. } => write!(f, "{machine}: make its directories"),
             Self::Start { machine } => write!(f, "{machine}: boot"),
         }
     }
@@ -135,8 +146,24 @@ pub fn plan(group: &Group, observed: &Observed) -> Plan {
             MachineState::Stopped | MachineState::Absent => {}
         }
         // Also for one that has been prepared: its mount points follow from the specification.
-        steps.push(Step::Prepare { machine: name() });
+        steps.push(prepare(machine, state));
         steps.push(Step::Start { machine: name() });
     }
     Plan { steps }
+}
+
+fn prepare(machine: &MachineSpec, state: &MachineState) -> Step {
+    let first = &machine.first_boot;
+    let (files, units) = match state {
+        MachineState::Absent => (
+            first.files.iter().map(|file| file.path.clone()).collect(),
+            first.enabled.iter().map(ToString::to_string).collect(),
+        ),
+        _ => (Vec::new(), Vec::new()),
+    };
+    Step::Prepare {
+        machine: machine.name.clone(),
+        files,
+        units,
+    }
 }

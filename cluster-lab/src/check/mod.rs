@@ -101,7 +101,7 @@ impl Lab {
             .iter()
             .filter(|c| c.name.ends_with("runs"))
             .all(|c| c.ok);
-        let hosts = up::shared(observed);
+        let hosts = up::shared(&observed);
         let mut matrix = Vec::new();
         if all_run {
             events.started("", "conditions");

@@ -41,6 +41,13 @@ pub(crate) fn text(plan: &LabPlan, paint: Paint) -> String {
 /// What each machine gets, gathered from all layers.
 pub(crate) fn work(plan: &LabPlan) -> BTreeMap<String, MachineWork> {
     let mut work: BTreeMap<String, MachineWork> = BTreeMap::new();
+    for step in &plan.machines.steps {
+        if let nspawn_vm::Step::Prepare { machine, files, units } = step {
+            let own = work.entry(machine.to_string()).or_default();
+            own.files.extend(files.iter().cloned());
+            own.units.extend(units.iter().cloned());
+        }
+    }
     for (name, steps) in &plan.guests {
         for step in steps {
             if let GuestStep::Write { paths } = step {
