@@ -96,9 +96,12 @@ pub(crate) async fn check(lab: &Lab) -> Result<(), PreflightError> {
     if let Some(path) = overlay_of(&lab.places.state) {
         return Err(PreflightError::OnOverlay { path });
     }
-    // A lab that exists has its space and its instances already.
+    // A lab that exists has its space already.
     if !lab.state().kubeconfig().exists() {
         check_disk(&lab.places.state)?;
+    }
+    // Machines that were begun by an `up` that did not end may run, and what they hold would be counted twice.
+    if !lab.state().root().join("machines").exists() {
         check_inotify(lab)?;
     }
     Ok(())
