@@ -152,6 +152,7 @@ pub(crate) fn describe(key: &ObjectKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pki::{AltNames, Authority, LeafRequest, Life, OsRandom, Purpose};
 
     #[test]
     fn answers_are_told_apart() {
@@ -175,6 +176,55 @@ mod tests {
             with(json!({})),
             Answer::Pending("nobody has approved the request yet".into())
         );
+    }
+
+    /// A file with the certificate and key of `who`.
+    fn pair(ca: &Authority, who: Subject) -> String {
+        let names = AltNames::default();
+        let request = LeafRequest::new(who, Purpose::Client, names, Life::LEAF).expect("a request");
+        let issued = ca.issue(&request, now(), &OsRandom).expect("a leaf");
+        format!("{}{}", issued.certificate_pem, *issued.key_pem)
+    }
+
+    fn authority() -> Authority {
+        let subject = Subject::new("kubernetes", &[]).expect("a subject");
+        Authority::create(&subject, Life::AUTHORITY, now(), &OsRandom).expect("an authority")
+    }
+
+    fn now() -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(1_800_000_000).expect("a time")
+    }
+
+    #[test]
+    fn only_a_pair_that_the_cluster_takes_is_valid() {
+        let (ca, namesake) = (authority(), authority());
+        let node: HostName = "worker-0".parse().expect("a host name");
+        let own = pair(&ca, subject(&node).expect("a subject"));
+        let judged = |pem: &str, ca: &Authority, days: i64| {
+            let moment = now() + time::Duration::days(days);
+            judge(pem, &node, ca.certificate_pem(), moment)
+        };
+        let why = |judged: NodeCertificate| match judged {
+            NodeCertificate::Unusable(why) => why,
+            other => panic!("{other}"),
+        };
+        assert_eq!(judged(&own, &ca, 364), NodeCertificate::Valid);
+        // As the kubelet writes a key when it renews.
+        let renewed = own.replace("PRIVATE KEY-----", "EC PRIVATE KEY-----");
+        assert_eq!(judged(&renewed, &ca, 0), NodeCertificate::Valid);
+        assert!(why(judged(&own, &ca, 366)).starts_with("the certificate is valid from"));
+        assert!(why(judged(&own, &namesake, 0)).starts_with("a peer would refuse it"));
+        let other = pair(
+            &ca,
+            subject(&"cp-0".parse().expect("a host name")).expect("a subject"),
+        );
+        assert!(why(judged(&other, &ca, 0)).starts_with("common name is `system:node:cp-0`"));
+        let half = own.split("-----BEGIN PRIVATE").next().unwrap_or_default();
+        assert_eq!(
+            why(judged(half, &ca, 0)),
+            "there is no key beside the certificate"
+        );
+        assert!(!why(judged("PRIVATE KEY-----", &ca, 0)).is_empty());
     }
 
     #[test]

@@ -5,16 +5,18 @@
 
 use crate::cluster;
 use host_exec::{
-    Command, File, Host, HostName, LocalHost, Mode,
+    Command, DialError, File, FileError, Host, HostName, LocalHost, Mode, Output, RunError, Stream,
     event::Silent,
     poll::{self, Attempt, Wait},
 };
 use k8s_bootstrap::{
-    Action, Api, ClusterSpec, Desired, DualAddress, ExpiringToken, Hosts, Material, ObjectDrift,
-    Plan, Step, apply, component,
+    Action, Api, ClientIdentity, ClusterSpec, Desired, DualAddress, ExpiringToken, Hosts, Material,
+    NodeCertificate, ObjectDrift, Plan, Step, apply, component,
     component::{Component, Place},
     health,
 };
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::PostParams;
 use pki::{ApiUrl, NodeNames, OsRandom, PkiPlan, PkiSpec, Store};
 use std::{
     collections::BTreeMap,
@@ -271,6 +273,113 @@ impl World {
     }
 }
 
+/// This machine, with every file and every path in an argument below a directory of its own.
+#[derive(Debug)]
+struct Below {
+    root: PathBuf,
+    inner: LocalHost,
+}
+
+impl Below {
+    fn path(&self, path: &Path) -> PathBuf {
+        let relative = path.strip_prefix("/").unwrap();
+        self.root.join(relative)
+    }
+}
+
+#[async_trait::async_trait]
+impl Host for Below {
+    fn name(&self) -> &HostName {
+        self.inner.name()
+    }
+
+    async fn output(&self, command: &Command) -> Result<Output, RunError> {
+        let moved = command.arguments().iter().map(|argument| {
+            if argument.starts_with('/') {
+                self.path(Path::new(argument)).display().to_string()
+            } else {
+                argument.clone()
+            }
+        });
+        let command = Command::new(command.program()).args(moved);
+        self.inner.output(&command).await
+    }
+
+    async fn read_file(&self, path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+        self.inner.read_file(&self.path(path)).await
+    }
+
+    async fn file_mode(&self, path: &Path) -> Result<Option<Mode>, FileError> {
+        self.inner.file_mode(&self.path(path)).await
+    }
+
+    async fn write_file(&self, file: &File) -> Result<(), FileError> {
+        let moved = File {
+            path: self.path(&file.path),
+            ..file.clone()
+        };
+        self.inner.write_file(&moved).await
+    }
+
+    async fn remove_file(&self, path: &Path) -> Result<(), FileError> {
+        self.inner.remove_file(&self.path(path)).await
+    }
+
+    async fn dial(
+        &self,
+        address: SocketAddr,
+        timeout: Duration,
+    ) -> Result<Box<dyn Stream>, DialError> {
+        self.inner.dial(address, timeout).await
+    }
+}
+
+/// The cluster's own controllers sign what the token asks for; the pair lies where the kubelet looks for it and
+/// the API takes its holder for the node; a second join moves on from the first.
+async fn joins(world: &World, desired: &Desired) {
+    let name: HostName = "cp-0".parse().unwrap();
+    let root = world.dir.path().join("node");
+    let inner = LocalHost::new(name.clone());
+    let node: Arc<dyn Host> = Arc::new(Below {
+        root: root.clone(),
+        inner,
+    });
+    let hosts: Hosts = BTreeMap::from([(name.clone(), Arc::clone(&node))]);
+    let join = Plan {
+        steps: vec![Step {
+            node: Some(name.clone()),
+            action: Action::Join(NodeCertificate::Missing),
+        }],
+    };
+    let mut pairs = Vec::new();
+    for _ in 0..2 {
+        apply(desired, &join, &hosts, &Silent).await.unwrap();
+        let current = root.join("var/lib/kubelet/pki/kubelet-client-current.pem");
+        assert!(current.is_symlink());
+        let current = Path::new(component::kubelet::CURRENT_PAIR);
+        assert_eq!(node.file_mode(current).await.unwrap(), Some(Mode::SECRET));
+        let pair = node.read_file(current).await.unwrap().unwrap();
+        let pair = String::from_utf8(pair).unwrap();
+        let key_at = pair.find("-----BEGIN PRIVATE KEY").unwrap();
+        let identity = ClientIdentity {
+            certificate_pem: pair[..key_at].to_owned(),
+            key_pem: pair[key_at..].to_owned().into(),
+        };
+        let address = SocketAddr::new([127, 0, 0, 1].into(), world.spec.api_port);
+        let (ca, limit) = (world.ca_pem(), Duration::from_secs(10));
+        let api = Api::new(Arc::clone(&node), address, &ca, &identity, limit).unwrap();
+        let user = kube::Api::<SelfSubjectReview>::all(api.client())
+            .create(&PostParams::default(), &SelfSubjectReview::default())
+            .await
+            .unwrap();
+        let user = user.status.unwrap().user_info.unwrap();
+        assert_eq!(user.username.as_deref(), Some("system:node:cp-0"));
+        assert!(user.groups.unwrap().contains(&"system:nodes".to_owned()));
+        pairs.push(pair);
+    }
+    assert_ne!(pairs[0], pairs[1], "a lost key is another request");
+}
+
 fn objects_only(desired: &Desired) -> Plan {
     let objects = desired.objects.iter().chain([&desired.token_secret]);
     let unseen = objects
@@ -382,6 +491,7 @@ async fn a_real_api_server_takes_everything_once() {
         "create",
         "certificatesigningrequests.certificates.k8s.io",
     ];
+    joins(&world, &desired).await;
     for may in [
         &can[..],
         &[&can[..], &["--subresource=nodeclient"]].concat(),
