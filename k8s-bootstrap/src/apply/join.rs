@@ -13,6 +13,7 @@ use host_exec::{
 };
 use pki::{Certificate, CertificateRequest, Issued};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 const KUBELET: &str = "kubelet.service";
@@ -22,16 +23,15 @@ const JOIN_LIMIT: Duration = Duration::from_secs(120);
 const LOOK_PAUSE: Duration = Duration::from_millis(25);
 
 impl Run<'_> {
-    /// Waits until a node has its certificate, if the plan has it join.
-    pub(super) async fn joined(&self, name: &HostName) {
-        let Some(joined) = self.joined.get(name) else {
-            return;
-        };
-        joined
-            .subscribe()
-            .wait_for(|done| *done)
+    /// Waits until a node has its certificate, and says since when by the node's clock; `None` where the plan
+    /// does not have it join.
+    pub(super) async fn joined(&self, name: &HostName) -> Option<OffsetDateTime> {
+        let mut joined = self.joined.get(name)?.subscribe();
+        let moment = joined
+            .wait_for(Option::is_some)
             .await
             .expect("the run holds the sender");
+        *moment
     }
 
     /// Gets the node a client certificate of its own. Killed between two steps, the next run asks anew.
@@ -42,15 +42,21 @@ impl Run<'_> {
             .wait_for(|done| *done)
             .await
             .expect("the run holds the sender");
-        self.timed(name.as_str(), "join", self.get_certificate(name, setup))
+        let moment = self
+            .timed(name.as_str(), "join", self.get_certificate(name, setup))
             .await?;
         if let Some(joined) = self.joined.get(name) {
-            joined.send_replace(true);
+            joined.send_replace(Some(moment));
         }
         Ok(())
     }
 
-    async fn get_certificate(&self, name: &HostName, setup: &NodeSetup) -> Result<(), ApplyError> {
+    /// Returns the moment, by the node's clock, at which the certificate was found good.
+    async fn get_certificate(
+        &self,
+        name: &HostName,
+        setup: &NodeSetup,
+    ) -> Result<OffsetDateTime, ApplyError> {
         let host = observe::host(self.hosts, name)?;
         let failed = |reason| ApplyError::Join {
             node: name.clone(),
@@ -66,7 +72,8 @@ impl Run<'_> {
         let issued = request
             .accept(&pem, &ca, now)
             .map_err(|e| failed(JoinReason::Answer(e)))?;
-        install(&**host, setup, &issued).await
+        install(&**host, setup, &issued).await?;
+        Ok(now)
     }
 
     /// Asks the cluster's own signer, from the node itself: this also proves that the node reaches the API.

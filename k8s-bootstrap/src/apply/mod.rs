@@ -19,6 +19,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 /// The unit whose start the watch of its API waits for.
@@ -42,8 +43,8 @@ struct Run<'a> {
     /// Whether each API server is the one that is to stay, not one about to be started anew.
     launched: BTreeMap<HostName, watch::Sender<bool>>,
     prepared: watch::Sender<bool>,
-    /// The nodes that the plan has join, and whether each has.
-    joined: BTreeMap<HostName, watch::Sender<bool>>,
+    /// The nodes that the plan has join, and when each did, by its own clock.
+    joined: BTreeMap<HostName, watch::Sender<Option<OffsetDateTime>>>,
 }
 
 /// Does everything in `plan`, as much as possible at the same time, and tells `events` about it.
@@ -70,7 +71,7 @@ pub async fn apply(
         stages: apis.iter().map(stage).collect(),
         prepared: watch::Sender::new(false),
         joined: joining(plan)
-            .map(|name| (name, watch::Sender::new(false)))
+            .map(|name| (name, watch::Sender::new(None)))
             .collect(),
         desired,
         hosts,
@@ -184,7 +185,10 @@ impl Run<'_> {
             .unwrap_or(&self.stages[&self.apis[0].0]);
         let wanted = match gate {
             Gate::AtOnce => return,
-            Gate::Joined => return self.joined(node).await,
+            Gate::Joined => {
+                self.joined(node).await;
+                return;
+            }
             Gate::ApiAnswers => Stage::Answers,
             Gate::ApiReady | Gate::ApiPrepared => Stage::Ready,
         };
@@ -230,16 +234,16 @@ impl Run<'_> {
     }
 
     /// Reports begin and end of a piece of work.
-    async fn timed(
+    async fn timed<T>(
         &self,
         machine: &str,
         step: &str,
-        work: impl Future<Output = Result<(), ApplyError>>,
-    ) -> Result<(), ApplyError> {
+        work: impl Future<Output = Result<T, ApplyError>>,
+    ) -> Result<T, ApplyError> {
         self.events.started(machine, step);
         let result = work.await;
         match &result {
-            Ok(()) => self.events.done(machine, step, ""),
+            Ok(_) => self.events.done(machine, step, ""),
             Err(error) => {
                 self.events.emit(Event::new(
                     machine,

@@ -11,7 +11,9 @@ use host_exec::{
     poll::{self, Attempt, Wait, WaitError},
     systemd::{self, UnitName},
 };
-use std::{convert::Infallible, sync::Mutex, time::Duration};
+use serde_json::Value;
+use std::{collections::BTreeMap, convert::Infallible, sync::Mutex, time::Duration};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// For the API server from its start to ready: 3 s on a quiet machine.
 const API_LIMIT: Duration = Duration::from_secs(60);
@@ -59,13 +61,12 @@ impl Run<'_> {
 
     pub(super) async fn await_node(&self, name: &HostName) -> Result<(), ApplyError> {
         self.open(name, Gate::ApiPrepared).await;
-        // A node that was made anew may still be called Ready by the API for the time of its lease.
-        self.open(name, Gate::Joined).await;
+        let since = self.joined(name).await;
         let api = &self.apis[0].1;
         let wait = self.wait(format!("Ready node {name}"), NODE_LIMIT);
         let look = || async {
             Ok::<_, Infallible>(match api.list("v1", "Node").await {
-                Ok(nodes) if ready_nodes(&nodes).contains(name.as_str()) => Attempt::Ready(()),
+                Ok(nodes) if is_ready(&nodes, name, since) => Attempt::Ready(()),
                 Ok(nodes) => Attempt::NotYet(why_not_ready(nodes.get(name.as_str()))),
                 Err(error) => Attempt::NotYet(error.source.to_string()),
             })
@@ -155,8 +156,29 @@ impl Run<'_> {
     }
 }
 
+/// A node that was made anew may still be called Ready by the API for the time of its lease, so one that has just
+/// joined must have said so after that; both times are of its own clock, in whole seconds.
+fn is_ready(
+    nodes: &BTreeMap<String, Value>,
+    name: &HostName,
+    since: Option<OffsetDateTime>,
+) -> bool {
+    if !ready_nodes(nodes).contains(name.as_str()) {
+        return false;
+    }
+    let conditions = nodes[name.as_str()]["status"]["conditions"].as_array();
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == "Ready");
+    let said = ready
+        .and_then(|condition| condition["lastHeartbeatTime"].as_str())
+        .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    since.is_none_or(|since| said.is_some_and(|said| said >= since))
+}
+
 /// The kubelet's own words, such as "container runtime network not ready".
-fn why_not_ready(node: Option<&serde_json::Value>) -> String {
+fn why_not_ready(node: Option<&Value>) -> String {
     let Some(node) = node else {
         return "no Node object".into();
     };
@@ -171,4 +193,30 @@ fn why_not_ready(node: Option<&serde_json::Value>) -> String {
     message
         .unwrap_or("the kubelet has said nothing yet")
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_node_is_ready_when_it_says_so_after_it_joined() {
+        let name: HostName = "worker-0".parse().expect("a host name");
+        let with = |status: &str, heartbeat: &str| {
+            let ready = json!({"type": "Ready", "status": status, "lastHeartbeatTime": heartbeat});
+            BTreeMap::from([(
+                "worker-0".to_owned(),
+                json!({"status": {"conditions": [ready]}}),
+            )])
+        };
+        let joined = OffsetDateTime::from_unix_timestamp(1_800_000_000).expect("a time");
+        let at = "2027-01-15T08:00:00Z";
+        let before = "2027-01-15T07:59:59Z";
+        assert!(is_ready(&with("True", at), &name, Some(joined)));
+        assert!(!is_ready(&with("True", before), &name, Some(joined)));
+        assert!(is_ready(&with("True", before), &name, None));
+        assert!(!is_ready(&with("False", at), &name, Some(joined)));
+        assert!(!is_ready(&BTreeMap::new(), &name, None));
+    }
 }
