@@ -34,6 +34,8 @@
 //! - A run that was killed anywhere is finished by the next. A service has a record of the files it was
 //!   started with, which goes before one of them is written and comes back after the service was started.
 //! - A changed file restarts the services that read it, and no others.
+//! - A run starts no kubelet before its node has a client certificate that the cluster accepts. One that is
+//!   expired, of another authority or damaged is replaced, and its kubelet started anew.
 //! - No user's pod is placed on a control plane: the taint is there before the kubelet is.
 //! - Keys, kubeconfigs and tokens are in no argument list, log, error or `Debug` text.
 //!

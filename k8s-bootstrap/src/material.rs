@@ -21,7 +21,7 @@ impl fmt::Debug for ClientIdentity {
     }
 }
 
-/// The token with which kubelets ask for their first certificate, and its end.
+/// The token with which nodes ask for a certificate, and its end.
 #[derive(Debug, Clone)]
 pub struct ExpiringToken {
     /// The token.
