@@ -157,14 +157,21 @@ pub async fn daemon_reload(host: &dyn Host) -> Result<Output, RunError> {
         .await
 }
 
-/// Has `units` started at every boot from now on. Starts nothing, and does not make systemd read all unit files
-/// again, as plain `systemctl enable` does: what it links takes effect at the next boot.
+/// Has `units` started at every boot from now on. Starts nothing, and makes systemd read all unit files again, as
+/// plain `systemctl enable` does, only where it would not see it otherwise: what it links takes effect at the next boot.
 ///
 /// # Errors
 ///
 /// A unit is unknown or has no `[Install]` section; the host is unreachable.
 pub async fn enable(host: &dyn Host, units: &[UnitName]) -> Result<Output, RunError> {
-    unit_command(host, &["enable", "--quiet", "--no-reload"], units).await
+    let output = unit_command(host, &["enable", "--quiet", "--no-reload"], units).await?;
+    // Of a unit that runs systemd remembers what it once said about it, until it reads all files again: somebody
+    // who looked before, and was killed, would see it disabled for ever.
+    let seen = states(host, units).await?;
+    if !seen.values().all(UnitState::is_enabled) {
+        daemon_reload(host).await?;
+    }
+    Ok(output)
 }
 
 /// Asks for `units` to be started and does not wait for it. One that runs is left alone.
