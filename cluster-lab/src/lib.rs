@@ -48,11 +48,12 @@ mod status;
 mod up;
 
 pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
-pub use check::{CheckError, CheckReport, Condition, MatrixRow};
+pub use check::{CheckError, CheckReport, MatrixRow};
 pub use doctor::Finding;
 pub use down::DownError;
 pub use facts::{Facts, FactsError};
 pub use guest::{GuestError, GuestStep};
+pub use host_exec::Condition;
 pub use lab::{DraftError, Hosts, Lab, ObserveError, Wired};
 pub use material::MaterialError;
 pub use plan::{Certainty, LabPlan, LabPlanError};

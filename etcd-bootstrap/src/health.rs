@@ -2,19 +2,8 @@
 
 use crate::{ClientAnswer, ClusterSpec, MemberName, Probe, Status};
 use futures::future::join_all;
-use serde::Serialize;
+use host_exec::Condition;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Something that has to be so, whether it is, and what says so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Condition {
-    /// What has to be so, such as `etcd-0 is ready`.
-    pub name: String,
-    /// Whether it is.
-    pub ok: bool,
-    /// What was seen.
-    pub evidence: String,
-}
 
 /// Asks all members and judges: each is ready, all are in the cluster that was asked for, all follow one leader,
 /// none reports an alarm.

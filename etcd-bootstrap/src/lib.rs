@@ -81,7 +81,7 @@ pub use apply::{
     ApplyError, FILES_STEP, RESTART_STEP, START_STEP, apply, finish, prepare, start_members,
 };
 pub use gate::{GATE_LIMIT, gate, start_gated};
-pub use health::{Condition, conditions, health};
+pub use health::{conditions, health};
 pub use id::{ClusterId, MemberId, ids_of};
 pub use member::{CLIENT_PORT, MemberPems, MemberSpec, PEER_PORT, PkiPaths};
 pub use name::{ClusterToken, EtcdVersion, InvalidName, MemberName};

@@ -35,6 +35,7 @@
 //! - A failed command's error carries host, command line, exit status and the tail of both outputs.
 
 mod command;
+mod condition;
 mod error;
 pub mod escape;
 pub mod event;
@@ -52,6 +53,7 @@ mod ssh;
 pub mod systemd;
 
 pub use command::{Command, Stdin};
+pub use condition::Condition;
 pub use error::{DialError, FileError, FileErrorKind, RunError, RunErrorKind};
 pub use event::{Event, EventSink, Progress};
 pub use files::{Contents, File, Mode};

@@ -4,35 +4,13 @@ use crate::{
     Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role,
     observe::{self, condition},
 };
-use host_exec::HostName;
-use serde::Serialize;
+use host_exec::{Condition, HostName};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something that has to be so in a healthy cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Condition {
-    /// What, as a statement, such as `node worker-0 is Ready`.
-    pub name: String,
-    /// Whether it is so.
-    pub ok: bool,
-    /// What was seen.
-    pub evidence: String,
-}
-
-impl Condition {
-    fn new(name: impl Into<String>, ok: bool, evidence: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            ok,
-            evidence: evidence.into(),
-        }
-    }
-
-    /// A condition that could not be looked into counts as not met.
-    fn unknown(name: impl Into<String>, error: &ApiError) -> Self {
-        Self::new(name, false, format!("{error}: {}", error.source))
-    }
+/// A condition that could not be looked into counts as not met.
+fn unknown(name: impl Into<String>, error: &ApiError) -> Condition {
+    Condition::new(name, false, format!("{error}: {}", error.source))
 }
 
 /// Looks into every condition, in the order in which a person would: APIs, controllers, nodes, name server,
@@ -69,7 +47,7 @@ async fn controllers(node: &HostName, api: &Api, conditions: &mut Vec<Condition>
     for component in ["controller-manager", "scheduler"] {
         let name = format!("{component} of {node} is healthy");
         conditions.push(match &list {
-            Err(error) => Condition::unknown(name, error),
+            Err(error) => unknown(name, error),
             Ok(list) => match list.get(component) {
                 None => Condition::new(name, false, "the API does not know it"),
                 Some(status) => {
@@ -99,7 +77,7 @@ async fn nodes(desired: &Desired, api: &Api, conditions: &mut Vec<Condition>) {
     for name in desired.nodes.keys() {
         let statement = format!("node {name} is Ready");
         conditions.push(match &list {
-            Err(error) => Condition::unknown(statement, error),
+            Err(error) => unknown(statement, error),
             Ok(list) => match list.get(name.as_str()) {
                 None => Condition::new(statement, false, "there is no such Node"),
                 Some(node) => {
@@ -126,7 +104,7 @@ fn ready_evidence(node: &Value) -> String {
 async fn dns(api: &Api, conditions: &mut Vec<Condition>) {
     let name = "CoreDNS is available";
     conditions.push(match api.list("apps/v1", "Deployment").await {
-        Err(error) => Condition::unknown(name, &error),
+        Err(error) => unknown(name, &error),
         Ok(list) => match list.get("kube-system/coredns") {
             None => Condition::new(name, false, "there is no Deployment kube-system/coredns"),
             Some(found) => {
@@ -149,7 +127,7 @@ async fn dns(api: &Api, conditions: &mut Vec<Condition>) {
 async fn pods(desired: &Desired, api: &Api, conditions: &mut Vec<Condition>) {
     let name = "control planes run no pods of users";
     conditions.push(match api.list("v1", "Pod").await {
-        Err(error) => Condition::unknown(name, &error),
+        Err(error) => unknown(name, &error),
         Ok(list) => {
             let of_role = desired
                 .nodes

@@ -63,7 +63,7 @@ mod yaml;
 pub use api::{Api, ApiError, Readiness};
 pub use apply::{ApplyError, JoinReason, apply};
 pub use desired::{Desired, DesiredError, NodeSetup, Service};
-pub use health::{Condition, health};
+pub use health::health;
 pub use join::NodeCertificate;
 pub use material::{ClientIdentity, ExpiringToken, Material, MaterialError};
 pub use names::{ImageName, InvalidImageName, InvalidNodePath, NodePath};

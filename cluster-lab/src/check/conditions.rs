@@ -1,8 +1,9 @@
 //! Conditions that are asked for, not tried: machines, certificates, etcd, Kubernetes.
 
-use super::{CheckError, Condition};
+use super::CheckError;
 use crate::{Blueprint, Hosts, Lab, ObserveError, lab::etcd_hosts};
 use etcd_bootstrap::{ANSWER_TIMEOUT, Probe};
+use host_exec::Condition;
 use nspawn_vm::{MachineState, Observed};
 use pki::{ExpiryLevel, Store};
 use time::OffsetDateTime;
@@ -88,13 +89,7 @@ impl Lab {
             etcd_bootstrap::health(&wired.etcd, &probe),
             k8s_bootstrap::health(&wired.kubernetes, hosts),
         );
-        let etcd = etcd
-            .into_iter()
-            .map(|c| Condition::new(c.name, c.ok, c.evidence));
         let kubernetes = kubernetes.map_err(ObserveError::from)?;
-        let kubernetes = kubernetes
-            .into_iter()
-            .map(|c| Condition::new(c.name, c.ok, c.evidence));
-        Ok(etcd.chain(kubernetes).collect())
+        Ok(etcd.into_iter().chain(kubernetes).collect())
     }
 }

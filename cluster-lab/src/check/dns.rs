@@ -1,12 +1,11 @@
 //! Whether the cluster's name server answers a node, over its service addresses of both families.
 
-use super::Condition;
 use crate::Blueprint;
 use hickory_proto::{
     op::{Message, Query},
     rr::{Name, RData, RecordType},
 };
-use host_exec::NetworkNamespace;
+use host_exec::{Condition, NetworkNamespace};
 use netplan::{Class, Family};
 use std::{
     io,

@@ -7,31 +7,10 @@ mod matrix;
 mod stage;
 
 use crate::{DraftError, Lab, MaterialError, ObserveError, StateError, up};
-use host_exec::{EventSink, RunError};
+use host_exec::{Condition, EventSink, RunError};
 use serde::Serialize;
 
 pub use matrix::MatrixRow;
-
-/// Something that has to be so, whether it is, and what was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Condition {
-    /// What has to be so, as a statement.
-    pub name: String,
-    /// Whether it is.
-    pub ok: bool,
-    /// What was seen.
-    pub evidence: String,
-}
-
-impl Condition {
-    pub(crate) fn new(name: impl Into<String>, ok: bool, evidence: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            ok,
-            evidence: evidence.into(),
-        }
-    }
-}
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
