@@ -230,8 +230,10 @@ impl Lab {
         let store = self.store();
         let source = Source::Store(&store);
         let etcd = etcd_spec(blueprint, source)?;
-        let client = source.identity(&ItemId::cluster(LeafRole::EtcdHealthcheckClient))?;
-        let etcd_tls = Tls::new(&etcd, &client.certificate_pem, &client.key_pem)?;
+        let client = store
+            .read(&ItemId::cluster(LeafRole::EtcdHealthcheckClient))
+            .map_err(MaterialError::from)?;
+        let etcd_tls = Tls::new(&etcd, &client.public_pem, &client.key_pem)?;
         let kubernetes = desired(blueprint, token, source)?;
         Ok(Wired {
             etcd,

@@ -2,10 +2,9 @@
 
 use crate::Blueprint;
 use host_exec::{Contents, File, HostName, Mode};
-use k8s_bootstrap::{ClientIdentity, ExpiringToken, Material};
-use netplan::Class;
-use pki::{CaRole, ItemId, LeafRole, NodeFile, Store};
-use std::{collections::BTreeMap, path::PathBuf};
+use k8s_bootstrap::{ExpiringToken, Material};
+use pki::{LeafRole, NodeFile, Store};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Something of the lab's certificates could not be read.
@@ -18,6 +17,9 @@ pub enum MaterialError {
     /// The specification of certificates lacks a machine of the lab.
     #[error("the certificates do not cover a machine of the lab")]
     Unknown(#[from] pki::UnknownNode),
+    /// What Kubernetes needs.
+    #[error(transparent)]
+    Kubernetes(#[from] k8s_bootstrap::MaterialError),
 }
 
 /// Where the contents of certificates and keys come from.
@@ -49,43 +51,10 @@ impl Blueprint {
         token: &ExpiringToken,
         source: Source<'_>,
     ) -> Result<Material, MaterialError> {
-        let mut files = BTreeMap::new();
-        for (class, host) in [Class::ControlPlane, Class::Worker]
-            .into_iter()
-            .flat_map(|class| self.hosts_of(class).map(move |host| (class, host)))
-        {
-            let name = pki_name(&host);
-            let mut own = self.pki.files_for_node(&name)?;
-            if class == Class::ControlPlane {
-                own.extend(self.pki.files_for_control_plane(&name)?);
-            }
-            // A file that both lists have is the same in both.
-            let own: BTreeMap<String, NodeFile> = own
-                .into_iter()
-                .map(|file| (file.path.clone(), file))
-                .collect();
-            files.insert(
-                host,
-                own.into_values()
-                    .map(|file| source.file(file))
-                    .collect::<Result<_, _>>()?,
-            );
-        }
-        Ok(Material {
-            ca_pem: source.public(&ItemId::Authority(CaRole::Kubernetes))?,
-            identity: source.identity(&ItemId::cluster(self.administrator()))?,
-            token: token.clone(),
-            files,
+        Ok(match source {
+            Source::Store(store) => Material::from_store(&self.pki, store, token.clone())?,
+            Source::Paper => Material::on_paper(&self.pki, token.clone())?,
         })
-    }
-
-    /// The identity that may do everything before any role exists.
-    fn administrator(&self) -> LeafRole {
-        if self.spec.kubernetes.minor >= 29 {
-            LeafRole::SuperAdmin
-        } else {
-            LeafRole::Admin
-        }
     }
 
     /// The kubeconfig for whoever has this lab on this machine.
@@ -114,29 +83,6 @@ impl Source<'_> {
             path: PathBuf::from(file.path),
             mode,
             contents,
-        })
-    }
-
-    fn public(self, id: &ItemId) -> Result<String, MaterialError> {
-        match self {
-            Self::Paper => Ok(PAPER.to_owned()),
-            Self::Store(store) => Ok(store.read_public(id)?),
-        }
-    }
-
-    pub(crate) fn identity(self, id: &ItemId) -> Result<ClientIdentity, MaterialError> {
-        Ok(match self {
-            Self::Paper => ClientIdentity {
-                certificate_pem: PAPER.to_owned(),
-                key_pem: Zeroizing::new(PAPER.to_owned()),
-            },
-            Self::Store(store) => {
-                let material = store.read(id)?;
-                ClientIdentity {
-                    certificate_pem: material.public_pem,
-                    key_pem: material.key_pem,
-                }
-            }
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What is secret or signed, made by the caller.
 
 use host_exec::{File, HostName, InvalidHostName, Mode};
-use pki::{BootstrapToken, CaRole, ItemId, LeafRole, PkiSpec, Store};
+use pki::{BootstrapToken, CaRole, FileContent, ItemId, LeafRole, NodeFile, PkiSpec, Store};
 use std::{collections::BTreeMap, fmt};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -59,6 +59,9 @@ pub enum MaterialError {
     UnknownNode(#[from] pki::UnknownNode),
 }
 
+/// What stands for every certificate and key on paper.
+const PAPER: &str = "not issued yet\n";
+
 impl Material {
     /// The material that a store of `pki` holds for the control planes and nodes of its spec.
     ///
@@ -70,24 +73,7 @@ impl Material {
         store: &Store,
         token: ExpiringToken,
     ) -> Result<Self, MaterialError> {
-        let mut files: BTreeMap<HostName, Vec<File>> = BTreeMap::new();
-        let mut take = |name: &pki::HostName, list: Vec<pki::NodeFile>| {
-            let of_host = files.entry(name.as_str().parse()?).or_default();
-            for file in list {
-                let bytes = store.contents(&file.content)?;
-                of_host.push(match file.content {
-                    pki::FileContent::Public(_) => File::public(file.path, bytes.as_bytes()),
-                    _ => File::secret(file.path, bytes.as_bytes()).with_mode(Mode::new(file.mode)),
-                });
-            }
-            Ok::<(), MaterialError>(())
-        };
-        for node in &spec.control_planes {
-            take(&node.name, spec.files_for_control_plane(&node.name)?)?;
-        }
-        for node in &spec.nodes {
-            take(&node.name, spec.files_for_node(&node.name)?)?;
-        }
+        let files = node_files(spec, |content| Ok(store.contents(content)?))?;
         // Before 1.29 there is no super-administrator, and the administrator is in `system:masters`.
         let super_admin = LeafRole::SuperAdmin.profile().since <= spec.kubernetes_version;
         let role = if super_admin {
@@ -106,4 +92,48 @@ impl Material {
             files,
         })
     }
+
+    /// The same before anything is issued: every file with its path and mode, and nothing in it. Enough to show
+    /// what there will be; nobody can be spoken to with it.
+    ///
+    /// # Errors
+    ///
+    /// A machine's name is no host name.
+    pub fn on_paper(spec: &PkiSpec, token: ExpiringToken) -> Result<Self, MaterialError> {
+        Ok(Self {
+            ca_pem: PAPER.to_owned(),
+            identity: ClientIdentity {
+                certificate_pem: PAPER.to_owned(),
+                key_pem: Zeroizing::new(PAPER.to_owned()),
+            },
+            token,
+            files: node_files(spec, |_| Ok(Zeroizing::new(PAPER.to_owned())))?,
+        })
+    }
+}
+
+/// The files of every control plane and node, by host, with the contents that `contents` gives.
+fn node_files(
+    spec: &PkiSpec,
+    contents: impl Fn(&FileContent) -> Result<Zeroizing<String>, MaterialError>,
+) -> Result<BTreeMap<HostName, Vec<File>>, MaterialError> {
+    let mut files: BTreeMap<HostName, Vec<File>> = BTreeMap::new();
+    let mut take = |name: &pki::HostName, list: Vec<NodeFile>| {
+        let of_host = files.entry(name.as_str().parse()?).or_default();
+        for file in list {
+            let bytes = contents(&file.content)?;
+            of_host.push(match file.content {
+                FileContent::Public(_) => File::public(file.path, bytes.as_bytes()),
+                _ => File::secret(file.path, bytes.as_bytes()).with_mode(Mode::new(file.mode)),
+            });
+        }
+        Ok::<(), MaterialError>(())
+    };
+    for node in &spec.control_planes {
+        take(&node.name, spec.files_for_control_plane(&node.name)?)?;
+    }
+    for node in &spec.nodes {
+        take(&node.name, spec.files_for_node(&node.name)?)?;
+    }
+    Ok(files)
 }
