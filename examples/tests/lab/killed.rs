@@ -60,6 +60,8 @@ fn killed_at_every_step_it_converges_to_the_same_cluster() {
         let killed = seen.contains(&(step.to_owned(), "started".to_owned()));
         assert!(killed, "no run was killed at {step}: {seen:?}");
     }
+    let plan = lab.ok(&["plan"]);
+    assert!(plan.contains("nothing to do"), "{plan}");
     assert_eq!(lab.up(&[]).result["changed"], false);
     let report = lab.check_in_a_while();
     eprintln!("{}", etcd_cluster(&report));
@@ -96,12 +98,8 @@ fn killed_at_random_moments_it_comes_up() {
 fn killed_after(lab: &Lab<'_>, moment: Duration) {
     let deadline = Instant::now() + moment;
     let mut up = lab.start_up(&[]);
-    loop {
-        match up.next(deadline.saturating_duration_since(Instant::now())) {
-            Next::Line(_) => {}
-            Next::Silence | Next::End => break,
-        }
-    }
+    let left = || deadline.saturating_duration_since(Instant::now());
+    while let Next::Line(_) = up.next(left()) {}
     let done = up.kill();
     assert!(done.signal == Some(9) || done.code == Some(0), "{done:?}");
 }

@@ -179,11 +179,23 @@ impl Lab<'_> {
     /// As [`Lab::check`], after something that heals by itself in a while.
     #[track_caller]
     pub(crate) fn check_in_a_while(&self) -> Value {
-        wait_for("check that is content", || {
+        let began = Instant::now();
+        let mut looks = 0;
+        let report = wait_for("check that is content", || {
             let report = self.run(&["check", "--output", "json"]).json();
             let bad = bad_rows(&report);
+            looks += 1;
+            if looks == 1 && !bad.is_empty() {
+                eprintln!("{}: not yet: {bad:?}", self.name);
+            }
             so(bad.is_empty(), bad).map(|()| report)
-        })
+        });
+        let seconds = began.elapsed().as_secs_f64();
+        eprintln!(
+            "{}: check is content after {looks} looks, {seconds:.1} s",
+            self.name
+        );
+        report
     }
 
     #[track_caller]

@@ -72,7 +72,9 @@ impl Traces {
             !(shared && (self.others || now.others))
         };
         let come = now.lines.difference(&self.lines).filter(counts);
+        // Processes of an earlier test may still have been about to go.
         let gone = self.lines.difference(&now.lines).filter(counts);
+        let gone = gone.filter(|line| !line.starts_with("process "));
         let come = come.map(|line| format!("+ {line}"));
         come.chain(gone.map(|line| format!("- {line}"))).collect()
     }
