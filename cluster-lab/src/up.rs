@@ -4,18 +4,23 @@ use crate::{
     Blueprint, DraftError, Hosts, Lab, LabPlanError, MaterialError, ObserveError, StateError,
     Wired,
     blueprint::programs_wanted,
+    check::dns,
     first_boot::with_first_boot,
     guest::GuestError,
     lab::{etcd_hosts, guest_steps, programs_places},
     plan::{plan_etcd, plan_kubernetes},
     preflight::{self, PreflightError},
 };
-use host_exec::{EventSink, Host};
+use host_exec::{
+    EventSink, Host,
+    poll::{self, Attempt, Wait, WaitError},
+};
 use k8s_bootstrap::ExpiringToken;
 use netplan::Class;
 use nspawn_vm::{CgroupKind, Group};
 use pki::PkiPlan;
 use std::{
+    convert::Infallible,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -23,6 +28,9 @@ use std::{
 
 /// How long a machine may take to boot, on a machine of usual speed. By hand it took half a second.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long kube-proxy may take to lead a node to a name server that is available. It took up to 5 s beside builds.
+const DNS_LIMIT: Duration = Duration::from_secs(60);
 
 /// What `up` made, or found made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +93,11 @@ pub enum UpError {
     /// Kubernetes.
     #[error("cannot bring up Kubernetes")]
     Kubernetes(#[source] Box<k8s_bootstrap::ApplyError>),
+    /// The name server is available, and its service does not lead a node to it.
+    #[error(
+        "the lab's name server does not answer its nodes; look at `lab logs worker-0 kube-proxy`"
+    )]
+    Dns(#[source] WaitError<Infallible>),
     /// No token could be drawn.
     #[error("cannot draw a bootstrap token")]
     Random(#[from] pki::RandomError),
@@ -126,6 +139,9 @@ impl Lab {
         changed |= self.guests(&blueprint, &hosts, events).await?;
         changed |= self.clusters(&wired, &token, &hosts, events).await?;
         state.remember_kubeconfig(&blueprint.kubeconfig(&self.store())?)?;
+        if changed {
+            self.await_dns(&blueprint, events).await?;
+        }
         Ok(Up {
             changed,
             kubeconfig: state.kubeconfig(),
@@ -248,6 +264,30 @@ impl Lab {
         let (etcd, kubernetes) =
             tokio::try_join!(etcd, self.kubernetes(wired, token, hosts, events))?;
         Ok(etcd || kubernetes)
+    }
+
+    /// Kubernetes calls its name server available before kube-proxy leads anybody to it.
+    async fn await_dns(
+        &self,
+        blueprint: &Blueprint,
+        events: &dyn EventSink,
+    ) -> Result<(), UpError> {
+        let step = "DNS from a node";
+        events.started("", step);
+        let wait = Wait::new(
+            "answer of the name server",
+            DNS_LIMIT.mul_f64(self.spec.patience),
+        );
+        let answered = poll::until(&wait, || async {
+            let conditions = dns::conditions(blueprint).await;
+            let bad = conditions.into_iter().find(|condition| !condition.ok);
+            Ok(bad.map_or(Attempt::Ready(()), |bad| {
+                Attempt::NotYet(format!("{}: {}", bad.name, bad.evidence))
+            }))
+        });
+        answered.await.map_err(UpError::Dns)?;
+        events.done("", step, "answers");
+        Ok(())
     }
 
     async fn kubernetes(

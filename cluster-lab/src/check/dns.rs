@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// A name that every cluster has.
 const NAME: &str = "kubernetes.default.svc.cluster.local.";
 
-pub(super) async fn conditions(blueprint: &Blueprint) -> Vec<Condition> {
+pub(crate) async fn conditions(blueprint: &Blueprint) -> Vec<Condition> {
     let mut conditions = Vec::new();
     let limit = Duration::from_secs(2).mul_f64(blueprint.spec.patience);
     for node in blueprint.network.class(Class::Worker).take(1) {

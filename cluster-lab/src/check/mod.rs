@@ -2,7 +2,7 @@
 //! tried with packets.
 
 mod conditions;
-mod dns;
+pub(crate) mod dns;
 mod matrix;
 mod stage;
 
