@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -122,16 +123,9 @@ impl Kept {
             }
         }
         for member in ["etcd-0", "etcd-1", "etcd-2"] {
-            let dir = lab
-                .dir()
-                .join("machines")
-                .join(member)
-                .join("data/var-lib-etcd");
-            let database = walk_to(&dir, "member");
-            if let Some(inode) = database
-                .and_then(|path| fs::metadata(path).ok())
-                .map(|m| m.ino())
-            {
+            let dir = lab.dir().join("machines").join(member);
+            let database = find_below(&dir.join("data/var-lib-etcd"), "member");
+            if let Some(inode) = database.map(|path| fs::metadata(path).unwrap().ino()) {
                 let first = self.directories.entry(member.to_owned()).or_insert(inode);
                 assert_eq!(*first, inode, "{member} began anew");
             }
@@ -140,14 +134,12 @@ impl Kept {
 }
 
 /// The directory `name` in `dir` or in one directly below.
-fn walk_to(dir: &std::path::Path, name: &str) -> Option<std::path::PathBuf> {
+fn find_below(dir: &Path, name: &str) -> Option<PathBuf> {
     let below = fs::read_dir(dir).into_iter().flatten().flatten();
-    let candidates = [dir.to_owned()]
+    let dirs = [dir.to_owned()]
         .into_iter()
         .chain(below.map(|entry| entry.path()));
-    candidates
-        .map(|path| path.join(name))
-        .find(|path| path.is_dir())
+    dirs.map(|path| path.join(name)).find(|path| path.is_dir())
 }
 
 /// SplitMix64, by Vigna: numbers that look random and are the same for a seed.
