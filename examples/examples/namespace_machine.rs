@@ -2,6 +2,8 @@
 //!
 //!     cargo run -p examples --example namespace_machine
 
+#![expect(clippy::print_stdout, reason = "an example shows what it did")]
+
 use anyhow::Context;
 use host_exec::{Command, Host, LocalHost, event::Silent};
 use nspawn_vm::{

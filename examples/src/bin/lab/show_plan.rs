@@ -42,7 +42,12 @@ pub(crate) fn text(plan: &LabPlan, paint: Paint) -> String {
 pub(crate) fn work(plan: &LabPlan) -> BTreeMap<String, MachineWork> {
     let mut work: BTreeMap<String, MachineWork> = BTreeMap::new();
     for step in &plan.machines.steps {
-        if let nspawn_vm::Step::Prepare { machine, files, units } = step {
+        if let nspawn_vm::Step::Prepare {
+            machine,
+            files,
+            units,
+        } = step
+        {
             let own = work.entry(machine.to_string()).or_default();
             own.files.extend(files.iter().cloned());
             own.units.extend(units.iter().cloned());
