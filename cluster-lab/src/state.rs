@@ -137,6 +137,11 @@ impl StateDir {
         self.root.join("kubeconfig")
     }
 
+    /// What kubectl remembers of the lab's API (`KUBECACHEDIR`), so that it goes with the lab.
+    pub fn kubectl_cache(&self) -> PathBuf {
+        self.root.join("kubectl-cache")
+    }
+
     /// The events of all runs, one JSON object per line.
     pub fn events(&self) -> PathBuf {
         self.root.join("events.jsonl")
@@ -361,7 +366,9 @@ impl StateDir {
             }),
             _ => Ok(()),
         };
-        gone(fs::remove_dir_all(self.pki()), &self.pki())?;
+        for dir in [self.pki(), self.kubectl_cache()] {
+            gone(fs::remove_dir_all(&dir), &dir)?;
+        }
         // The record last: a directory without one is nobody's, and a next `down` would not go on.
         let files = [
             self.kubeconfig(),

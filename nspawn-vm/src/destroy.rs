@@ -66,6 +66,11 @@ pub async fn destroy(
         events.started("", "files");
         problems.extend(files(places).err());
         events.done("", "files", "removed");
+        // A start that a killed run had asked for may have come through meanwhile. It finds no files, and leaves
+        // an empty control group.
+        if let Err(error) = end_processes(group, None, host, kind).await {
+            problems.extend(error.problems);
+        }
     }
     if problems.is_empty() {
         Ok(done)
@@ -202,6 +207,10 @@ async fn namespaces(group: &GroupName, host: &dyn Host) -> Result<usize, Destroy
     }
     if !others.iter().any(|name| name.starts_with("lab.")) {
         bridge_filter::unload(host).await.map_err(problem)?;
+        // Mount points that supervisors made on a host without systemd. Not empty, or not there: not ours.
+        for dir in ["/run/systemd/nspawn", "/run/systemd"] {
+            let _ = fs::remove_dir(dir);
+        }
     }
     netns_dir(host).await.map_err(problem)?;
     Ok(ours.len())
@@ -232,10 +241,6 @@ fn files(places: &Places) -> Result<(), String> {
             }
             _ => {}
         }
-    }
-    // Mount points that a supervisor made on a host without systemd. Not empty, or not there: not ours.
-    for dir in ["/run/systemd/nspawn", "/run/systemd"] {
-        let _ = fs::remove_dir(dir);
     }
     match fs::remove_file(places.state().join("supervisor.sh")) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(format!("supervisor.sh: {e}")),

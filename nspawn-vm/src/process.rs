@@ -34,11 +34,13 @@ pub(crate) fn of_group(
         else {
             continue;
         };
-        let read = |file| fs::read_to_string(entry.path().join(file)).unwrap_or_default();
-        let Some(machine) = machine_of(group, &read("cgroup")) else {
+        let read = |file| fs::read(entry.path().join(file)).unwrap_or_default();
+        let text = |file| String::from_utf8_lossy(&read(file)).into_owned();
+        let joined = machine_of(group, &text("cgroup"));
+        let Some(machine) = joined.or_else(|| being_started(group, &read("cmdline"))) else {
             continue;
         };
-        let status = read("status");
+        let status = text("status");
         // A zombie holds nothing and cannot be killed; whoever started it has to wait for it.
         if status.lines().any(|line| line.starts_with("State:\tZ")) {
             continue;
@@ -78,6 +80,19 @@ fn machine_of(group: &GroupName, cgroups: &str) -> Option<String> {
     None
 }
 
+/// The machine that a supervisor is about to start, before it has joined the machine's control group: its
+/// command line (proc(5): words with a NUL behind each) has the script, and the group's path as one word.
+fn being_started(group: &GroupName, cmdline: &[u8]) -> Option<String> {
+    let mut words = cmdline
+        .split(|byte| *byte == 0)
+        .filter_map(|word| std::str::from_utf8(word).ok());
+    words.find(|word| word.ends_with("/supervisor.sh"))?;
+    let ours = format!("{}/", group.prefix());
+    words
+        .find_map(|word| word.strip_prefix(&ours))
+        .map(str::to_owned)
+}
+
 /// Reads `NSpid:` of `/proc/PID/status`: the numbers of a process, from our namespace inwards.
 fn is_leader(status: &str) -> bool {
     let Some(numbers) = status.lines().find_map(|line| line.strip_prefix("NSpid:")) else {
@@ -115,6 +130,31 @@ mod tests {
         ] {
             assert_eq!(machine_of(&lab, other), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_supervisor_is_known_before_it_has_joined() {
+        let lab: GroupName = "x".parse().unwrap();
+        let line = |group: &str| {
+            let words = [
+                "setsid",
+                "--fork",
+                "/bin/sh",
+                "/s/x/supervisor.sh",
+                "cgroup-v1",
+                "/s/x",
+                "/r/x",
+                group,
+            ];
+            words.join("\0").into_bytes()
+        };
+        assert_eq!(
+            being_started(&lab, &line("lab.x/m0")).as_deref(),
+            Some("m0")
+        );
+        assert_eq!(being_started(&lab, &line("lab.xy/m0")), None);
+        assert_eq!(being_started(&lab, b"vi\0lab.x/m0\0"), None);
+        assert_eq!(being_started(&lab, b""), None);
     }
 
     #[test]

@@ -16,8 +16,11 @@ pub(crate) async fn kubectl(global: &Global, args: Vec<String>) -> anyhow::Resul
             bail!("{} is not there; `lab up` makes it", file.display());
         }
     }
-    let command = Command::new(utf8(&program)?).args(args);
-    inside::run(lab.here(), command.env("KUBECONFIG", utf8(&kubeconfig)?)).await
+    let command = Command::new(utf8(&program)?)
+        .args(args)
+        .env("KUBECONFIG", utf8(&kubeconfig)?)
+        .env("KUBECACHEDIR", utf8(&lab.state().kubectl_cache())?);
+    inside::run(lab.here(), command).await
 }
 
 /// `lab exec NODE -- ...`.
