@@ -32,6 +32,10 @@ const BOOT_LIMIT: Duration = Duration::from_secs(60);
 /// How long kube-proxy may take to lead a node to a name server that is available. It took up to 5 s beside builds.
 const DNS_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long one look at the name server may take: shorter than the second after which TCP would send a first packet
+/// again that came before kube-proxy's rules.
+const DNS_LOOK: Duration = Duration::from_millis(200);
+
 /// What `up` made, or found made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Up {
@@ -279,7 +283,7 @@ impl Lab {
             DNS_LIMIT.mul_f64(self.spec.patience),
         );
         let answered = poll::until(&wait, || async {
-            let conditions = dns::conditions(blueprint).await;
+            let conditions = dns::conditions(blueprint, DNS_LOOK).await;
             let bad = conditions.into_iter().find(|condition| !condition.ok);
             Ok(bad.map_or(Attempt::Ready(()), |bad| {
                 Attempt::NotYet(format!("{}: {}", bad.name, bad.evidence))

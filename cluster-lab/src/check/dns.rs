@@ -17,9 +17,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// A name that every cluster has.
 const NAME: &str = "kubernetes.default.svc.cluster.local.";
 
-pub(crate) async fn conditions(blueprint: &Blueprint) -> Vec<Condition> {
+/// How long an answer may take where it has to come: longer than the second after which a lost first packet is
+/// sent again.
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// Asks the name server from the first worker, over both families; each answer may take `limit`.
+pub(crate) async fn conditions(blueprint: &Blueprint, limit: Duration) -> Vec<Condition> {
     let mut conditions = Vec::new();
-    let limit = Duration::from_secs(2).mul_f64(blueprint.spec.patience);
+    let limit = limit.mul_f64(blueprint.spec.patience);
     for node in blueprint.network.class(Class::Worker).take(1) {
         let from = NetworkNamespace::named(&blueprint.group_name().netns(node.name.as_str()));
         for family in Family::BOTH {

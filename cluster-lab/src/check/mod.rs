@@ -85,7 +85,7 @@ impl Lab {
         if all_run {
             events.started("", "conditions");
             conditions.extend(self.cluster_conditions(&blueprint, &hosts).await?);
-            conditions.extend(dns::conditions(&blueprint).await);
+            conditions.extend(dns::conditions(&blueprint, dns::ANSWER_LIMIT).await);
             events.done("", "conditions", &format!("{} looked at", conditions.len()));
             events.started("", "network");
             matrix = matrix::prove(&blueprint, &self.here).await?;

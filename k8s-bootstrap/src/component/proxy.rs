@@ -1,7 +1,7 @@
 //! kube-proxy, as a service with a certificate of its own instead of a DaemonSet.
 
 use super::{Component, Flags, Gate, Place, UnitOptions, paths};
-use crate::yaml;
+use crate::{Tuning, yaml};
 use host_exec::File;
 use serde_json::{Value, json};
 
@@ -30,7 +30,8 @@ pub fn component(place: Place<'_>) -> Component {
 /// `KubeProxyConfiguration`, <https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/>.
 fn config(place: Place<'_>) -> Value {
     let spec = place.cluster;
-    json!({
+    let mode = spec.version.release().proxy_mode.as_str();
+    let mut config = json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": KUBECONFIG},
@@ -46,6 +47,12 @@ fn config(place: Place<'_>) -> Value {
         "healthzBindAddress": format!("{}:{HEALTH_PORT}", place.node.address.v4),
         "hostnameOverride": place.node.name.as_str(),
         "metricsBindAddress": "127.0.0.1:10249",
-        "mode": spec.version.release().proxy_mode.as_str(),
-    })
+        "mode": mode,
+    });
+    if spec.tuning == Tuning::QuickStart {
+        // The default of 1 s lets a Service wait for its first endpoint up to that long; it is meant for clusters
+        // in which some endpoint always changes.
+        config[mode] = json!({"minSyncPeriod": "100ms"});
+    }
+    config
 }
