@@ -45,6 +45,7 @@ mod preflight;
 mod spec;
 mod state;
 mod status;
+mod supplies;
 mod up;
 
 pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
@@ -61,4 +62,5 @@ pub use preflight::PreflightError;
 pub use spec::{LabSpec, NetworkSpec, OciRuntime, SpecError};
 pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};
+pub use supplies::SupplyError;
 pub use up::{Up, UpError};

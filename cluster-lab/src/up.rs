@@ -10,14 +10,14 @@ use crate::{
     lab::{etcd_hosts, guest_steps, programs_places},
     plan::{plan_etcd, plan_kubernetes},
     preflight::{self, PreflightError},
+    supplies::{SupplyError, seed_images},
 };
 use host_exec::{
     EventSink, Host,
     poll::{self, Attempt, Wait, WaitError},
 };
 use k8s_bootstrap::ExpiringToken;
-use netplan::Class;
-use nspawn_vm::{CgroupKind, Group};
+use nspawn_vm::CgroupKind;
 use pki::PkiPlan;
 use std::{
     convert::Infallible,
@@ -58,21 +58,9 @@ pub enum UpError {
     /// The lab's directory.
     #[error(transparent)]
     State(#[from] StateError),
-    /// Programs.
-    #[error("cannot get the programs of the lab")]
-    Programs(#[from] artifacts::ProgramsError),
-    /// Images.
-    #[error("cannot make the images of the lab")]
-    Images(#[from] artifacts::ImagesError),
-    /// Images, unpacked.
-    #[error("cannot unpack the images of the lab")]
-    Containerd(#[from] artifacts::ContainerdError),
-    /// Images, for one machine.
-    #[error("cannot give a machine the images of the lab")]
-    Clone(#[from] artifacts::CloneError),
-    /// A thread of this program ended early.
-    #[error("a background task failed")]
-    Task(#[from] tokio::task::JoinError),
+    /// Programs and images.
+    #[error(transparent)]
+    Supplies(#[from] SupplyError),
     /// Certificates.
     #[error("cannot issue the certificates of the lab")]
     Pki(#[from] pki::ApplyError),
@@ -134,7 +122,7 @@ impl Lab {
             state.remember(&self.spec)?;
         }
         state.remember_network(&blueprint.network.lock())?;
-        let images = self.artifacts(&blueprint, events).await?;
+        let images = self.supplies(&blueprint, events).await?;
         let mut changed = self.certify(&blueprint, events)?;
         let token = self.token()?;
         let wired = self.wire(&blueprint, &token)?;
@@ -160,23 +148,8 @@ impl Lab {
     pub async fn programs(&self, events: &dyn EventSink) -> Result<PathBuf, UpError> {
         self.spec.check().map_err(DraftError::from)?;
         let wanted = programs_wanted(&self.spec).map_err(DraftError::from)?;
-        Ok(
-            artifacts::programs(&self.here, &wanted, &programs_places(self), events)
-                .await?
-                .dir,
-        )
-    }
-
-    /// Programs and images in the cache; returns a containerd root with the images unpacked.
-    async fn artifacts(
-        &self,
-        blueprint: &Blueprint,
-        events: &dyn EventSink,
-    ) -> Result<PathBuf, UpError> {
-        let (places, wanted) = (programs_places(self), &blueprint.programs);
-        let set = artifacts::programs(&self.here, wanted, &places, events).await?;
-        let images = artifacts::images(&self.here, wanted, &set, &places, events).await?;
-        Ok(artifacts::containerd_root(&self.here, &images, &places, events).await?)
+        let set = artifacts::programs(&self.here, &wanted, &programs_places(self), events).await;
+        Ok(set.map_err(SupplyError::from)?.dir)
     }
 
     fn certify(&self, blueprint: &Blueprint, events: &dyn EventSink) -> Result<bool, UpError> {
@@ -315,40 +288,4 @@ impl Lab {
 pub(crate) fn shared(observed: &nspawn_vm::Observed) -> Hosts {
     let share = |(name, host)| (name, Arc::new(host) as Arc<dyn Host>);
     observed.hosts().into_iter().map(share).collect()
-}
-
-/// Gives the nodes that are about to start for the first time the images, unpacked.
-async fn seed_images(
-    blueprint: &Blueprint,
-    plan: &nspawn_vm::Plan,
-    images: &Path,
-) -> Result<(), UpError> {
-    let nodes: Vec<_> = [Class::ControlPlane, Class::Worker]
-        .into_iter()
-        .flat_map(|class| blueprint.hosts_of(class))
-        .collect();
-    let starting = plan.machines_to_start().filter(|name| nodes.contains(name));
-    let targets: Vec<PathBuf> = starting
-        .filter_map(|name| containerd_dir(&blueprint.group, name))
-        .collect();
-    let images = images.to_owned();
-    tokio::task::spawn_blocking(move || {
-        targets
-            .iter()
-            .try_for_each(|to| artifacts::clone_root(&images, to).map(drop))
-    })
-    .await??;
-    Ok(())
-}
-
-fn containerd_dir(group: &Group, name: &host_exec::HostName) -> Option<PathBuf> {
-    let machine = group
-        .machines
-        .iter()
-        .find(|machine| machine.name == *name)?;
-    let data = machine
-        .data
-        .iter()
-        .find(|data| data.target == Path::new("/var/lib/containerd"))?;
-    Some(group.places.data(name, data))
 }

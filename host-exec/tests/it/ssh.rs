@@ -158,7 +158,13 @@ async fn many_commands_share_one_connection() {
     for (i, task) in tasks.into_iter().enumerate() {
         let output = task.await.unwrap().unwrap();
         assert_eq!(output.stdout_text(), format!("{i}\n"));
-        assert_eq!(output.stderr_text(), "", "ssh complains of nothing");
+        // The account's own login scripts may speak (pyenv does when thirty of them run at once); ssh may not.
+        let said = output.stderr_text();
+        let of_ssh = ["ssh", "mux_client", "channel", "ControlSocket", "Warning"];
+        let complaint = said
+            .lines()
+            .find(|line| of_ssh.iter().any(|name| line.starts_with(name)));
+        assert_eq!(complaint, None, "{said}");
     }
     let log = fs::read_to_string(sshd.dir.path().join("log")).unwrap();
     assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
