@@ -51,11 +51,7 @@ impl GroupName {
         if self.0.len() <= 11 {
             return format!("lab-{}", self.0);
         }
-        // FNV-1a: stable for ever, unlike the standard library's hasher.
-        let hash = self.0.bytes().fold(0x811c_9dc5_u32, |h, b| {
-            (h ^ u32::from(b)).wrapping_mul(0x0100_0193)
-        });
-        format!("lab-{hash:08x}")
+        format!("lab-{:08x}", short_hash(&self.0))
     }
 }
 
@@ -76,6 +72,13 @@ impl FromStr for GroupName {
         }
         Ok(Self(text.to_owned()))
     }
+}
+
+/// FNV-1a, for names that are too long for an interface: stable for ever, unlike the standard library's hasher.
+pub(crate) fn short_hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 /// The name of a network interface: 1 to 15 bytes (`IFNAMSIZ` less its NUL), letters, digits and `.-_`.

@@ -60,15 +60,6 @@ impl Observed {
             });
         running.collect()
     }
-
-    /// Machines that have processes and that the group does not name.
-    pub fn unknown<'o>(&'o self, group: &'o Group) -> impl Iterator<Item = &'o str> {
-        let known = |name: &str| group.machines.iter().any(|m| m.name.as_str() == name);
-        self.machines
-            .keys()
-            .map(String::as_str)
-            .filter(move |name| !known(name))
-    }
 }
 
 /// Looks at the network, the rules and the machines of `group` on `host`, which is this machine.

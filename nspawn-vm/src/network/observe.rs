@@ -1,6 +1,9 @@
 //! What is there: `ip -json` of each namespace, read by pure functions.
 
-use super::{Scope, wanted::Wanted};
+use super::{
+    Scope,
+    wanted::{Wanted, default_of},
+};
 use crate::{ObserveError, Route};
 use host_exec::{Command, Host};
 use ipnet::IpNet;
@@ -145,11 +148,10 @@ fn parse_routes(text: &str) -> Result<BTreeSet<Route>, ObserveError> {
     let entries: Vec<Entry> = parse("ip -json route", text)?;
     let route = |entry: Entry| {
         let via = entry.gateway?;
-        let to = match (entry.dst.as_str(), via) {
-            ("default", IpAddr::V4(_)) => IpNet::V4(ipnet::Ipv4Net::default()),
-            ("default", IpAddr::V6(_)) => IpNet::V6(ipnet::Ipv6Net::default()),
+        let to = match entry.dst.as_str() {
+            "default" => default_of(via),
             // A route to one host is printed without a length.
-            (dst, _) => dst
+            dst => dst
                 .parse()
                 .ok()
                 .or_else(|| dst.parse::<IpAddr>().ok().map(IpNet::from))?,

@@ -1,6 +1,6 @@
 //! The interfaces, addresses and routes that a group wants, per network namespace.
 
-use crate::{Group, Route};
+use crate::{Group, Route, name::short_hash};
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -184,13 +184,11 @@ fn port_name(machine: &str, index: usize) -> String {
     if readable.len() <= 15 {
         return readable;
     }
-    let hash = machine.bytes().fold(0x811c_9dc5_u32, |h, b| {
-        (h ^ u32::from(b)).wrapping_mul(0x0100_0193)
-    });
-    format!("p{hash:08x}.{index}")
+    format!("p{:08x}.{index}", short_hash(machine))
 }
 
-fn default_of(via: IpAddr) -> IpNet {
+/// All addresses of the family of `via`.
+pub(super) fn default_of(via: IpAddr) -> IpNet {
     match via {
         IpAddr::V4(_) => IpNet::V4(ipnet::Ipv4Net::default()),
         IpAddr::V6(_) => IpNet::V6(ipnet::Ipv6Net::default()),
