@@ -47,6 +47,7 @@
 //! stack), KEP-3070 (static service addresses).
 
 mod hash;
+mod host_pool;
 mod lock;
 mod map;
 mod names;
@@ -55,9 +56,10 @@ mod plan;
 mod policy;
 mod pool;
 mod requirement;
-mod segment;
+mod reserved;
 mod trie;
 
+pub use host_pool::HostPool;
 pub use lock::{Lock, LockError};
 pub use map::map_text;
 pub use names::{InterfaceName, LabName, Mac, MachineName, NameError};
@@ -75,4 +77,4 @@ pub use pool::{AllocateError, ClaimError, Fit, Pool, ReleaseError};
 pub use requirement::{
     ExplicitNetworks, HostFacts, MachineCounts, Occupied, RangeSizes, Requirement,
 };
-pub use segment::{HostPool, Reserved, reserved};
+pub use reserved::{Reserved, reserved};

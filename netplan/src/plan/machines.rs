@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::hash::stable_hash;
+use crate::host_pool::HostPool;
 use crate::lock::Lock;
 use crate::names::{InterfaceName, LabName, Mac, MachineName};
 use crate::net::Family;
@@ -13,7 +14,6 @@ use crate::plan::{
 };
 use crate::pool::Pool;
 use crate::requirement::{MachineCounts, RangeSizes, Requirement};
-use crate::segment::{HostPool, mirror};
 
 /// The first host number of a class; its machines count up from there on every network.
 fn first_number(class: Class) -> u64 {
@@ -151,6 +151,16 @@ fn unused_mac(
             return mac;
         }
         attempt += 1;
+    }
+}
+
+/// The number whose hexadecimal digits are the decimal digits of `number`: with it, `10.77.0.31`
+/// and `fd5c::31` belong to one machine and look like it.
+fn mirror(number: u64) -> u64 {
+    if number < 10 {
+        number
+    } else {
+        (mirror(number / 10) << 4) | (number % 10)
     }
 }
 

@@ -1,9 +1,6 @@
-//! Addresses of hosts inside one network.
-
-use std::net::IpAddr;
+//! The addresses that no host may have, as data.
 
 use crate::net::{Family, Net};
-use crate::pool::{AllocateError, ClaimError, Fit, Pool};
 
 /// Addresses of a network that no host may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,55 +63,3 @@ const INTERFACE_IDS: [(u128, u8, &str); 2] = [
     ),
     (0xfdff_ffff_ffff_ff80, 121, "subnet anycast (RFC 2526)"),
 ];
-
-/// The host addresses of one network: a [`Pool`] of single addresses in which the [`reserved`]
-/// ones are taken from the start.
-#[derive(Clone, Debug)]
-pub struct HostPool {
-    pool: Pool,
-}
-
-impl HostPool {
-    /// A pool with every host address of `segment` free.
-    #[must_use]
-    pub fn new(segment: Net) -> Self {
-        let mut pool = Pool::new(segment);
-        for reserved in reserved(segment) {
-            pool.claim(reserved.net)
-                .expect("the reserved ranges of a segment are disjoint");
-        }
-        Self { pool }
-    }
-
-    /// Allocates an address; [`Fit::Near`] counts from the network's first address.
-    ///
-    /// # Errors
-    /// When no host address is free.
-    pub fn allocate(&mut self, fit: Fit) -> Result<IpAddr, AllocateError> {
-        let bits = self.pool.net().family().bits();
-        self.pool.allocate(bits, fit).map(Net::address)
-    }
-
-    /// Takes exactly this address.
-    ///
-    /// # Errors
-    /// When it is not in the network, reserved, or taken.
-    pub fn claim(&mut self, address: IpAddr) -> Result<(), ClaimError> {
-        self.pool.claim(Net::host(address))
-    }
-
-    /// The underlying pool of /32 or /128.
-    pub(crate) fn into_pool(self) -> Pool {
-        self.pool
-    }
-}
-
-/// The number whose hexadecimal digits are the decimal digits of `number`: with it, `10.77.0.31`
-/// and `fd5c::31` belong to one machine and look like it.
-pub(crate) fn mirror(number: u64) -> u64 {
-    if number < 10 {
-        number
-    } else {
-        (mirror(number / 10) << 4) | (number % 10)
-    }
-}
