@@ -2,26 +2,24 @@
 //! firewall rules that belong to them. Not Canonical's Netplan, and no relation to its YAML.
 //!
 //! ```
-//! use netplan::{Family, HostFacts, LabName, Lock, NetworkName, Policy, Requirement, plan};
+//! use netplan::{
+//!     HostFacts, KubernetesVersion, LabName, Lock, MachineCounts, Requirement, plan,
+//! };
 //!
 //! // What is wanted: the reference lab. The seed is random, drawn once by the caller.
-//! let mut requirement = Requirement::new(LabName::new("demo")?, 0x5eed_cafe_f00d_beef);
+//! let (lab, seed) = (LabName::new("demo")?, 0x5eed_cafe_f00d_beef);
+//! let version = KubernetesVersion::new(37);
+//! let mut requirement = Requirement::reference(lab, seed, version, MachineCounts::default());
 //! let first = plan(&requirement, &HostFacts::default(), None)?;
 //! let worker = first.machine("worker-0").expect("one worker by default");
-//! let address = worker.address(NetworkName::Kube).expect("workers are on kube");
-//! assert_eq!(address.v4.octets()[2..], [1, 50]);
+//! let address = worker.address("kube").and_then(|both| both.v4).expect("workers are on kube");
+//! assert_eq!(address.octets()[2..], [1, 50]);
 //!
 //! // The lock keeps everything where it is when the lab grows.
 //! let text = first.lock().to_text();
-//! requirement.machines.workers = 2;
+//! *requirement.count_mut("worker").expect("a class") = 2;
 //! let second = plan(&requirement, &HostFacts::default(), Some(&Lock::from_text(&text)?))?;
 //! assert_eq!(second.machine("worker-0").map(|m| &m.nics), Some(&worker.nics));
-//!
-//! // The rules for the router, as text for `nft -f -`, and who can reach whom because of them.
-//! let policy = Policy::standard(&second);
-//! assert!(policy.nft_router().load.starts_with("table inet lab\n"));
-//! let matrix = netplan::reachability(&second, &policy);
-//! assert!(matrix.iter().any(|row| row.family == Family::V6 && row.allowed));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -46,35 +44,32 @@
 //! RFC 1918, 3021, 4193, 4291, 4890, 5453, 6164; nft(8), pf.conf(5); Kubernetes KEP-563 (dual
 //! stack), KEP-3070 (static service addresses).
 
+mod addresses;
+mod facts;
 mod hash;
 mod host_pool;
 mod lock;
-mod map;
 mod names;
 mod net;
 mod plan;
-mod policy;
 mod pool;
 mod requirement;
 mod reserved;
 mod trie;
 
+pub use addresses::{Addresses, Families, Nets};
+pub use facts::{HostFacts, Occupied};
 pub use host_pool::HostPool;
-pub use lock::{Lock, LockError};
-pub use map::map_text;
-pub use names::{InterfaceName, LabName, Mac, MachineName, NameError};
+pub use lock::{Band, Lock, LockError, LockedClass};
+pub use names::{ClassName, InterfaceName, LabName, Mac, MachineName, NameError, NetworkName};
 pub use net::{Family, Net, NetError};
 pub use plan::{
-    AddressPair, Class, Internet, Link, Machine, NetPair, Network, NetworkName, Nic, Plan,
-    PlanError, Route, Services, plan,
-};
-pub use policy::{
-    AddressSet, ApiExposure, Decision, Endpoint, Expectation, NftRuleset, PfAnchor, Point, Policy,
-    Probe, Protocol, ROUTER_LINK, ROUTER_UPLINK, Rule, Source, Traffic, V4Mode, V6Mode, Verdict,
-    Zone, reachability,
+    Class, Internet, Kubernetes, Link, Machine, Network, Nic, Plan, PlanError, Route, Services,
+    plan,
 };
 pub use pool::{AllocateError, ClaimError, Fit, Pool, ReleaseError};
 pub use requirement::{
-    ExplicitNetworks, HostFacts, MachineCounts, Occupied, RangeSizes, Requirement,
+    Allow, ClassSpec, ETCD_NETWORK, KUBE_NETWORK, KubernetesSpec, KubernetesVersion, MachineCounts,
+    NetworkSpec, RangeSizes, Requirement, Role, RouterSpec, V4Mode, V6Mode, VersionError,
 };
 pub use reserved::{Reserved, reserved};

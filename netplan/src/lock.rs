@@ -1,83 +1,79 @@
 //! [`Lock`]: the memory of a plan, so that an edit renumbers nobody.
 
+mod text;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use thiserror::Error;
+pub use text::LockError;
 
-use crate::hash::checksum;
+use crate::addresses::Nets;
 use crate::names::LabName;
 use crate::net::{Family, Net};
+use crate::requirement::{Requirement, Role};
 
-const HEADER: &str = "netplan lock, version 1";
-
-/// What was allocated to whom, as a sorted text with one line per allocation.
+/// What was allocated to whom.
+///
+/// As a text it has one line per allocation, sorted by byte order, each with a checksum of its
+/// own, so that two edits of it merge like any other text. The checksums (FNV-1a) and the last
+/// line find accidents, not intent.
 ///
 /// ```text
-/// netplan lock, version 1
-/// lab demo
-/// seed 0000000000000007
-/// address/etcd/etcd-0 10.77.0.10/32
-/// address/etcd/etcd-0 fd5c:1b2a:9e10::10/128
-/// checksum 0123456789abcdef
+/// netplan lock, version 2
+/// address/etcd/etcd-0 10.77.0.10/32 #8a2c04f1
+/// address/etcd/etcd-0 fd5c:1b2a:9e10::10/128 #52d1b7e0
+/// class/etcd etcd 10+20 #1f0c66a3
+/// gone/address/kube/worker-1 10.77.1.51/32 #e07d1a55
+/// lab demo #c4b3a291
+/// network/etcd 10.77.0.0/24 #77aa01b2
+/// seed 0000000000000007 #3c5d90ff
+/// end
 /// ```
 ///
-/// The checksum (FNV-1a, 64 bits, over the text before its line) finds accidents, not intent.
+/// What is no longer asked for stays as `gone/`: it comes back to the same name, and is given to
+/// another one only when nothing else is left, since ARP caches, certificates and kubeconfigs out
+/// there may still name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
     lab: LabName,
     seed: u64,
-    entries: BTreeMap<(String, Family), Net>,
+    nets: BTreeMap<Key, Net>,
+    gone: BTreeMap<Key, Net>,
+    classes: BTreeMap<String, LockedClass>,
 }
 
-/// Why a text is not a lock; `line` counts from 1.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum LockError {
-    /// The first line is not one of this version.
-    #[error(
-        "line 1 of the network lock is {found:?} instead of {HEADER:?}: it was not written by this version"
-    )]
-    Version {
-        /// The first line.
-        found: String,
-    },
-    /// A line that is not what belongs there.
-    #[error("line {line} of the network lock is {found:?}: expected {expected}")]
-    Line {
-        /// Its number.
-        line: usize,
-        /// The line.
-        found: String,
-        /// What belongs there.
-        expected: &'static str,
-    },
-    /// Lines out of order, or twice the same allocation.
-    #[error(
-        "line {line} of the network lock does not sort behind the line before it: sort the lines, and keep one per name and family"
-    )]
-    Order {
-        /// The number of the second line.
-        line: usize,
-    },
-    /// The text was changed without its checksum.
-    #[error(
-        "line {line} of the network lock says checksum {found}, the text has {expected}: restore the file, or write the latter if the edit was meant"
-    )]
-    Checksum {
-        /// The number of the checksum's line.
-        line: usize,
-        /// The checksum as written.
-        found: String,
-        /// The checksum of the text.
-        expected: String,
-    },
-    /// Something follows the checksum.
-    #[error("line {line} of the network lock follows the checksum: it ends there")]
-    Trailing {
-        /// The number of the line.
-        line: usize,
-    },
+/// The name of an allocation, and its family.
+type Key = (String, Family);
+
+/// What a lock says about a class of machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockedClass {
+    /// What its machines are in a cluster.
+    pub role: Role,
+    /// The host numbers that its machines count through.
+    pub band: Band,
+}
+
+/// Consecutive host numbers of a class, the same on each of its networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+pub struct Band {
+    /// The first.
+    pub first: u32,
+    /// How many.
+    pub room: u32,
+}
+
+impl Band {
+    /// The number behind the last.
+    #[must_use]
+    pub const fn end(self) -> u32 {
+        self.first.saturating_add(self.room)
+    }
+
+    /// Whether the two share a number.
+    #[must_use]
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.first < other.end() && other.first < self.end()
+    }
 }
 
 impl Lock {
@@ -85,12 +81,28 @@ impl Lock {
         Self {
             lab,
             seed,
-            entries: BTreeMap::new(),
+            nets: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            classes: BTreeMap::new(),
         }
     }
 
     pub(crate) fn insert(&mut self, id: String, net: Net) {
-        self.entries.insert((id, net.family()), net);
+        self.nets.insert((id, net.family()), net);
+    }
+
+    pub(crate) fn insert_all(&mut self, id: &str, nets: Nets) {
+        for net in nets.iter() {
+            self.insert(id.to_owned(), net);
+        }
+    }
+
+    pub(crate) fn insert_gone(&mut self, id: String, net: Net) {
+        self.gone.insert((id, net.family()), net);
+    }
+
+    pub(crate) fn insert_class(&mut self, name: String, class: LockedClass) {
+        self.classes.insert(name, class);
     }
 
     /// The lab that this lock belongs to.
@@ -105,138 +117,121 @@ impl Lock {
         self.seed
     }
 
-    /// What is allocated under this name, like `network/etcd` or `address/kube/worker-0`.
+    /// What is allocated under this name: `network/etcd`, `range/pods`, `pods/worker-0`,
+    /// `address/kube/worker-0`.
     #[must_use]
-    pub fn get(&self, id: &str, family: Family) -> Option<Net> {
-        self.entries.get(&(id.to_owned(), family)).copied()
+    pub fn net(&self, id: &str, family: Family) -> Option<Net> {
+        self.nets.get(&(id.to_owned(), family)).copied()
     }
 
     /// All allocations with their names, sorted.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Net)> {
-        self.entries
+    pub fn nets(&self) -> impl Iterator<Item = (&str, Net)> {
+        self.nets.iter().map(|((id, _), net)| (id.as_str(), *net))
+    }
+
+    /// What was allocated once and is kept for its name, sorted.
+    pub fn gone(&self) -> impl Iterator<Item = (&str, Net)> {
+        self.gone.iter().map(|((id, _), net)| (id.as_str(), *net))
+    }
+
+    /// What is said about the class of this name.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<LockedClass> {
+        self.classes.get(name).copied()
+    }
+
+    /// All classes with their names, sorted.
+    pub fn classes(&self) -> impl Iterator<Item = (&str, LockedClass)> {
+        self.classes
             .iter()
+            .map(|(name, class)| (name.as_str(), *class))
+    }
+
+    /// Forgets what is no longer asked for, so that it can be given to others at once.
+    pub fn forget_gone(&mut self) {
+        self.gone.clear();
+    }
+
+    /// What this name has or had.
+    pub(crate) fn kept(&self, id: &str, family: Family) -> Option<Net> {
+        let key = (id.to_owned(), family);
+        self.nets.get(&key).or_else(|| self.gone.get(&key)).copied()
+    }
+
+    /// Everything of this family whose name begins so, whether it is still asked for or not.
+    pub(crate) fn kept_below<'a>(
+        &'a self,
+        prefix: &'a str,
+        family: Family,
+    ) -> impl Iterator<Item = (&'a str, Net)> {
+        let from = (prefix.to_owned(), Family::V4);
+        let below = move |map: &'a BTreeMap<Key, Net>| {
+            map.range(from.clone()..)
+                .take_while(move |((id, _), _)| id.starts_with(prefix))
+        };
+        below(&self.nets)
+            .chain(below(&self.gone))
+            .filter(move |((_, of), _)| *of == family)
             .map(|((id, _), net)| (id.as_str(), *net))
     }
 
-    /// The text, with a newline at the end.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let mut text = format!("{HEADER}\nlab {}\nseed {:016x}\n", self.lab, self.seed);
-        for (id, net) in self.iter() {
-            // Writing to a String cannot fail.
-            let _infallible = writeln!(text, "{id} {net}");
-        }
-        let checksum = checksum(&text);
-        let _infallible = writeln!(text, "checksum {checksum:016x}");
-        text
-    }
-
-    /// Reads what [`Lock::to_text`] wrote; that and nothing else, so that both are inverse.
-    ///
-    /// # Errors
-    /// Names the line: another version, a line that cannot be read, lines out of order, a
-    /// checksum that does not fit, text behind it.
-    pub fn from_text(text: &str) -> Result<Self, LockError> {
-        let mut lines = Lines {
-            text,
-            at: 0,
-            number: 0,
-        };
-        let header = lines.next_line();
-        if header != Some(HEADER) {
-            return Err(LockError::Version {
-                found: header.unwrap_or_default().to_owned(),
-            });
-        }
-        let lab = lines.next_line().and_then(|line| line.strip_prefix("lab "));
-        let lab = lab.and_then(|text| LabName::new(text).ok());
-        let lab = lab.ok_or_else(|| lines.error("`lab NAME`"))?;
-        let seed = lines
-            .next_line()
-            .and_then(|line| line.strip_prefix("seed "));
-        let seed = seed
-            .and_then(parse_hex)
-            .ok_or_else(|| lines.error("`seed` and 16 hexadecimal digits"))?;
-        let mut lock = Self::new(lab, seed);
-        loop {
-            let before = lines.at;
-            let line = lines
-                .next_line()
-                .ok_or_else(|| lines.error("`checksum` and 16 hexadecimal digits"))?;
-            if let Some(found) = line.strip_prefix("checksum ") {
-                return lines.finish(lock, found, &text[..before]);
+    /// The same lock with the names that the requirement says were changed. A name that is still
+    /// asked for, or a new one that is in the lock already, is left alone.
+    pub(crate) fn renamed(&self, requirement: &Requirement) -> Self {
+        let mut lock = self.clone();
+        for network in &requirement.networks {
+            let Some(old) = &network.renamed_from else {
+                continue;
+            };
+            if !requirement.networks.iter().any(|other| other.name == *old) {
+                let (old, new) = (old.as_str(), network.name.as_str());
+                lock.rename(|id| rename_network(id, old, new));
             }
-            let (id, net) = parse_entry(line).ok_or_else(|| lines.error("a name and a network"))?;
-            let last = lock.entries.last_key_value().map(|(key, _)| key);
-            if last.is_some_and(|last| *last >= (id.to_owned(), net.family())) {
-                return Err(LockError::Order { line: lines.number });
+        }
+        for class in &requirement.classes {
+            let Some(old) = &class.renamed_from else {
+                continue;
+            };
+            if !requirement.classes.iter().any(|other| other.name == *old) {
+                let (old, new) = (old.as_str(), class.name.as_str());
+                lock.rename(|id| rename_machine(id, old, new));
+                if let Some(locked) = lock.classes.remove(old) {
+                    lock.classes.entry(new.to_owned()).or_insert(locked);
+                }
             }
-            lock.insert(id.to_owned(), net);
+        }
+        lock
+    }
+
+    fn rename(&mut self, new_id: impl Fn(&str) -> Option<String>) {
+        for map in [&mut self.nets, &mut self.gone] {
+            let changed: Vec<(Key, Key)> = map
+                .keys()
+                .filter_map(|(id, family)| Some(((id.clone(), *family), (new_id(id)?, *family))))
+                .collect();
+            for (old, new) in changed {
+                if !map.contains_key(&new)
+                    && let Some(net) = map.remove(&old)
+                {
+                    map.insert(new, net);
+                }
+            }
         }
     }
 }
 
-/// The lines of a text, each of which must end in a newline.
-struct Lines<'a> {
-    text: &'a str,
-    at: usize,
-    number: usize,
-}
-
-impl<'a> Lines<'a> {
-    fn next_line(&mut self) -> Option<&'a str> {
-        self.number += 1;
-        let rest = &self.text[self.at..];
-        let end = rest.find('\n')?;
-        self.at += end + 1;
-        Some(&rest[..end])
-    }
-
-    /// The error for the line that was read last.
-    fn error(&self, expected: &'static str) -> LockError {
-        let found = self
-            .text
-            .lines()
-            .nth(self.number - 1)
-            .unwrap_or_default()
-            .to_owned();
-        LockError::Line {
-            line: self.number,
-            found,
-            expected,
-        }
-    }
-
-    fn finish(&self, lock: Lock, found: &str, summed: &str) -> Result<Lock, LockError> {
-        let expected = format!("{:016x}", checksum(summed));
-        if found != expected {
-            let found = found.to_owned();
-            return Err(LockError::Checksum {
-                line: self.number,
-                found,
-                expected,
-            });
-        }
-        if self.at < self.text.len() {
-            return Err(LockError::Trailing {
-                line: self.number + 1,
-            });
-        }
-        Ok(lock)
+fn rename_network(id: &str, old: &str, new: &str) -> Option<String> {
+    match id.split('/').collect::<Vec<_>>().as_slice() {
+        ["network", name] if *name == old => Some(format!("network/{new}")),
+        ["address", name, machine] if *name == old => Some(format!("address/{new}/{machine}")),
+        _ => None,
     }
 }
 
-fn parse_hex(text: &str) -> Option<u64> {
-    let value = u64::from_str_radix(text, 16).ok()?;
-    (format!("{value:016x}") == text).then_some(value)
-}
-
-/// A name and a network, written as [`Lock::to_text`] writes them.
-fn parse_entry(line: &str) -> Option<(&str, Net)> {
-    let (id, net) = line.split_once(' ')?;
-    let known = id
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-/".contains(&b));
-    let parsed: Net = net.parse().ok()?;
-    (known && !id.is_empty() && parsed.to_string() == net).then_some((id, parsed))
+fn rename_machine(id: &str, old: &str, new: &str) -> Option<String> {
+    let (rest, machine) = id.rsplit_once('/')?;
+    let number = machine.strip_prefix(old)?.strip_prefix('-')?;
+    let is_machine = rest == "pods" || rest.starts_with("address/");
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    (is_machine && is_number).then(|| format!("{rest}/{new}-{number}"))
 }

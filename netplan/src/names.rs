@@ -88,6 +88,23 @@ name!(
 );
 
 name!(
+    /// The name of a network, part of names of bridges, interfaces, address sets and lock lines:
+    /// one word.
+    NetworkName,
+    "network name",
+    "write 1 to 12 of a-z and 0-9, a letter first",
+    |text| is_label(text, 12) && !text.contains('-')
+);
+
+name!(
+    /// The name of a class of machines, the first part of their names.
+    ClassName,
+    "class name",
+    "write 1 to 20 of a-z, 0-9 and '-', a letter first, no '-' at the end",
+    |text| is_label(text, 20)
+);
+
+name!(
     /// The name of a machine, its host name at the same time (one label of RFC 1123).
     MachineName,
     "machine name",
@@ -123,16 +140,41 @@ impl InterfaceName {
         Self::new(text).expect("composed names keep to letters, digits, '-' and 15 bytes")
     }
 
-    /// `{lab}{suffix}`, or where that is too long or `lab` has a '-' (two labs could then meet
-    /// in one name) the start of the lab's name and four digits of its hash.
-    pub(crate) fn of_lab(lab: &LabName, suffix: &str) -> Self {
-        let text = format!("{lab}{suffix}");
+    /// The text, or where that is too long its start and eight digits of its hash.
+    pub(crate) fn fitted(text: &str) -> Self {
+        if text.len() <= 15 {
+            return Self::composed(text.to_owned());
+        }
+        let start: String = text.chars().take(7).collect();
+        let hash = stable_hash(&[b"interface", text.as_bytes()]) >> 32;
+        Self::composed(format!("{start}{hash:08x}"))
+    }
+
+    /// `{lab}-{machine}-{network}`, or where that is too long or `lab` has a '-' a start of the
+    /// lab's name and eight digits of the hash of all three.
+    pub(crate) fn of_machine(lab: &LabName, machine: &MachineName, network: &NetworkName) -> Self {
+        let text = format!("{lab}-{machine}-{network}");
         if text.len() <= 15 && !lab.as_str().contains('-') {
             return Self::composed(text);
         }
-        let start: String = lab.as_str().chars().filter(|c| *c != '-').take(7).collect();
-        let hash = stable_hash(&[b"interface", lab.as_str().as_bytes()]) >> 48;
-        Self::composed(format!("{start}{hash:04x}{suffix}"))
+        Self::hashed(lab, &[lab.as_str(), machine.as_str(), network.as_str()])
+    }
+
+    /// `{lab}{network}`, or where that is too long or `lab` has a '-' (two labs could then meet in
+    /// one name) a start of the lab's name and eight digits of the hash of both.
+    pub(crate) fn of_network(lab: &LabName, network: &NetworkName) -> Self {
+        let text = format!("{lab}{network}");
+        if text.len() <= 15 && !lab.as_str().contains('-') {
+            return Self::composed(text);
+        }
+        Self::hashed(lab, &[lab.as_str(), network.as_str()])
+    }
+
+    fn hashed(lab: &LabName, parts: &[&str]) -> Self {
+        let start = lab.as_str().chars().filter(|c| *c != '-').take(7);
+        let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+        let hash = stable_hash(&parts) >> 32;
+        Self::composed(format!("{}{hash:08x}", start.collect::<String>()))
     }
 }
 

@@ -1,29 +1,32 @@
 //! From the requirement to the plan.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::lock::Lock;
-use crate::names::{InterfaceName, LabName};
+use crate::addresses::{Addresses, Nets};
+use crate::facts::HostFacts;
+use crate::lock::{Band, Lock};
+use crate::names::InterfaceName;
 use crate::net::{Family, Net};
-use crate::plan::check::{check_counts, check_sizes};
-use crate::plan::machines::{add_node_routes, machines, place_pods, pod_routes};
-use crate::plan::ranges::Ranges;
+use crate::plan::bands::bands;
+use crate::plan::check::check;
+use crate::plan::machines::Machines;
+use crate::plan::networks::{Placements, families};
+use crate::plan::pods::place_pods;
 use crate::plan::supernet::supernet;
-use crate::plan::{
-    AddressPair, Internet, Link, Machine, NetPair, Network, NetworkName, Plan, PlanError, Route,
-    Services,
-};
-use crate::requirement::{HostFacts, Requirement};
+use crate::plan::{Class, Internet, Kubernetes, Link, Network, Plan, PlanError, Route, Services};
+use crate::requirement::{ClassSpec, Requirement, RouterSpec, V6Mode};
 
 /// Decides about every network, address and route of a lab.
 ///
 /// Pure and deterministic. With the lock of an earlier plan everything that is in it stays where
-/// it is; without one, the same requirement on the same host still gives the same plan.
+/// it is; without one, the same requirement on the same host still gives the same plan, and an
+/// edit of it moves hardly anything, since places follow from names.
 ///
 /// # Errors
 /// When a field is impossible by itself, networks overlap each other or the host's, a range is
 /// used up, or the lock says otherwise; each error names the field and the remedy. It is not an
-/// error that the lock holds machines that are no longer asked for: they are forgotten.
+/// error that the lock holds names that are no longer asked for: their places are kept for them
+/// as long as there is other room.
 pub fn plan(
     requirement: &Requirement,
     facts: &HostFacts,
@@ -33,111 +36,172 @@ pub fn plan(
         let (found, expected) = (lock.lab().clone(), requirement.lab.clone());
         return Err(PlanError::LockOfOtherLab { found, expected });
     }
-    check_counts(requirement.machines, requirement.sizes)?;
-    check_sizes(requirement.sizes)?;
+    check(requirement)?;
+    let lock = lock.map(|lock| lock.renamed(requirement));
+    let lock = lock.as_ref();
     let seed = lock.map_or(requirement.seed, Lock::seed);
-    let supernet = supernet(requirement, facts, lock, seed)?;
-    let ranges = Ranges::place(requirement, supernet, lock)?;
-    let lab = &requirement.lab;
-    let networks = vec![
-        network(lab, NetworkName::Etcd, ranges.etcd),
-        network(lab, NetworkName::Kube, ranges.kube),
-    ];
-    let mut machines = machines(requirement, seed, &networks, lock)?;
-    place_pods(&mut machines, requirement.sizes, ranges.pods, lock)?;
-    add_node_routes(&mut machines);
-    let (link, internet) = (link(ranges.link), internet());
-    Ok(Plan {
-        lab: lab.clone(),
+    let bands = bands(&requirement.classes, lock)?;
+    let supernet = supernet(requirement, &bands, facts, lock, seed)?;
+    let placements = Placements::new(requirement, &bands, supernet, lock)?;
+    let networks: Vec<Network> = networks(requirement, &placements);
+    let classes: Vec<Class> = classes(requirement, &bands);
+    let counts: Vec<u32> = requirement
+        .classes
+        .iter()
+        .map(|class| class.count)
+        .collect();
+    let (mut machines, gone) = Machines {
+        lab: &requirement.lab,
+        seed,
+        router: &requirement.router,
+        networks: &networks,
+        classes: &classes,
+        counts: &counts,
+        lock,
+    }
+    .place()?;
+    let mut plan = Plan {
+        lab: requirement.lab.clone(),
         seed,
         supernet,
-        router_routes: router_routes(&machines, &internet),
-        internet_routes: vec![Route {
-            to: supernet.v6,
-            via: internet.router.v6.into(),
-        }],
-        host_routes: Family::BOTH
-            .map(|family| Route {
-                to: supernet.of(family),
-                via: link.router.of(family),
-            })
-            .to_vec(),
         networks,
-        machines,
-        link,
-        services: services(ranges.services),
-        pods: ranges.pods,
-        internet,
+        kubernetes: kubernetes(requirement, &placements),
+        router: requirement.router.clone(),
+        v4_mode: requirement.v4_mode,
+        v6_mode: requirement.v6_mode,
+        link: placements.link.map(link),
+        internet: (requirement.router == RouterSpec::Namespace).then(|| internet(requirement)),
+        router_routes: Vec::new(),
+        internet_routes: Vec::new(),
+        host_routes: Vec::new(),
+        machines: Vec::new(),
+        gone: [placements.gone, gone].concat(),
+        classes: Vec::new(),
+    };
+    if let Some(spec) = &requirement.kubernetes {
+        let gone = place_pods(&mut machines, &classes, spec, placements.pods, lock)?;
+        plan.gone.extend(gone);
+    }
+    (plan.machines, plan.classes) = (machines, classes);
+    add_routes(&mut plan);
+    Ok(plan)
+}
+
+fn networks(requirement: &Requirement, placements: &Placements) -> Vec<Network> {
+    let specs = requirement.networks.iter().zip(&placements.networks);
+    let network = |(spec, nets): (&crate::NetworkSpec, &Nets)| Network {
+        name: spec.name.clone(),
+        nets: *nets,
+        gateway: nets.nth(1),
+        bridge: match requirement.router {
+            RouterSpec::Namespace => InterfaceName::composed(format!("br-{}", spec.name)),
+            RouterSpec::Host { .. } => InterfaceName::of_network(&requirement.lab, &spec.name),
+        },
+    };
+    specs.map(network).collect()
+}
+
+fn classes(requirement: &Requirement, bands: &[Band]) -> Vec<Class> {
+    let class = |(spec, band): (&ClassSpec, &Band)| {
+        let default_route = spec.default_network()?.clone();
+        Some(Class {
+            name: spec.name.clone(),
+            role: spec.role,
+            band: *band,
+            networks: spec.networks.clone(),
+            default_route,
+        })
+    };
+    // A class without networks was refused, so none is left out.
+    requirement
+        .classes
+        .iter()
+        .zip(bands)
+        .filter_map(class)
+        .collect()
+}
+
+fn kubernetes(requirement: &Requirement, placements: &Placements) -> Option<Kubernetes> {
+    let spec = requirement.kubernetes.as_ref()?;
+    let nets = placements.services;
+    Some(Kubernetes {
+        version: spec.version,
+        network: spec.network.clone(),
+        primary: spec.primary,
+        services: Services {
+            nets,
+            api: nets.nth(1),
+            dns: nets.nth(10),
+        },
+        pods: placements.pods,
     })
 }
 
-fn network(lab: &LabName, name: NetworkName, nets: NetPair) -> Network {
-    Network {
-        name,
-        nets,
-        gateway: nth(nets, 1),
-        bridge: InterfaceName::composed(format!("br-{name}")),
-        host_bridge: InterfaceName::of_lab(lab, name.as_str()),
-    }
-}
-
-/// The address at this place of both networks, which are large enough.
-fn nth(nets: NetPair, index: u128) -> AddressPair {
-    pair(Family::BOTH.map(|family| {
-        nets.of(family)
-            .nth(index)
-            .expect("the smallest network of a plan has 4 addresses")
-    }))
-}
-
-pub(crate) fn pair(addresses: [IpAddr; 2]) -> AddressPair {
-    match addresses {
-        [IpAddr::V4(v4), IpAddr::V6(v6)] => AddressPair { v4, v6 },
-        _ => unreachable!("pairs are made in the order of Family::BOTH"),
-    }
-}
-
-fn link(nets: NetPair) -> Link {
+fn link(nets: Nets) -> Link {
     Link {
         nets,
-        router: nth(nets, 1),
-        host: nth(nets, 2),
+        router: nets.nth(1),
+        host: nets.nth(2),
     }
 }
 
-fn services(nets: NetPair) -> Services {
-    Services {
-        nets,
-        api: nth(nets, 1),
-        dns: nth(nets, 10),
+fn internet(requirement: &Requirement) -> Internet {
+    let mut nets = Nets::default();
+    let mut server = Addresses::default();
+    for family in families(requirement) {
+        match family {
+            Family::V4 => {
+                nets.insert(Net::fixed_v4([203, 0, 113, 0], 24));
+                server.insert(Ipv4Addr::new(198, 51, 100, 1).into());
+            }
+            Family::V6 => {
+                nets.insert(Net::fixed_v6(0x2001_0db8_ffff_0000, 64));
+                server.insert(Ipv6Addr::new(0x2001, 0xdb8, 0xfeed, 0, 0, 0, 0, 1).into());
+            }
+        }
     }
-}
-
-fn internet() -> Internet {
-    let nets = NetPair {
-        v4: Net::fixed_v4([203, 0, 113, 0], 24),
-        v6: Net::fixed_v6(0x2001_0db8_ffff_0000, 64),
-    };
-    let server = AddressPair {
-        v4: Ipv4Addr::new(198, 51, 100, 1),
-        v6: Ipv6Addr::new(0x2001, 0xdb8, 0xfeed, 0, 0, 0, 0, 1),
-    };
     Internet {
         nets,
-        internet: nth(nets, 1),
-        router: nth(nets, 2),
+        internet: nets.nth(1),
+        router: nets.nth(2),
         server,
     }
 }
 
-fn router_routes(machines: &[Machine], internet: &Internet) -> Vec<Route> {
-    let defaults = [Net::fixed_v4([0; 4], 0), Net::fixed_v6(0, 0)].map(|to| Route {
-        to,
-        via: internet.internet.of(to.family()),
-    });
-    pod_routes(machines)
+fn add_routes(plan: &mut Plan) {
+    let nodes = plan.machines.iter();
+    let mut router: Vec<Route> = nodes.flat_map(|node| plan.pod_routes(node)).collect();
+    if let Some(internet) = &plan.internet {
+        let defaults = [Net::fixed_v4([0; 4], 0), Net::fixed_v6(0, 0)];
+        let defaults = defaults.into_iter().filter_map(|to| {
+            let via = internet.internet.of(to.family())?;
+            Some(Route { to, via })
+        });
+        router.extend(defaults);
+        plan.internet_routes = back_routes(plan, internet);
+    }
+    plan.router_routes = router;
+    if let Some(link) = plan.link {
+        let routes = plan.supernet.iter().filter_map(|to| {
+            let via = link.router.of(to.family())?;
+            Some(Route { to, via })
+        });
+        plan.host_routes = routes.collect();
+    }
+}
+
+/// What the internet has to know to answer IPv6: where the lab's prefix is, under the name that it
+/// has outside.
+fn back_routes(plan: &Plan, internet: &Internet) -> Vec<Route> {
+    let to = match plan.v6_mode {
+        V6Mode::Routed => plan.supernet.v6,
+        V6Mode::Npt { outside } => Some(outside),
+        V6Mode::Nat66 { address } => Some(Net::host(address.into())),
+        V6Mode::UlaOnly => None,
+    };
+    let via = internet.router.of(Family::V6);
+    to.zip(via)
+        .map(|(to, via)| Route { to, via })
         .into_iter()
-        .map(|(_, route)| route)
-        .chain(defaults)
         .collect()
 }

@@ -1,82 +1,284 @@
-//! The numbers of a requirement, each for itself.
+//! The fields of a requirement, each for itself and beside the others, before anything is placed.
 
+use std::fmt::Display;
+
+use crate::net::{Family, Net};
 use crate::plan::PlanError;
-use crate::requirement::{MachineCounts, RangeSizes};
+use crate::requirement::{ClassSpec, KubernetesSpec, NetworkSpec, Requirement, V6Mode};
 
-pub(crate) fn check_counts(counts: MachineCounts, sizes: RangeSizes) -> Result<(), PlanError> {
-    let bands = "the addresses of a class end there";
-    let check = |field, value: u16, min, max, reason| {
-        let value = u32::from(value);
-        if (min..=max).contains(&value) {
-            Ok(())
-        } else {
-            Err(PlanError::Count {
+pub(crate) fn check(requirement: &Requirement) -> Result<(), PlanError> {
+    if requirement.networks.is_empty() {
+        let reason = "machines need a network";
+        return Err(PlanError::field(
+            "networks",
+            "[]",
+            reason,
+            "write at least one",
+        ));
+    }
+    twice(
+        "networks",
+        requirement
+            .networks
+            .iter()
+            .map(|network| network.name.as_str()),
+    )?;
+    twice(
+        "classes",
+        requirement.classes.iter().map(|class| class.name.as_str()),
+    )?;
+    for network in &requirement.networks {
+        check_network(network)?;
+    }
+    for class in &requirement.classes {
+        check_class(requirement, class)?;
+    }
+    if let Some(kubernetes) = &requirement.kubernetes {
+        check_kubernetes(requirement, kubernetes)?;
+    }
+    check_translation(requirement)
+}
+
+fn twice<'a>(field: &str, names: impl Iterator<Item = &'a str>) -> Result<(), PlanError> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        None => Ok(()),
+        Some(pair) => {
+            let reason = "the name is there twice";
+            Err(PlanError::field(
                 field,
-                value,
-                min,
-                max,
+                pair[0],
                 reason,
-            })
+                "rename or remove one of them",
+            ))
         }
-    };
-    let none = "a cluster needs at least one";
-    let reason = |count| if count == 0 { none } else { bands };
-    check("machines.etcd", counts.etcd, 1, 20, reason(counts.etcd))?;
-    let planes = counts.control_planes;
-    check("machines.control_planes", planes, 1, 20, reason(planes))?;
-    let pairs = [
-        (sizes.pods_v4, sizes.node_pods_v4),
-        (sizes.pods_v6, sizes.node_pods_v6),
-    ];
-    let nodes = pairs.map(|(all, one)| 1_u32.checked_shl(u32::from(one.saturating_sub(all))));
-    let nodes = nodes.into_iter().flatten().min().unwrap_or(u32::MAX);
-    let by_pods = nodes.saturating_sub(u32::from(planes));
-    if by_pods < 205 {
-        let reason =
-            "the pod range has no room for more nodes (see sizes.pods_v4 and sizes.pods_v6)";
-        check("machines.workers", counts.workers, 0, by_pods, reason)
-    } else {
-        check("machines.workers", counts.workers, 0, 205, bands)
     }
 }
 
-pub(crate) fn check_sizes(sizes: RangeSizes) -> Result<(), PlanError> {
-    let check = |field, value: u8, min: u8, max: u8, reason| {
-        if (min..=max).contains(&value) {
-            Ok(())
-        } else {
-            Err(PlanError::Size {
-                field,
-                value,
-                min,
-                max,
-                reason,
-            })
+fn check_network(network: &NetworkSpec) -> Result<(), PlanError> {
+    for (family, explicit) in [(Family::V4, network.v4), (Family::V6, network.v6)] {
+        if let Some(net) = explicit
+            && !network.families.has(family)
+        {
+            let field = format!("networks.{}.{}", network.name, key(family));
+            let reason = format!("networks.{}.families is {}", network.name, network.families);
+            let remedy = "leave it out, or let the network have that family";
+            return Err(PlanError::field(field, net, reason, remedy));
         }
-    };
-    let inside_v4 = "the lab's /16 holds other networks too, and Kubernetes needs some addresses";
-    let bitmap =
-        "API servers before 1.33 refuse more than 20 bits, and DNS needs the tenth address";
-    let inside_v6 = "the lab's /48 holds other networks too, and kubeadm wants 14 addresses";
-    let per_node =
-        "one node gets a part of the pod range, at most 16 bits longer (kubeadm's limit)";
-    check("sizes.services_v4", sizes.services_v4, 17, 27, inside_v4)?;
-    check("sizes.services_v6", sizes.services_v6, 108, 123, bitmap)?;
-    check("sizes.pods_v4", sizes.pods_v4, 17, 28, inside_v4)?;
-    check("sizes.pods_v6", sizes.pods_v6, 49, 124, inside_v6)?;
-    let (v4, v6) = (sizes.pods_v4, sizes.pods_v6);
-    check(
-        "sizes.node_pods_v4",
-        sizes.node_pods_v4,
-        v4,
-        30.min(v4 + 16),
-        per_node,
+    }
+    Ok(())
+}
+
+fn check_class(requirement: &Requirement, class: &ClassSpec) -> Result<(), PlanError> {
+    let field = |name: &str| format!("classes.{}.{name}", class.name);
+    if class.networks.is_empty() {
+        let reason = "its machines would be on no network";
+        return Err(PlanError::field(
+            field("networks"),
+            "[]",
+            reason,
+            one_of(requirement),
+        ));
+    }
+    twice(
+        &field("networks"),
+        class.networks.iter().map(|name| name.as_str()),
     )?;
-    check(
-        "sizes.node_pods_v6",
-        sizes.node_pods_v6,
-        v6,
-        126.min(v6 + 16),
-        per_node,
-    )
+    for name in &class.networks {
+        known_network(requirement, &field("networks"), name)?;
+    }
+    if let Some(name) = &class.default_route
+        && !class.networks.contains(name)
+    {
+        let reason = "its machines are not on that network";
+        let remedy = "write one of its networks, or leave it out for the last of them";
+        return Err(PlanError::field(
+            field("default_route"),
+            name,
+            reason,
+            remedy,
+        ));
+    }
+    if class.room() < class.count {
+        let reason = format!("it has {} machines", class.count);
+        let remedy = "write at least as many, or leave it out for twice as many";
+        return Err(PlanError::field(
+            field("room"),
+            class.room(),
+            reason,
+            remedy,
+        ));
+    }
+    Ok(())
+}
+
+fn known_network(
+    requirement: &Requirement,
+    field: &str,
+    name: &impl Display,
+) -> Result<(), PlanError> {
+    let text = name.to_string();
+    let mut networks = requirement.networks.iter();
+    if networks.any(|network| network.name.as_str() == text) {
+        return Ok(());
+    }
+    let reason = "there is no network of that name";
+    Err(PlanError::field(field, name, reason, one_of(requirement)))
+}
+
+fn one_of(requirement: &Requirement) -> String {
+    let names = requirement
+        .networks
+        .iter()
+        .map(|network| network.name.as_str());
+    format!("write one of {}", names.collect::<Vec<_>>().join(", "))
+}
+
+fn check_kubernetes(
+    requirement: &Requirement,
+    kubernetes: &KubernetesSpec,
+) -> Result<(), PlanError> {
+    let network = &kubernetes.network;
+    known_network(requirement, "kubernetes.network", network)?;
+    let spec = requirement
+        .networks
+        .iter()
+        .find(|spec| spec.name == *network);
+    let families = spec.map(|spec| spec.families).unwrap_or_default();
+    if let Some(family) = kubernetes
+        .families
+        .iter()
+        .find(|family| !families.has(*family))
+    {
+        let reason = format!("network {network} has no {family}");
+        let remedy = format!("write \"{families}\"");
+        return Err(PlanError::field(
+            "kubernetes.families",
+            kubernetes.families,
+            reason,
+            remedy,
+        ));
+    }
+    if !kubernetes.families.has(kubernetes.primary) {
+        let reason = format!("kubernetes.families is {}", kubernetes.families);
+        let remedy = "write a family that pods and services have";
+        return Err(PlanError::field(
+            "kubernetes.primary",
+            kubernetes.primary,
+            reason,
+            remedy,
+        ));
+    }
+    let mut nodes: u64 = 0;
+    for class in requirement
+        .classes
+        .iter()
+        .filter(|class| class.role.is_node())
+    {
+        nodes += u64::from(class.count);
+        if !class.networks.contains(network) {
+            let reason = format!("a node must be on {network}, the network of kubernetes.network");
+            let names: Vec<&str> = class.networks.iter().map(|name| name.as_str()).collect();
+            let field = format!("classes.{}.networks", class.name);
+            return Err(PlanError::field(field, names.join(", "), reason, "add it"));
+        }
+    }
+    if nodes > kubernetes.nodes.into() {
+        let reason = format!("there are {nodes} nodes");
+        let remedy = "write at least as many, with some to spare: the pod range cannot grow later";
+        return Err(PlanError::field(
+            "kubernetes.nodes",
+            kubernetes.nodes,
+            reason,
+            remedy,
+        ));
+    }
+    for family in kubernetes.families.iter() {
+        check_lengths(kubernetes, family)?;
+        check_range(kubernetes.explicit_pods(family), "pods", family)?;
+        check_range(kubernetes.explicit_services(family), "services", family)?;
+    }
+    Ok(())
+}
+
+fn check_range(explicit: Option<Net>, name: &str, family: Family) -> Result<(), PlanError> {
+    match explicit {
+        Some(net) if net.family() != family => Err(PlanError::Unsuitable {
+            field: format!("kubernetes.{name}_{}", key(family)),
+            net,
+            wanted: format!("an {family} network"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What the plan itself needs; what Kubernetes refuses besides is for lints.
+fn check_lengths(kubernetes: &KubernetesSpec, family: Family) -> Result<(), PlanError> {
+    let bits = family.bits();
+    let (services, pods, one) = (
+        kubernetes.services_len(family),
+        kubernetes.pods_len(family),
+        kubernetes.node_pods_len(family),
+    );
+    let key = key(family);
+    let checks = [
+        (
+            format!("kubernetes.sizes.services_{key}"),
+            services,
+            1..=bits - 4,
+            "the tenth address is for DNS".to_owned(),
+        ),
+        (
+            format!("kubernetes.sizes.node_pods_{key}"),
+            one,
+            pods..=bits - 2,
+            format!("the pods of one node are a part of all pods, a /{pods}"),
+        ),
+    ];
+    for (field, value, allowed, reason) in checks {
+        if !allowed.contains(&value) {
+            let remedy = format!("write {} to {}", allowed.start(), allowed.end());
+            return Err(PlanError::field(field, value, reason, remedy));
+        }
+    }
+    let held = 1_u64.checked_shl(u32::from(one - pods)).unwrap_or(u64::MAX);
+    if held < kubernetes.nodes.into() {
+        let reason = format!(
+            "it holds the pods of {held} nodes, and kubernetes.nodes is {}",
+            kubernetes.nodes
+        );
+        let remedy = "write a shorter prefix, or fewer nodes";
+        return Err(PlanError::field(
+            format!("kubernetes.sizes.pods_{key}"),
+            pods,
+            reason,
+            remedy,
+        ));
+    }
+    Ok(())
+}
+
+fn check_translation(requirement: &Requirement) -> Result<(), PlanError> {
+    let V6Mode::Npt { outside } = requirement.v6_mode else {
+        return Ok(());
+    };
+    let inside_len = requirement.v6.map_or(48, Net::prefix_len);
+    if outside.family() == Family::V6 && outside.prefix_len() == inside_len {
+        return Ok(());
+    }
+    Err(PlanError::Unsuitable {
+        field: "v6_mode.npt.outside".to_owned(),
+        net: outside,
+        wanted: format!(
+            "an IPv6 /{inside_len}, as long as the lab's own network, or set v6 to one of its length"
+        ),
+    })
+}
+
+fn key(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "v4",
+        Family::V6 => "v6",
+    }
 }

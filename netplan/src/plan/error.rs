@@ -6,43 +6,28 @@ use crate::names::LabName;
 use crate::net::Net;
 use crate::pool::AllocateError;
 
-/// Why a requirement cannot be planned. `field` is the path in the requirement.
+/// Why a requirement cannot be planned. `field` is the path in the requirement; networks and
+/// classes are named instead of counted: `networks.kube.v4`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// A number of machines outside the possible.
-    #[error("{field} = {value} is impossible: {reason}; write {min} to {max}")]
-    Count {
+    /// A value that is impossible by itself or beside the others.
+    #[error("{field} = {value} is impossible: {reason}; {remedy}")]
+    Field {
         /// The field.
-        field: &'static str,
+        field: String,
         /// Its value.
-        value: u32,
-        /// The least.
-        min: u32,
-        /// The most.
-        max: u32,
-        /// What sets the bound.
-        reason: &'static str,
-    },
-    /// A prefix length outside the possible.
-    #[error("{field} = {value} is impossible: {reason}; write {min} to {max}")]
-    Size {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        value: u8,
-        /// The shortest.
-        min: u8,
-        /// The longest.
-        max: u8,
-        /// What sets the bound.
-        reason: &'static str,
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+        /// How to mend it.
+        remedy: String,
     },
     /// An explicit network of the wrong kind.
     #[error("{field} = {net} cannot be used: write {wanted}")]
     Unsuitable {
         /// The field.
-        field: &'static str,
+        field: String,
         /// Its value.
         net: Net,
         /// What would do.
@@ -54,7 +39,7 @@ pub enum PlanError {
     )]
     Occupied {
         /// The field.
-        field: &'static str,
+        field: String,
         /// Its value.
         net: Net,
         /// The network of the host.
@@ -68,7 +53,7 @@ pub enum PlanError {
     )]
     Overlap {
         /// The field.
-        field: &'static str,
+        field: String,
         /// Its value.
         net: Net,
         /// The field or the lock's name of the other.
@@ -82,18 +67,34 @@ pub enum PlanError {
         /// Who needed room.
         wanted: String,
         /// Where.
-        range: String,
+        range: Net,
         /// What to change.
-        remedy: &'static str,
+        remedy: String,
         /// What was looked for, and the largest that is free.
         #[source]
         source: AllocateError,
     },
+    /// The host numbers of a class are used up by others.
+    #[error(
+        "no host number of class {class} ({first} to {last}) is free on all its networks for {machine}: make classes.{class}.room larger"
+    )]
+    NoNumber {
+        /// The class.
+        class: String,
+        /// The first number of its band.
+        first: u32,
+        /// The last.
+        last: u32,
+        /// The machine that needs one.
+        machine: String,
+    },
     /// Nothing is left of the private IPv4 ranges.
     #[error(
-        "this host's {occupied} occupied networks leave no free /16 in 10.0.0.0/8 and 172.16.0.0/12: set v4 to a /16 that the lab may shadow"
+        "this host's {occupied} occupied networks leave no free /{prefix_len} in 10.0.0.0/8 and 172.16.0.0/12: set v4 to a network that the lab may shadow"
     )]
     NoSupernet {
+        /// The length looked for.
+        prefix_len: u8,
         /// How many networks the host occupies.
         occupied: usize,
     },
@@ -113,13 +114,29 @@ pub enum PlanError {
     )]
     Locked {
         /// The field.
-        field: &'static str,
+        field: String,
         /// What it asks for.
         asked: String,
         /// The allocation's name in the lock.
         id: String,
         /// Where it is.
         locked: Net,
+    },
+    /// A locked network is too small now, and cannot grow where it is.
+    #[error(
+        "{field} needs a /{needed}, but {id} is locked as {locked} and cannot grow in place: {blocked}; ask for fewer machines, or take the lab down and remove its network lock to renumber it"
+    )]
+    CannotGrow {
+        /// The field.
+        field: String,
+        /// The prefix length that is needed.
+        needed: u8,
+        /// The allocation's name in the lock.
+        id: String,
+        /// Where it is.
+        locked: Net,
+        /// What is in the way.
+        blocked: String,
     },
     /// The lock contradicts itself.
     #[error(
@@ -133,4 +150,20 @@ pub enum PlanError {
         /// What is wrong with that.
         conflict: String,
     },
+}
+
+impl PlanError {
+    pub(crate) fn field(
+        field: impl Into<String>,
+        value: impl ToString,
+        reason: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Field {
+            field: field.into(),
+            value: value.to_string(),
+            reason: reason.into(),
+            remedy: remedy.into(),
+        }
+    }
 }

@@ -1,156 +1,290 @@
-//! The machines of a plan: names, interfaces, addresses, pods and routes.
+//! The machines of a plan: names, interfaces and addresses.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
+use crate::addresses::Addresses;
 use crate::hash::stable_hash;
 use crate::host_pool::HostPool;
 use crate::lock::Lock;
-use crate::names::{InterfaceName, LabName, Mac, MachineName};
-use crate::net::Family;
-use crate::plan::build::pair;
-use crate::plan::place::{Want, place};
-use crate::plan::{
-    AddressPair, Class, Machine, NetPair, Network, NetworkName, Nic, PlanError, Route,
-};
-use crate::pool::Pool;
-use crate::requirement::{MachineCounts, RangeSizes, Requirement};
+use crate::names::{InterfaceName, LabName, Mac, MachineName, NetworkName};
+use crate::net::{Family, Net, bits_of};
+use crate::plan::{Class, Machine, Network, Nic, PlanError};
+use crate::pool::{ClaimError, Pool};
+use crate::requirement::RouterSpec;
 
-/// The first host number of a class; its machines count up from there on every network.
-fn first_number(class: Class) -> u64 {
-    match class {
-        Class::Etcd => 10,
-        Class::ControlPlane => 30,
-        Class::Worker => 50,
-    }
+/// All machines with their addresses, without pods.
+pub(crate) struct Machines<'a> {
+    pub(crate) lab: &'a LabName,
+    pub(crate) seed: u64,
+    pub(crate) router: &'a RouterSpec,
+    pub(crate) networks: &'a [Network],
+    pub(crate) classes: &'a [Class],
+    pub(crate) counts: &'a [u32],
+    pub(crate) lock: Option<&'a Lock>,
 }
 
-fn count(counts: MachineCounts, class: Class) -> u16 {
-    match class {
-        Class::Etcd => counts.etcd,
-        Class::ControlPlane => counts.control_planes,
-        Class::Worker => counts.workers,
-    }
+/// A machine on its way, with the addresses that it has so far.
+struct Place<'a> {
+    class: &'a Class,
+    /// Where its addresses come from.
+    sources: &'a [Source],
+    index: u32,
+    name: MachineName,
+    /// By the class's networks.
+    addresses: Vec<Addresses>,
 }
 
-/// All machines with their addresses, without pods and routes.
-pub(crate) fn machines(
-    requirement: &Requirement,
-    seed: u64,
-    networks: &[Network],
-    lock: Option<&Lock>,
-) -> Result<Vec<Machine>, PlanError> {
-    let mut machines: Vec<Machine> = Vec::new();
-    for class in Class::ALL {
-        for index in 0..count(requirement.machines, class) {
-            let name = MachineName::new(format!("{}-{index}", class.prefix()))
-                .expect("a class prefix and a number are a host name");
-            machines.push(Machine {
-                name,
-                class,
-                nics: Vec::new(),
-                pods: None,
-                routes: Vec::new(),
-            });
-        }
-    }
-    let mut macs = BTreeSet::new();
-    for network in networks {
-        let addresses = place_machines(&machines, network, lock)?;
-        let members = machines
-            .iter_mut()
-            .filter(|m| m.class.networks().contains(&network.name));
-        for (machine, address) in members.zip(addresses) {
-            let mac = unused_mac(&mut macs, &requirement.lab, seed, machine, network.name);
-            machine.nics.push(nic(machine, network.name, mac, address));
-        }
-    }
-    Ok(machines)
+/// One segment that the machines of a class have an address in.
+#[derive(Clone, Copy)]
+struct Source {
+    /// The position of its network in the class's list.
+    nic: usize,
+    /// Its own position.
+    segment: usize,
 }
 
-fn nic(machine: &Machine, network: NetworkName, mac: Mac, address: AddressPair) -> Nic {
-    Nic {
-        network,
-        name: InterfaceName::composed(format!("{network}0")),
-        port: InterfaceName::composed(format!("{}-{network}", machine.name)),
-        mac,
-        address,
-        default_route: network == NetworkName::Kube || machine.class == Class::Etcd,
-    }
+/// The addresses of one network and family.
+struct Segment<'a> {
+    network: &'a Network,
+    pool: Pool,
+    /// Claimed for machines that are no longer asked for.
+    gone: Vec<(String, Net)>,
 }
 
-/// The addresses of all machines of a network, in the order of the machines.
-fn place_machines(
-    machines: &[Machine],
-    network: &Network,
-    lock: Option<&Lock>,
-) -> Result<Vec<AddressPair>, PlanError> {
-    let numbers = numbers(machines).filter(|(m, _)| m.class.networks().contains(&network.name));
-    let numbers: Vec<(&Machine, u64)> = numbers.collect();
-    let [v4, v6] = Family::BOTH.map(|family| {
-        let net = network.nets.of(family);
-        let mut pool = HostPool::new(net);
-        pool.claim(network.gateway.of(family))
-            .expect("a gateway is the first host address");
-        let want = |(machine, number): &(&Machine, u64)| Want {
-            id: format!("address/{}/{}", network.name, machine.name),
-            field: "machines",
-            prefix_len: family.bits(),
-            near: host_number(*number, family),
-            explicit: None,
-        };
-        let wants: Vec<Want> = numbers.iter().map(want).collect();
-        place(
-            &mut pool.into_pool(),
-            &wants,
-            lock,
-            "ask for fewer machines",
-        )
-    });
-    Ok(v4?
-        .into_iter()
-        .zip(v6?)
-        .map(|(v4, v6)| pair([v4.address(), v6.address()]))
-        .collect())
-}
-
-/// Every machine with its host number.
-fn numbers(machines: &[Machine]) -> impl Iterator<Item = (&Machine, u64)> {
-    Class::ALL.into_iter().flat_map(move |class| {
-        machines
+impl<'a> Machines<'a> {
+    /// The machines, and what the lock keeps of addresses for those that are no longer asked for.
+    pub(crate) fn place(&self) -> Result<(Vec<Machine>, Vec<(String, Net)>), PlanError> {
+        let mut segments = self.segments();
+        let sources: Vec<Vec<Source>> = self
+            .classes
             .iter()
-            .filter(move |machine| machine.class == class)
-            .zip(first_number(class)..)
-    })
-}
+            .map(|class| sources(class, &segments))
+            .collect();
+        let mut places = self.names(&sources);
+        for place in &mut places {
+            self.claim_locked(place, &mut segments)?;
+        }
+        if let Some(lock) = self.lock {
+            let names: BTreeSet<&str> = places.iter().map(|place| place.name.as_str()).collect();
+            for segment in &mut segments {
+                segment.keep_gone(lock, &names);
+            }
+        }
+        for place in &mut places {
+            place.number(&mut segments)?;
+        }
+        let gone = segments.into_iter().flat_map(|segment| segment.gone);
+        Ok((self.finish(places), gone.collect()))
+    }
 
-fn host_number(number: u64, family: Family) -> u64 {
-    match family {
-        Family::V4 => number,
-        Family::V6 => mirror(number),
+    fn names<'s>(&'s self, sources: &'s [Vec<Source>]) -> Vec<Place<'s>> {
+        let classes = self.classes.iter().zip(sources).zip(self.counts);
+        let places = classes.flat_map(|((class, sources), count)| {
+            (0..*count).map(move |index| Place {
+                class,
+                sources,
+                index,
+                name: MachineName::new(format!("{}-{index}", class.name))
+                    .expect("a class name and a number are a host name"),
+                addresses: vec![Addresses::default(); class.networks.len()],
+            })
+        });
+        places.collect()
+    }
+
+    fn segments(&self) -> Vec<Segment<'a>> {
+        let each = self.networks.iter().flat_map(|network| {
+            network.nets.iter().map(move |net| {
+                let mut pool = HostPool::new(net);
+                let gateway = network.gateway.of(net.family());
+                pool.claim(gateway.expect("a gateway of each family of its network"))
+                    .expect("a gateway is the first host address");
+                Segment {
+                    network,
+                    pool: pool.into_pool(),
+                    gone: Vec::new(),
+                }
+            })
+        });
+        each.collect()
+    }
+
+    fn claim_locked(
+        &self,
+        place: &mut Place<'_>,
+        segments: &mut [Segment<'_>],
+    ) -> Result<(), PlanError> {
+        let Some(lock) = self.lock else {
+            return Ok(());
+        };
+        for source in place.sources {
+            let segment = &mut segments[source.segment];
+            let id = address_id(&place.class.networks[source.nic], &place.name);
+            let Some(net) = lock.kept(&id, segment.family()) else {
+                continue;
+            };
+            let conflict = match segment.pool.claim(net) {
+                Ok(()) if net.prefix_len() == net.family().bits() => {
+                    place.addresses[source.nic].insert(net.address());
+                    continue;
+                }
+                Ok(()) => "which is no single address".to_owned(),
+                Err(ClaimError::Outside { pool, .. }) => format!("which is not in {pool}"),
+                Err(ClaimError::Taken { taken, .. }) => {
+                    format!("which overlaps {taken}, another machine's or reserved")
+                }
+            };
+            return Err(PlanError::BadLock { id, net, conflict });
+        }
+        Ok(())
+    }
+
+    fn finish(&self, places: Vec<Place<'_>>) -> Vec<Machine> {
+        let mut macs = BTreeSet::new();
+        let machine = |place: Place<'_>| {
+            let nics = place.class.networks.iter().zip(place.addresses);
+            let nics = nics.map(|(network, address)| Nic {
+                network: network.clone(),
+                name: InterfaceName::composed(format!("{network}0")),
+                port: self.port(&place.name, network),
+                mac: unused_mac(&mut macs, self.seed, address),
+                address,
+                default_route: *network == place.class.default_route,
+            });
+            Machine {
+                nics: nics.collect(),
+                name: place.name,
+                class: place.class.name.clone(),
+                role: place.class.role,
+                pods: None,
+            }
+        };
+        places.into_iter().map(machine).collect()
+    }
+
+    /// Unique in the router's namespace, or on a host that carries other labs too.
+    fn port(&self, machine: &MachineName, network: &NetworkName) -> InterfaceName {
+        match self.router {
+            RouterSpec::Namespace => InterfaceName::fitted(&format!("{machine}-{network}")),
+            RouterSpec::Host { .. } => InterfaceName::of_machine(self.lab, machine, network),
+        }
     }
 }
 
-fn unused_mac(
-    used: &mut BTreeSet<Mac>,
-    lab: &LabName,
-    seed: u64,
-    machine: &Machine,
-    network: NetworkName,
-) -> Mac {
-    let mut attempt = 0_u64;
-    loop {
-        let mac = Mac::from_hash(stable_hash(&[
-            b"mac",
-            lab.as_str().as_bytes(),
-            &seed.to_le_bytes(),
-            machine.name.as_str().as_bytes(),
-            network.as_str().as_bytes(),
-            &attempt.to_le_bytes(),
-        ]));
-        if used.insert(mac) {
-            return mac;
+impl Segment<'_> {
+    fn net(&self) -> Net {
+        self.pool.net()
+    }
+
+    fn family(&self) -> Family {
+        self.net().family()
+    }
+
+    /// Holds the addresses of machines that are no longer asked for.
+    fn keep_gone(&mut self, lock: &Lock, names: &BTreeSet<&str>) {
+        let prefix = format!("address/{}/", self.network.name);
+        for (id, net) in lock.kept_below(&prefix, self.family()) {
+            if !names.contains(&id[prefix.len()..]) && self.pool.claim(net).is_ok() {
+                self.gone.push((id.to_owned(), net));
+            }
         }
-        attempt += 1;
+    }
+
+    /// The address with this host number.
+    fn address(&self, number: u32) -> Option<IpAddr> {
+        self.net().nth(host_offset(number, self.family()))
+    }
+
+    /// The host number of an address, where it has one.
+    fn number(&self, address: IpAddr) -> Option<u32> {
+        let offset = bits_of(address) - self.net().bits();
+        match self.family() {
+            Family::V4 => u32::try_from(offset).ok(),
+            Family::V6 => unmirror(offset),
+        }
+    }
+
+    fn is_free(&self, number: u32, also_gone: bool) -> bool {
+        let Some(net) = self.address(number).map(Net::host) else {
+            return false;
+        };
+        self.pool.overlaps(net).is_none()
+            || (also_gone && self.gone.iter().any(|(_, gone)| *gone == net))
+    }
+
+    fn claim(&mut self, number: u32) -> IpAddr {
+        let address = self.address(number).expect("a number that is free here");
+        let net = Net::host(address);
+        if let Some(at) = self.gone.iter().position(|(_, gone)| *gone == net) {
+            self.gone.remove(at);
+        } else {
+            self.pool.claim(net).expect("a number that is free here");
+        }
+        address
+    }
+}
+
+impl Place<'_> {
+    /// Gives a machine the addresses that it lacks: with the number that it has elsewhere, else
+    /// with its own in the band of its class, else with the lowest that is free there; and only
+    /// when there is none, with one that is kept for a machine that is gone.
+    fn number(&mut self, segments: &mut [Segment<'_>]) -> Result<(), PlanError> {
+        let (mut known, mut lacking) = (None, Vec::new());
+        for source in self.sources {
+            let segment = &segments[source.segment];
+            match self.addresses[source.nic].of(segment.family()) {
+                Some(address) => known = known.or(segment.number(address)),
+                None => lacking.push(*source),
+            }
+        }
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let band = self.class.band;
+        let is_free = |number: u32, also_gone| {
+            let mut segments = lacking.iter().map(|source| &segments[source.segment]);
+            segments.all(|segment| segment.is_free(number, also_gone))
+        };
+        let own = band.first.saturating_add(self.index);
+        let mut preferred = known.into_iter().chain([own]);
+        let number = preferred
+            .find(|number| is_free(*number, false))
+            .or_else(|| (band.first..band.end()).find(|number| is_free(*number, false)))
+            .or_else(|| (band.first..band.end()).find(|number| is_free(*number, true)));
+        let number = number.ok_or_else(|| PlanError::NoNumber {
+            class: self.class.name.to_string(),
+            first: band.first,
+            last: band.end() - 1,
+            machine: self.name.to_string(),
+        })?;
+        for source in lacking {
+            let address = segments[source.segment].claim(number);
+            self.addresses[source.nic].insert(address);
+        }
+        Ok(())
+    }
+}
+
+fn sources(class: &Class, segments: &[Segment<'_>]) -> Vec<Source> {
+    let nics = class.networks.iter().enumerate();
+    let all = nics.flat_map(|(nic, network)| {
+        let own = segments.iter().enumerate();
+        own.filter(move |(_, segment)| segment.network.name == *network)
+            .map(move |(segment, _)| Source { nic, segment })
+    });
+    all.collect()
+}
+
+fn address_id(network: &NetworkName, machine: &MachineName) -> String {
+    format!("address/{network}/{machine}")
+}
+
+/// How far an address with this number is from the first of its network.
+pub(crate) fn host_offset(number: u32, family: Family) -> u128 {
+    match family {
+        Family::V4 => number.into(),
+        Family::V6 => mirror(number.into()).into(),
     }
 }
 
@@ -164,76 +298,30 @@ fn mirror(number: u64) -> u64 {
     }
 }
 
-/// Gives each node its part of the pod range: the one with its host number where that is free, so
-/// that the pods of `fd..:1::30` are in `fd..:130::/64`.
-pub(crate) fn place_pods(
-    machines: &mut [Machine],
-    sizes: RangeSizes,
-    pods: NetPair,
-    lock: Option<&Lock>,
-) -> Result<(), PlanError> {
-    let [v4, v6] = Family::BOTH.map(|family| {
-        let (field, prefix_len) = match family {
-            Family::V4 => ("sizes.node_pods_v4", sizes.node_pods_v4),
-            Family::V6 => ("sizes.node_pods_v6", sizes.node_pods_v6),
-        };
-        let nodes = numbers(machines).filter(|(machine, _)| machine.class.is_node());
-        let wants: Vec<Want> = nodes
-            .map(|(machine, number)| Want {
-                id: format!("pods/{}", machine.name),
-                field,
-                prefix_len,
-                near: host_number(number, family),
-                explicit: None,
-            })
-            .collect();
-        place(
-            &mut Pool::new(pods.of(family)),
-            &wants,
-            lock,
-            "make `sizes.pods` of this family larger",
-        )
-    });
-    let nodes = machines
-        .iter_mut()
-        .filter(|machine| machine.class.is_node());
-    for ((machine, v4), v6) in nodes.zip(v4?).zip(v6?) {
-        machine.pods = Some(NetPair { v4, v6 });
+/// The inverse of [`mirror`]; `None` for what it never gives.
+fn unmirror(offset: u128) -> Option<u32> {
+    let mut number: u32 = 0;
+    for digit in (0..32).rev().map(|at| (offset >> (4 * at)) & 0xf) {
+        let digit = u32::try_from(digit).ok().filter(|digit| *digit < 10)?;
+        number = number.checked_mul(10)?.checked_add(digit)?;
     }
-    Ok(())
+    Some(number)
 }
 
-/// Routes to the pods of every node, over its address on `kube`.
-pub(crate) fn pod_routes(machines: &[Machine]) -> Vec<(MachineName, Route)> {
-    let nodes = machines.iter().filter_map(|machine| {
-        Some((
-            &machine.name,
-            machine.pods?,
-            machine.address(NetworkName::Kube)?,
-        ))
-    });
-    nodes
-        .flat_map(|(name, pods, address)| {
-            Family::BOTH.map(|family| {
-                (
-                    name.clone(),
-                    Route {
-                        to: pods.of(family),
-                        via: address.of(family),
-                    },
-                )
-            })
-        })
-        .collect()
-}
-
-pub(crate) fn add_node_routes(machines: &mut [Machine]) {
-    let routes = pod_routes(machines);
-    for machine in machines
-        .iter_mut()
-        .filter(|machine| machine.class.is_node())
-    {
-        let others = routes.iter().filter(|(name, _)| *name != machine.name);
-        machine.routes = others.map(|(_, route)| *route).collect();
+/// A MAC address made from the seed and the machine's own address, which the lock keeps.
+fn unused_mac(used: &mut BTreeSet<Mac>, seed: u64, address: Addresses) -> Mac {
+    let address = address.iter().next().map_or(0, bits_of);
+    let mut attempt = 0_u64;
+    loop {
+        let mac = Mac::from_hash(stable_hash(&[
+            b"mac",
+            &seed.to_le_bytes(),
+            &address.to_le_bytes(),
+            &attempt.to_le_bytes(),
+        ]));
+        if used.insert(mac) {
+            return mac;
+        }
+        attempt += 1;
     }
 }

@@ -1,171 +1,63 @@
 //! [`Plan`]: every network, address and route of a lab, and how it comes about.
 
+mod bands;
 mod build;
 mod check;
 mod error;
 mod machines;
+mod networks;
 mod place;
-mod ranges;
+mod pods;
 mod supernet;
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
 pub use build::plan;
 pub use error::PlanError;
 
-use crate::lock::Lock;
-use crate::names::{InterfaceName, LabName, Mac, MachineName};
+use crate::addresses::{Addresses, Nets};
+use crate::lock::{Band, Lock, LockedClass};
+use crate::names::{ClassName, InterfaceName, LabName, Mac, MachineName, NetworkName};
 use crate::net::{Family, Net};
-
-/// One network of each family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct NetPair {
-    /// The IPv4 network.
-    pub v4: Net,
-    /// The IPv6 network.
-    pub v6: Net,
-}
-
-impl NetPair {
-    /// The one of this family.
-    #[must_use]
-    pub fn of(self, family: Family) -> Net {
-        match family {
-            Family::V4 => self.v4,
-            Family::V6 => self.v6,
-        }
-    }
-
-    /// Both, IPv4 first.
-    #[must_use]
-    pub fn both(self) -> [Net; 2] {
-        [self.v4, self.v6]
-    }
-}
-
-/// One address of each family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct AddressPair {
-    /// The IPv4 address.
-    pub v4: Ipv4Addr,
-    /// The IPv6 address.
-    pub v6: Ipv6Addr,
-}
-
-impl AddressPair {
-    /// The one of this family.
-    #[must_use]
-    pub fn of(self, family: Family) -> IpAddr {
-        match family {
-            Family::V4 => self.v4.into(),
-            Family::V6 => self.v6.into(),
-        }
-    }
-
-    /// Both, IPv4 first.
-    #[must_use]
-    pub fn both(self) -> [IpAddr; 2] {
-        [self.v4.into(), self.v6.into()]
-    }
-}
-
-/// A network that machines are on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum NetworkName {
-    /// etcd members and control planes; controlled by the firewall.
-    Etcd,
-    /// Control planes and workers.
-    Kube,
-}
-
-impl NetworkName {
-    /// The name as it is part of interface names and lock lines.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Etcd => "etcd",
-            Self::Kube => "kube",
-        }
-    }
-}
-
-impl fmt::Display for NetworkName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// What a machine is for; it decides the networks that the machine is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Class {
-    /// A member of the etcd cluster: on `etcd`.
-    Etcd,
-    /// A Kubernetes control plane: on `etcd` and `kube`, with the default route on `kube`.
-    ControlPlane,
-    /// A Kubernetes worker: on `kube`.
-    Worker,
-}
-
-impl Class {
-    /// All classes, in the order of the machines in a plan.
-    pub const ALL: [Self; 3] = [Self::Etcd, Self::ControlPlane, Self::Worker];
-
-    /// What machine names of this class begin with: `etcd-0`, `cp-0`, `worker-0`.
-    #[must_use]
-    pub const fn prefix(self) -> &'static str {
-        match self {
-            Self::Etcd => "etcd",
-            Self::ControlPlane => "cp",
-            Self::Worker => "worker",
-        }
-    }
-
-    /// The networks that machines of this class are on.
-    #[must_use]
-    pub const fn networks(self) -> &'static [NetworkName] {
-        match self {
-            Self::Etcd => &[NetworkName::Etcd],
-            Self::ControlPlane => &[NetworkName::Etcd, NetworkName::Kube],
-            Self::Worker => &[NetworkName::Kube],
-        }
-    }
-
-    /// Whether machines of this class are Kubernetes nodes and run pods.
-    #[must_use]
-    pub const fn is_node(self) -> bool {
-        !matches!(self, Self::Etcd)
-    }
-}
-
-impl fmt::Display for Class {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Etcd => "etcd",
-            Self::ControlPlane => "control-plane",
-            Self::Worker => "worker",
-        })
-    }
-}
+use crate::requirement::{KubernetesVersion, Role, RouterSpec, V4Mode, V6Mode};
 
 /// A network with its router's side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Network {
     /// Which one it is.
     pub name: NetworkName,
-    /// Its addresses: a /24 and a /64.
-    pub nets: NetPair,
+    /// Its addresses; IPv6 is a /64.
+    pub nets: Nets,
     /// The router's addresses on it, `.1` and `::1`.
-    pub gateway: AddressPair,
-    /// The bridge inside a router namespace, where the name need not be unique on the host.
+    pub gateway: Addresses,
+    /// The bridge on the router. On a host that carries other labs too its name has the lab's.
     pub bridge: InterfaceName,
-    /// The bridge on a host that is the router itself and may carry other labs.
-    pub host_bridge: InterfaceName,
+}
+
+/// A class of machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Class {
+    /// Its name, the first part of its machines' names.
+    pub name: ClassName,
+    /// What its machines are in a cluster.
+    pub role: Role,
+    /// The host numbers of its machines.
+    pub band: Band,
+    /// The networks that each machine has an interface on, in this order.
+    pub networks: Vec<NetworkName>,
+    /// The one of them that the default routes go out on. On a machine of several networks there
+    /// is one only: a second default route would lead around the firewall.
+    pub default_route: NetworkName,
+}
+
+impl Class {
+    /// Whether its machines are on more than one network, and so could route between them.
+    #[must_use]
+    pub fn is_multi_homed(&self) -> bool {
+        self.networks.len() > 1
+    }
 }
 
 /// A machine.
@@ -173,27 +65,35 @@ pub struct Network {
 pub struct Machine {
     /// Its name and host name.
     pub name: MachineName,
-    /// What it is for.
-    pub class: Class,
-    /// Its interfaces, in the order of [`Class::networks`].
+    /// The class that it is of.
+    pub class: ClassName,
+    /// What it is in a cluster.
+    pub role: Role,
+    /// Its interfaces, in the order of the class's networks.
     pub nics: Vec<Nic>,
     /// The addresses of its pods, when it is a node.
-    pub pods: Option<NetPair>,
-    /// Routes beside the connected and the default ones: to the pods of the other nodes.
-    pub routes: Vec<Route>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Nets>,
 }
 
 impl Machine {
-    /// Its interface on this network.
+    /// Its interface on the network of this name.
     #[must_use]
-    pub fn nic(&self, network: NetworkName) -> Option<&Nic> {
-        self.nics.iter().find(|nic| nic.network == network)
+    pub fn nic(&self, network: &str) -> Option<&Nic> {
+        self.nics.iter().find(|nic| nic.network.as_str() == network)
     }
 
-    /// Its addresses on this network.
+    /// Its addresses on the network of this name.
     #[must_use]
-    pub fn address(&self, network: NetworkName) -> Option<AddressPair> {
+    pub fn address(&self, network: &str) -> Option<Addresses> {
         self.nic(network).map(|nic| nic.address)
+    }
+
+    /// Its addresses on the network that its default routes go out on.
+    #[must_use]
+    pub fn main_address(&self) -> Option<Addresses> {
+        let nic = self.nics.iter().find(|nic| nic.default_route);
+        nic.map(|nic| nic.address)
     }
 }
 
@@ -204,14 +104,13 @@ pub struct Nic {
     pub network: NetworkName,
     /// Its name inside the machine: `etcd0` or `kube0`.
     pub name: InterfaceName,
-    /// The name of its other end, in the bridge.
+    /// The name of its other end, in the bridge: a veth, or a tap.
     pub port: InterfaceName,
-    /// Its Ethernet address.
+    /// Its Ethernet address. It follows from the address, so it stays when names change.
     pub mac: Mac,
     /// Its addresses.
-    pub address: AddressPair,
-    /// Whether the machine's default routes of both families go out here. On a machine with two
-    /// networks that is `kube` only: a second one on `etcd` would lead around the firewall.
+    pub address: Addresses,
+    /// Whether the machine's default routes go out here.
     pub default_route: bool,
 }
 
@@ -228,23 +127,38 @@ pub struct Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Link {
     /// A /30 and a /126.
-    pub nets: NetPair,
+    pub nets: Nets,
     /// The router's side, `.1` and `::1`.
-    pub router: AddressPair,
+    pub router: Addresses,
     /// The side of the machine that runs the lab, `.2` and `::2`.
-    pub host: AddressPair,
+    pub host: Addresses,
+}
+
+/// The ranges of a Kubernetes cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Kubernetes {
+    /// The version that the ranges are made for.
+    pub version: KubernetesVersion,
+    /// The network on which nodes talk to each other and to the API.
+    pub network: NetworkName,
+    /// The family that comes first where both are named.
+    pub primary: Family,
+    /// The service ranges.
+    pub services: Services,
+    /// The range that the pod ranges of all nodes are taken from.
+    pub pods: Nets,
 }
 
 /// The Kubernetes service ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Services {
     /// The ranges for `--service-cluster-ip-range`.
-    pub nets: NetPair,
+    pub nets: Nets,
     /// The service `kubernetes`: the first address, which the API server takes by itself.
-    pub api: AddressPair,
+    pub api: Addresses,
     /// The cluster's DNS: the tenth address, as kubeadm has it; inside the band that the
     /// allocator leaves to fixed addresses (KEP-3070).
-    pub dns: AddressPair,
+    pub dns: Addresses,
 }
 
 /// A namespace that plays the internet, with addresses of the documentation ranges (RFC 5737,
@@ -252,13 +166,13 @@ pub struct Services {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Internet {
     /// The network between router and internet.
-    pub nets: NetPair,
+    pub nets: Nets,
     /// The router's side, on its interface [`ROUTER_UPLINK`](crate::ROUTER_UPLINK).
-    pub router: AddressPair,
+    pub router: Addresses,
     /// The internet's side: the router's default gateway.
-    pub internet: AddressPair,
+    pub internet: Addresses,
     /// A server further away, on the internet's side.
-    pub server: AddressPair,
+    pub server: Addresses,
 }
 
 /// Everything that is decided about the network of one lab. Made by [`plan`] only.
@@ -269,37 +183,63 @@ pub struct Plan {
     pub lab: LabName,
     /// The seed that it was planned with.
     pub seed: u64,
-    /// The /16 and the /48 that all else lies in.
-    pub supernet: NetPair,
-    /// The networks, `etcd` first.
+    /// The networks that all else lies in, one of each family that the lab has.
+    pub supernet: Nets,
+    /// The networks, in the order of the requirement.
     pub networks: Vec<Network>,
-    /// The machines: etcd members, control planes, workers.
+    /// The classes of machines, in the order of the requirement.
+    pub classes: Vec<Class>,
+    /// The machines, by class and number.
     pub machines: Vec<Machine>,
-    /// The link to the machine that runs the lab.
-    pub link: Link,
-    /// The service ranges.
-    pub services: Services,
-    /// The range that the pod ranges of all nodes are taken from.
-    pub pods: NetPair,
-    /// The simulated internet.
-    pub internet: Internet,
-    /// Routes of the router: to the pods of each node, and the default ones.
+    /// The ranges of the Kubernetes cluster, if there is one.
+    pub kubernetes: Option<Kubernetes>,
+    /// Who routes.
+    pub router: RouterSpec,
+    /// How IPv4 leaves.
+    pub v4_mode: V4Mode,
+    /// How IPv6 leaves.
+    pub v6_mode: V6Mode,
+    /// The link to the machine that runs the lab, when the router is a namespace.
+    pub link: Option<Link>,
+    /// The simulated internet, when the router is a namespace.
+    pub internet: Option<Internet>,
+    /// Routes of the router: to the pods of each node, and in a namespace the default ones.
     pub router_routes: Vec<Route>,
-    /// Routes of the simulated internet: back to the lab's IPv6, which is routed. IPv4 needs none,
-    /// it comes with the router's own address.
+    /// Routes of the simulated internet: back to the lab's IPv6 where that is routed. IPv4 needs
+    /// none, it comes with the router's own address.
     pub internet_routes: Vec<Route>,
     /// Routes of the machine that runs the lab: the whole lab is behind the link.
     pub host_routes: Vec<Route>,
+    /// What the lock keeps for names that are no longer asked for.
+    #[serde(skip)]
+    pub(crate) gone: Vec<(String, Net)>,
 }
 
 impl Plan {
     /// The network of this name.
     #[must_use]
-    pub fn network(&self, name: NetworkName) -> &Network {
+    pub fn network(&self, name: &str) -> Option<&Network> {
         self.networks
             .iter()
-            .find(|network| network.name == name)
-            .expect("a plan has every network")
+            .find(|network| network.name.as_str() == name)
+    }
+
+    /// The network of an interface.
+    ///
+    /// # Panics
+    /// When the interface is not one of this plan.
+    #[must_use]
+    pub fn network_of(&self, nic: &Nic) -> &Network {
+        self.network(nic.network.as_str())
+            .expect("an interface of a plan is on one of its networks")
+    }
+
+    /// The class of this name.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<&Class> {
+        self.classes
+            .iter()
+            .find(|class| class.name.as_str() == name)
     }
 
     /// The machine of this name.
@@ -310,49 +250,76 @@ impl Plan {
             .find(|machine| machine.name.as_str() == name)
     }
 
-    /// The machines of one class, by number.
-    pub fn class(&self, class: Class) -> impl Iterator<Item = &Machine> {
+    /// The machines of one role, by class and number.
+    pub fn role(&self, role: Role) -> impl Iterator<Item = &Machine> {
         self.machines
             .iter()
-            .filter(move |machine| machine.class == class)
+            .filter(move |machine| machine.role == role)
     }
 
-    /// The addresses of a class on a network, by number of the machine.
-    pub fn addresses(
-        &self,
-        class: Class,
-        network: NetworkName,
-    ) -> impl Iterator<Item = AddressPair> {
-        self.class(class)
+    /// The machines of one role that are on this network, with their addresses there.
+    pub fn addresses(&self, role: Role, network: &str) -> impl Iterator<Item = Addresses> {
+        self.role(role)
             .filter_map(move |machine| machine.address(network))
+    }
+
+    /// Routes of a machine beside the connected and the default ones: to the pods of the other
+    /// nodes, when it is a node itself.
+    #[must_use]
+    pub fn routes_of(&self, machine: &Machine) -> Vec<Route> {
+        if machine.pods.is_none() {
+            return Vec::new();
+        }
+        self.machines
+            .iter()
+            .filter(|other| other.name != machine.name)
+            .flat_map(|other| self.pod_routes(other))
+            .collect()
+    }
+
+    /// Routes to the pods of a node, over its address on the nodes' network.
+    pub(crate) fn pod_routes(&self, node: &Machine) -> impl Iterator<Item = Route> {
+        let network = self.kubernetes.as_ref().map(|own| own.network.as_str());
+        let address = network.and_then(|network| node.address(network));
+        let pods = node.pods.into_iter().flat_map(Nets::iter);
+        pods.filter_map(move |to| {
+            let via = address?.of(to.family())?;
+            Some(Route { to, via })
+        })
     }
 
     /// What to keep so that the next plan moves nobody.
     #[must_use]
     pub fn lock(&self) -> Lock {
         let mut lock = Lock::new(self.lab.clone(), self.seed);
-        let mut insert = |id: String, nets: NetPair| {
-            lock.insert(id.clone(), nets.v4);
-            lock.insert(id, nets.v6);
-        };
-        insert("supernet".to_owned(), self.supernet);
+        lock.insert_all("supernet", self.supernet);
         for network in &self.networks {
-            insert(format!("network/{}", network.name), network.nets);
+            lock.insert_all(&format!("network/{}", network.name), network.nets);
         }
-        insert("network/link".to_owned(), self.link.nets);
-        insert("network/services".to_owned(), self.services.nets);
-        insert("network/pods".to_owned(), self.pods);
+        if let Some(link) = self.link {
+            lock.insert_all("range/link", link.nets);
+        }
+        if let Some(kubernetes) = &self.kubernetes {
+            lock.insert_all("range/services", kubernetes.services.nets);
+            lock.insert_all("range/pods", kubernetes.pods);
+        }
         for machine in &self.machines {
             if let Some(pods) = machine.pods {
-                insert(format!("pods/{}", machine.name), pods);
+                lock.insert_all(&format!("pods/{}", machine.name), pods);
             }
             for nic in &machine.nics {
-                let [v4, v6] = nic.address.both().map(Net::host);
-                insert(
-                    format!("address/{}/{}", nic.network, machine.name),
-                    NetPair { v4, v6 },
-                );
+                let id = format!("address/{}/{}", nic.network, machine.name);
+                for address in nic.address.iter() {
+                    lock.insert(id.clone(), Net::host(address));
+                }
             }
+        }
+        for class in &self.classes {
+            let (role, band) = (class.role, class.band);
+            lock.insert_class(class.name.to_string(), LockedClass { role, band });
+        }
+        for (id, net) in &self.gone {
+            lock.insert_gone(id.clone(), *net);
         }
         lock
     }

@@ -1,11 +1,14 @@
-//! The /16 and the /48 that a lab lives in.
+//! The network of each family that a lab lives in.
 
+use crate::addresses::Nets;
+use crate::facts::HostFacts;
 use crate::hash::{mix, stable_hash};
-use crate::lock::Lock;
+use crate::lock::{Band, Lock};
 use crate::net::{Family, Net};
-use crate::plan::{NetPair, PlanError};
+use crate::plan::PlanError;
+use crate::plan::networks::{families, supernet_len, wants};
 use crate::pool::{Fit, Pool};
-use crate::requirement::{HostFacts, Requirement};
+use crate::requirement::Requirement;
 
 /// Where an explicit IPv4 network may be: RFC 1918, and the shared range of RFC 6598.
 const V4_ALLOCATABLE: [Net; 4] = [
@@ -36,71 +39,82 @@ const V4_HABITS: [Net; 7] = [
 /// The locally assigned unique local addresses (RFC 4193, 3.1).
 const ULA: Net = Net::fixed_v6(0xfd00_0000_0000_0000, 8);
 
-/// The lab's networks: the lock's, else the explicit ones, else chosen ones. What the lock says
-/// is not held against the host's routes, some of which may be the lab's own.
+/// What providers delegate from (RFC 4291, 2.4; IANA gives out of it only).
+const GLOBAL_UNICAST: Net = Net::fixed_v6(0x2000_0000_0000_0000, 3);
+
+/// The lab's networks, one of each of these families: the lock's, else the explicit ones, else
+/// chosen ones. What the lock says is not held against the host's routes, some of which may be the
+/// lab's own; `lint` looks at those.
 pub(crate) fn supernet(
     requirement: &Requirement,
+    bands: &[Band],
     facts: &HostFacts,
     lock: Option<&Lock>,
     seed: u64,
-) -> Result<NetPair, PlanError> {
-    let one = |field, explicit: Option<Net>, family| match lock
-        .and_then(|lock| lock.get("supernet", family))
-    {
-        Some(locked) => match explicit {
-            Some(net) if net != locked => Err(PlanError::Locked {
-                field,
-                asked: net.to_string(),
-                id: "supernet".to_owned(),
-                locked,
-            }),
-            _ => Ok(locked),
-        },
-        None => match explicit {
-            Some(net) => check_explicit(field, net, family, facts),
-            None if family == Family::V4 => choose_v4(requirement, facts),
-            None => Ok(choose_v6(seed, facts)),
-        },
-    };
-    Ok(NetPair {
-        v4: one("v4", requirement.v4, Family::V4)?,
-        v6: one("v6", requirement.v6, Family::V6)?,
-    })
+) -> Result<Nets, PlanError> {
+    let mut nets = Nets::default();
+    for family in families(requirement) {
+        let (field, explicit) = match family {
+            Family::V4 => ("v4", requirement.v4),
+            Family::V6 => ("v6", requirement.v6),
+        };
+        let locked = lock.and_then(|lock| lock.net("supernet", family));
+        nets.insert(match (locked, explicit) {
+            (Some(locked), Some(net)) if net != locked => {
+                return Err(PlanError::Locked {
+                    field: field.to_owned(),
+                    asked: net.to_string(),
+                    id: "supernet".to_owned(),
+                    locked,
+                });
+            }
+            (Some(locked), _) => locked,
+            (None, Some(net)) => check_explicit(field, net, family, facts)?,
+            (None, None) if family == Family::V4 => {
+                let len = supernet_len(&wants(requirement, bands, family)?);
+                choose_v4(requirement, len, facts)?
+            }
+            (None, None) => choose_v6(seed, facts),
+        });
+    }
+    Ok(nets)
 }
 
 fn check_explicit(
-    field: &'static str,
+    field: &str,
     net: Net,
     family: Family,
     facts: &HostFacts,
 ) -> Result<Net, PlanError> {
     let suitable = net.family() == family
         && match family {
-            Family::V4 => {
-                net.prefix_len() == 16 && V4_ALLOCATABLE.iter().any(|range| range.covers(net))
+            Family::V4 => V4_ALLOCATABLE.iter().any(|range| range.covers(net)),
+            Family::V6 => {
+                let allocatable = ULA.covers(net) || GLOBAL_UNICAST.covers(net);
+                allocatable && (16..=60).contains(&net.prefix_len())
             }
-            Family::V6 => net.prefix_len() == 48 && ULA.covers(net),
         };
     if !suitable {
         let wanted = match family {
-            Family::V4 => "a /16 out of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10",
-            Family::V6 => "a /48 out of fd00::/8, with 40 random bits behind the fd",
+            Family::V4 => {
+                "a network out of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10"
+            }
+            Family::V6 => {
+                "a /48 out of fd00::/8 with 40 random bits behind the fd, or a prefix of /60 or shorter that is routed to this host"
+            }
         };
         return Err(PlanError::Unsuitable {
-            field,
+            field: field.to_owned(),
             net,
             wanted: wanted.to_owned(),
         });
     }
     // A wider route of the host, its default route above all, is only shadowed by the lab's.
-    let conflict = facts
-        .occupied
-        .iter()
-        .find(|occupied| net.covers(occupied.net));
-    match conflict {
+    let mut occupied = facts.occupied.iter();
+    match occupied.find(|occupied| net.covers(occupied.net)) {
         None => Ok(net),
         Some(occupied) => Err(PlanError::Occupied {
-            field,
+            field: field.to_owned(),
             net,
             occupied: occupied.net,
             by: occupied.by.clone(),
@@ -108,7 +122,11 @@ fn check_explicit(
     }
 }
 
-fn choose_v4(requirement: &Requirement, facts: &HostFacts) -> Result<Net, PlanError> {
+fn choose_v4(
+    requirement: &Requirement,
+    prefix_len: u8,
+    facts: &HostFacts,
+) -> Result<Net, PlanError> {
     let near = Fit::Near(stable_hash(&[
         b"supernet",
         requirement.lab.as_str().as_bytes(),
@@ -125,13 +143,14 @@ fn choose_v4(requirement: &Requirement, facts: &HostFacts) -> Result<Net, PlanEr
                 pool.claim(net).expect("outermost networks are disjoint");
             }
         }
-        pool.allocate(16, near).ok()
+        pool.allocate(prefix_len, near).ok()
     };
     V4_POOLS
         .iter()
         .find_map(|range| choose(*range, &V4_HABITS))
         .or_else(|| choose(V4_POOLS[0], &[]))
         .ok_or(PlanError::NoSupernet {
+            prefix_len,
             occupied: facts.occupied.len(),
         })
 }

@@ -1,14 +1,12 @@
 //! Tests of the public API; the modules are named for what they test.
 
 mod golden;
-mod lock;
 mod net_text;
-mod nft;
-mod plan;
-mod policy;
 mod pool;
 
-use netplan::{HostFacts, LabName, Net, Plan, Requirement, plan};
+use netplan::{
+    HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan,
+};
 
 fn net(text: &str) -> Net {
     text.parse().expect("a network")
@@ -16,11 +14,13 @@ fn net(text: &str) -> Net {
 
 /// The reference lab with these counts, on a host that uses nothing.
 fn requirement(etcd: u16, control_planes: u16, workers: u16) -> Requirement {
-    let mut requirement = Requirement::new(LabName::new("lab").expect("a name"), 20_261_123);
-    requirement.machines.etcd = etcd;
-    requirement.machines.control_planes = control_planes;
-    requirement.machines.workers = workers;
-    requirement
+    let counts = MachineCounts {
+        etcd,
+        control_planes,
+        workers,
+    };
+    let lab = LabName::new("lab").expect("a name");
+    Requirement::reference(lab, 20_261_123, KubernetesVersion::new(37), counts)
 }
 
 fn planned(requirement: &Requirement) -> Plan {
