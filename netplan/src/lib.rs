@@ -49,6 +49,7 @@ mod facts;
 mod hash;
 mod host_pool;
 mod lock;
+mod map;
 mod names;
 mod net;
 mod plan;
@@ -61,6 +62,7 @@ pub use addresses::{Addresses, Families, Nets};
 pub use facts::{HostFacts, Occupied};
 pub use host_pool::HostPool;
 pub use lock::{Band, Lock, LockError, LockedClass};
+pub use map::map_text;
 pub use names::{ClassName, InterfaceName, LabName, Mac, MachineName, NameError, NetworkName};
 pub use net::{Family, Net, NetError};
 pub use plan::{

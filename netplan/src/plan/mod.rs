@@ -250,6 +250,13 @@ impl Plan {
             .find(|machine| machine.name.as_str() == name)
     }
 
+    /// The machines of one class, by number.
+    pub fn of_class(&self, class: &ClassName) -> impl Iterator<Item = &Machine> {
+        self.machines
+            .iter()
+            .filter(move |machine| machine.class == *class)
+    }
+
     /// The machines of one role, by class and number.
     pub fn role(&self, role: Role) -> impl Iterator<Item = &Machine> {
         self.machines

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use netplan::Plan;
+use netplan::{Plan, map_text};
 
 use crate::{planned, requirement};
 
@@ -25,6 +25,7 @@ fn check(case: &str, name: &str, text: &str) {
 fn check_all(case: &str, plan: &Plan) {
     let json = serde_json::to_string_pretty(plan).expect("a plan is data");
     check(case, "plan.json", &format!("{json}\n"));
+    check(case, "map.txt", &map_text(plan));
     check(case, "network.lock", &plan.lock().to_text());
 }
 
