@@ -172,7 +172,9 @@ fn add_routes(facts: &mut HostFacts, text: &str, ours: &str) -> Result<(), serde
 
 /// The name servers of resolv.conf(5). One on this machine itself clashes with nothing.
 fn resolvers(text: &str) -> Vec<IpAddr> {
-    let servers = text.lines().filter_map(|line| line.strip_prefix("nameserver"));
+    let servers = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("nameserver"));
     servers
         .filter_map(|server| server.trim().parse().ok())
         .filter(|server: &IpAddr| !server.is_loopback())

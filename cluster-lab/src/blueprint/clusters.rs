@@ -1,6 +1,8 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
-use super::{API_PORT, BIN_DIR, Blueprint, BlueprintError, both, both_nets, host_name, link, ranges};
+use super::{
+    API_PORT, BIN_DIR, Blueprint, BlueprintError, both, both_nets, host_name, link, ranges,
+};
 use crate::{Facts, LabSpec, OciRuntime};
 use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
@@ -53,7 +55,12 @@ impl Blueprint {
     /// The cluster of Kubernetes.
     pub(crate) fn kubernetes(&self) -> Result<k8s_bootstrap::ClusterSpec, BlueprintError> {
         let versions = &self.programs.versions;
-        let nodes = |role| self.network.role(role).map(|machine| node(&self.network, machine)).collect::<Vec<_>>();
+        let nodes = |role| {
+            self.network
+                .role(role)
+                .map(|machine| node(&self.network, machine))
+                .collect::<Vec<_>>()
+        };
         let etcd = self.network.addresses(Role::Etcd, ETCD_NETWORK);
         let path = |text: &str| {
             text.parse::<NodePath>()
@@ -140,16 +147,9 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
             api_server_url: None,
         })
     };
-    let role = |role| {
-        network
-            .role(role)
-            .map(names)
-            .collect::<Result<Vec<_>, _>>()
-    };
+    let role = |role| network.role(role).map(names).collect::<Result<Vec<_>, _>>();
     let control_planes = role(Role::ControlPlane)?;
-    let first = network
-        .addresses(Role::ControlPlane, KUBE_NETWORK)
-        .next();
+    let first = network.addresses(Role::ControlPlane, KUBE_NETWORK).next();
     let first = first.expect("a plan has at least one control plane");
     let link = link(network).router.iter().collect();
     Ok(PkiSpec {

@@ -138,7 +138,8 @@ impl Blueprint {
     /// The address at which the API is reached from this machine.
     pub(crate) fn api_url_here(&self) -> ApiUrl {
         let (address, _) = both(link(&self.network).router);
-        ApiUrl::of_address(address.into(), API_PORT).expect("a planned address is one of a single machine")
+        ApiUrl::of_address(address.into(), API_PORT)
+            .expect("a planned address is one of a single machine")
     }
 }
 
@@ -163,8 +164,7 @@ fn requirement(spec: &LabSpec, facts: &Facts) -> Requirement {
     let seed = seed(&[&facts.machine_id, spec.name.as_str()]);
     let minor = u16::try_from(spec.kubernetes.minor).unwrap_or(u16::MAX);
     let version = KubernetesVersion::new(minor);
-    let mut requirement =
-        Requirement::reference(spec.name.clone(), seed, version, spec.machines);
+    let mut requirement = Requirement::reference(spec.name.clone(), seed, version, spec.machines);
     requirement.v4 = spec.network.v4;
     requirement.v6 = spec.network.v6;
     requirement.allow.clone_from(&spec.network.allow);
