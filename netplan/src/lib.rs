@@ -63,7 +63,9 @@ pub use host_pool::HostPool;
 pub use lock::{Lock, LockError};
 pub use map::map_text;
 pub use names::{InterfaceName, LabName, Mac, MachineName, NameError};
-pub use net::{Family, Net, NetError};
+pub use net::{
+    Family, Hosts, Net, NetError, Subnets, SubnetsError, SummarizeError, aggregate, summarize,
+};
 pub use plan::{
     AddressPair, Class, Internet, Link, Machine, NetPair, Network, NetworkName, Nic, Plan,
     PlanError, Route, Services, plan,
@@ -77,4 +79,4 @@ pub use pool::{AllocateError, ClaimError, Fit, Pool, ReleaseError};
 pub use requirement::{
     ExplicitNetworks, HostFacts, MachineCounts, Occupied, RangeSizes, Requirement,
 };
-pub use reserved::{Reserved, reserved};
+pub use reserved::{RESERVED_RULES, Reserved, ReservedPlace, ReservedRule, reserved};
