@@ -57,6 +57,7 @@ mod policy;
 mod pool;
 mod requirement;
 mod reserved;
+pub mod special;
 mod trie;
 
 pub use host_pool::HostPool;
