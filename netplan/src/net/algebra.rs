@@ -131,11 +131,9 @@ pub struct Subnets {
 }
 
 impl Subnets {
-    /// The distance of two neighbours. A /0 has no neighbour, and its distance is never used.
-    fn step(&self) -> u128 {
-        1_u128
-            .checked_shl(u32::from(self.family.bits() - self.prefix_len))
-            .unwrap_or(0)
+    /// The distance of two neighbours; `::/0` has none, and its size does not fit.
+    fn step(&self) -> Option<u128> {
+        1_u128.checked_shl(u32::from(self.family.bits() - self.prefix_len))
     }
 
     fn at(&self, bits: u128) -> Net {
@@ -148,13 +146,17 @@ impl Iterator for Subnets {
 
     fn next(&mut self) -> Option<Net> {
         let (first, last) = self.range?;
-        self.range = (first < last).then(|| (first + self.step(), last));
+        let step = self.step().filter(|_| first < last);
+        self.range = step.map(|step| (first + step, last));
         Some(self.at(first))
     }
 
     fn nth(&mut self, n: usize) -> Option<Net> {
         let (first, last) = self.range?;
-        let skipped = self.step().checked_mul(n as u128);
+        let skipped = match n {
+            0 => Some(0),
+            _ => self.step().and_then(|step| step.checked_mul(n as u128)),
+        };
         self.range = skipped
             .and_then(|bits| first.checked_add(bits))
             .filter(|first| *first <= last)
@@ -166,7 +168,7 @@ impl Iterator for Subnets {
         let Some((first, last)) = self.range else {
             return (0, Some(0));
         };
-        let more = (last - first).checked_div(self.step()).unwrap_or(0);
+        let more = self.step().map_or(0, |step| (last - first) / step);
         match usize::try_from(more).ok().and_then(|n| n.checked_add(1)) {
             Some(count) => (count, Some(count)),
             None => (usize::MAX, None),
@@ -177,7 +179,8 @@ impl Iterator for Subnets {
 impl DoubleEndedIterator for Subnets {
     fn next_back(&mut self) -> Option<Net> {
         let (first, last) = self.range?;
-        self.range = (first < last).then(|| (first, last - self.step()));
+        let step = self.step().filter(|_| first < last);
+        self.range = step.map(|step| (first, last - step));
         Some(self.at(last))
     }
 }

@@ -66,7 +66,7 @@ impl fmt::Display for Family {
 /// Written as ADDRESS/LENGTH in the canonical form: no host bits, IPv6 as in RFC 5952. What is
 /// read may be any form of an IPv6 address (RFC 4291, 2.2), but not host bits, leading zeros, a
 /// zone or white space. A network in `::ffff:0:0/96` is refused in favour of the IPv4 network
-/// that it means; only that block itself is read, because hosts have routes for it. All others
+/// that it means; only that block itself is read, because FreeBSD has a route for it. All others
 /// come back from their text as they were.
 ///
 /// ```

@@ -100,7 +100,7 @@ impl From<Net> for String {
 const MAPPED: u8 = 96;
 
 /// Two texts for one network would make comparisons of texts lie, and no packet with a mapped
-/// address may appear on a link. The block itself passes: hosts have reject routes for it.
+/// address may appear on a link. The block itself passes: FreeBSD has a reject route for it.
 fn refuse_mapped(address: IpAddr, prefix_len: u8) -> Result<(), NetError> {
     let IpAddr::V6(v6) = address else {
         return Ok(());

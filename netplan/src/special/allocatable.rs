@@ -92,7 +92,8 @@ pub fn allocatable(net: Net) -> Allocatable {
     let (inside, around): (Vec<&Special>, Vec<&Special>) =
         lookup(net).partition(|row| row.block != net && net.covers(row.block));
     let against = |row: &&Special| !BY_DEFAULT.iter().any(|range| row.block.covers(*range));
-    match (around.into_iter().find(against), inside.last().copied()) {
+    let widest = inside.into_iter().min_by_key(|row| row.block.prefix_len());
+    match (around.into_iter().find(against), widest) {
         (Some(row), _) => Allocatable::Never {
             row,
             reason: "the network lies in",

@@ -2,11 +2,14 @@
 
 mod golden;
 mod lock;
+mod net_algebra;
 mod net_text;
 mod nft;
 mod plan;
 mod policy;
 mod pool;
+mod reserved;
+mod special;
 
 use netplan::{HostFacts, LabName, Net, Plan, Requirement, plan};
 
