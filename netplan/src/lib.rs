@@ -56,6 +56,7 @@ mod plan;
 mod pool;
 mod requirement;
 mod reserved;
+pub mod special;
 mod trie;
 
 pub use addresses::{Addresses, Families, Nets};
@@ -64,7 +65,9 @@ pub use host_pool::HostPool;
 pub use lock::{Band, Lock, LockError, LockedClass};
 pub use map::map_text;
 pub use names::{ClassName, InterfaceName, LabName, Mac, MachineName, NameError, NetworkName};
-pub use net::{Family, Net, NetError};
+pub use net::{
+    Family, Hosts, Net, NetError, Subnets, SubnetsError, SummarizeError, aggregate, summarize,
+};
 pub use plan::{
     Class, Internet, Kubernetes, Link, Machine, Network, Nic, Plan, PlanError, Route, Services,
     plan,
@@ -74,4 +77,4 @@ pub use requirement::{
     Allow, ClassSpec, ETCD_NETWORK, KUBE_NETWORK, KubernetesSpec, KubernetesVersion, MachineCounts,
     NetworkSpec, RangeSizes, Requirement, Role, RouterSpec, V4Mode, V6Mode, VersionError,
 };
-pub use reserved::{Reserved, reserved};
+pub use reserved::{RESERVED_RULES, Reserved, ReservedPlace, ReservedRule, reserved};

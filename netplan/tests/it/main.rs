@@ -1,8 +1,12 @@
 //! Tests of the public API; the modules are named for what they test.
 
 mod golden;
+mod ipaddress;
+mod net_algebra;
 mod net_text;
 mod pool;
+mod reserved;
+mod special;
 
 use netplan::{HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan};
 
