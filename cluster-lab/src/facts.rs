@@ -192,22 +192,16 @@ fn can_clash(net: &IpNet) -> bool {
 
 /// The networks of labs that may be down now and have to find their addresses free when they come back.
 fn other_labs(places: &Places, name: &GroupName) -> Vec<Occupied> {
-    let Ok(entries) = fs::read_dir(&places.state) else {
-        return Vec::new();
-    };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let others = names
-        .filter(|other| other != name.as_str())
-        .filter_map(|other| other.parse().ok());
+    let labs = places.all_labs().into_iter();
+    let others = labs.filter(|lab| !lab.root().ends_with(name.as_str()));
     // A lab whose lock cannot be read will say so itself when it is used.
-    let locks = others
-        .filter_map(|other: netplan::LabName| Some((places.lab(&other).network().ok()??, other)));
+    let locks = others.filter_map(|lab| lab.network().ok()?);
     locks
-        .flat_map(|(lock, other)| {
+        .flat_map(|lock| {
             let nets: Vec<Net> = lock.nets().map(|(_, net)| net).collect();
             nets.into_iter().map(move |net| Occupied {
                 net,
-                by: format!("lab {other}"),
+                by: format!("lab {}", lock.lab()),
             })
         })
         .collect()
