@@ -52,6 +52,7 @@ mod lock;
 mod names;
 mod net;
 mod plan;
+mod policy;
 mod pool;
 mod requirement;
 mod reserved;
@@ -66,6 +67,9 @@ pub use net::{Family, Net, NetError};
 pub use plan::{
     Class, Internet, Kubernetes, Link, Machine, Network, Nic, Plan, PlanError, Route, Services,
     plan,
+};
+pub use policy::{
+    AddressSet, ApiExposure, Chain, Point, Policy, Rule, Source, Traffic, Verdict, Zone,
 };
 pub use pool::{AllocateError, ClaimError, Fit, Pool, ReleaseError};
 pub use requirement::{
