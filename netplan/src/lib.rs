@@ -69,7 +69,9 @@ pub use plan::{
     plan,
 };
 pub use policy::{
-    AddressSet, ApiExposure, Chain, Point, Policy, Rule, Source, Traffic, Verdict, Zone,
+    AddressSet, ApiExposure, Chain, Decision, Endpoint, Expectation, NftRuleset, Point, Policy,
+    Probe, ProbeError, Protocol, ROUTER_LINK, ROUTER_UPLINK, Rule, Source, Traffic, Verdict, Zone,
+    dot, matrix_table, mermaid, reachability,
 };
 pub use pool::{AllocateError, ClaimError, Fit, Pool, ReleaseError};
 pub use requirement::{

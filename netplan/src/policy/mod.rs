@@ -1,12 +1,24 @@
 //! Who may reach whom: one typed model, from which every printer and every answer is made.
 
+mod evaluate;
+mod flow;
 mod guests;
+mod nft;
+mod reachability;
+mod route;
 mod standard;
+mod views;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
+
+pub use evaluate::Decision;
+pub use flow::{Endpoint, Probe, ProbeError, Protocol};
+pub use nft::{NftRuleset, ROUTER_LINK, ROUTER_UPLINK};
+pub use reachability::{Expectation, reachability};
+pub use views::{dot, matrix_table, mermaid};
 
 use crate::addresses::Addresses;
 use crate::names::{ClassName, NetworkName};

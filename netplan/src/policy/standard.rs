@@ -21,6 +21,9 @@ impl Policy {
     /// the internet, and nobody is reached from there; the host reaches all; guests ask the
     /// router for names, time and echo only. etcd members are reached by control planes only,
     /// and no machine of several networks is a way between them.
+    ///
+    /// A pod whose node has its default routes on another network than the pods' is taken for a
+    /// liar there, unless its CNI plugin gives it the node's address on the way.
     #[must_use]
     pub fn standard(plan: &Plan) -> Self {
         let mut chains = vec![router_forward(plan), router_input(plan)];
