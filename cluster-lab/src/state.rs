@@ -60,9 +60,9 @@ impl Places {
             let directory = fs::File::open(&self.run)?;
             match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => Ok(Attempt::Ready(LabLock(lock))),
-                Err((_, nix::Error::EWOULDBLOCK)) => {
-                    Ok(Attempt::NotYet("another `lab up` chooses its own".to_owned()))
-                }
+                Err((_, nix::Error::EWOULDBLOCK)) => Ok(Attempt::NotYet(
+                    "another `lab up` chooses its own".to_owned(),
+                )),
                 Err((_, error)) => Err(io::Error::from(error)),
             }
         });

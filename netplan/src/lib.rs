@@ -52,7 +52,9 @@ mod lock;
 mod map;
 mod names;
 mod net;
+mod picture;
 mod plan;
+mod policy;
 mod pool;
 mod requirement;
 mod reserved;
@@ -68,9 +70,15 @@ pub use names::{ClassName, InterfaceName, LabName, Mac, MachineName, NameError, 
 pub use net::{
     Family, Hosts, Net, NetError, Subnets, SubnetsError, SummarizeError, aggregate, summarize,
 };
+pub use picture::{picture_mermaid, picture_svg};
 pub use plan::{
     Class, Internet, Kubernetes, Link, Machine, Network, Nic, Plan, PlanError, Route, Services,
     plan,
+};
+pub use policy::{
+    AddressSet, ApiExposure, Chain, Decision, Endpoint, Expectation, NftRuleset, Point, Policy,
+    Probe, ProbeError, Protocol, ROUTER_LINK, ROUTER_UPLINK, Rule, Source, Traffic, Verdict, Zone,
+    dot, matrix_table, mermaid, reachability,
 };
 pub use pool::{AllocateError, ClaimError, Fit, Pool, ReleaseError};
 pub use requirement::{

@@ -1,12 +1,11 @@
 //! Where everything of the picture is. Lengths are in pixels of the SVG.
 
-use std::collections::BTreeMap;
-
-use crate::picture::flows::{Party, PartyFlow};
+use crate::picture::Flow;
 use crate::plan::{Class, Plan};
+use crate::policy::Party;
 
 pub(super) const MARGIN: i32 = 20;
-pub(super) const CARD_WIDTH: i32 = 170;
+pub(super) const CARD_WIDTH: i32 = 184;
 pub(super) const CARD_GAP: i32 = 26;
 /// The height of one track of flows, with the room of its label.
 pub(super) const TRACK: i32 = 26;
@@ -22,6 +21,8 @@ pub(super) struct Card {
     pub(super) party: Party,
     pub(super) title: String,
     pub(super) lines: Vec<String>,
+    /// Flows that need no bracket: on the card itself, and those that every card has.
+    pub(super) notes: Vec<String>,
     pub(super) left: i32,
 }
 
@@ -31,6 +32,8 @@ pub(super) struct Bracket {
     pub(super) to: i32,
     /// Counted from the cards upwards.
     pub(super) track: i32,
+    /// Whether the same may flow the other way.
+    pub(super) both_ways: bool,
     pub(super) label: String,
 }
 
@@ -47,16 +50,18 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(plan: &Plan, flows: Vec<PartyFlow>) -> Self {
-        let mut cards: Vec<Card> = plan.classes.iter().map(|class| card(plan, class)).collect();
-        let outside = |party: Party, title: &str, line: &str| Card {
+    pub(super) fn new(plan: &Plan, flows: &[Flow]) -> Self {
+        let cards = plan.classes.iter().map(|class| card(plan, class, flows));
+        let outside = |party: Party, line: &str| Card {
+            title: party.to_string(),
             party,
-            title: title.to_owned(),
             lines: vec![line.to_owned()],
+            notes: Vec::new(),
             left: 0,
         };
-        cards.insert(0, outside(Party::Host, "host", "administration"));
-        cards.push(outside(Party::Internet, "internet", "IPv4 and IPv6"));
+        let host = outside(Party::Host, "administration");
+        let internet = outside(Party::Internet, "nothing comes in");
+        let mut cards: Vec<Card> = [host].into_iter().chain(cards).chain([internet]).collect();
         let mut left = MARGIN;
         for card in &mut cards {
             card.left = left;
@@ -66,8 +71,8 @@ impl Layout {
         let brackets = brackets(&cards, flows);
         let tracks = brackets.iter().map(|bracket| bracket.track + 1).max();
         let cards_top = MARGIN + TRACK * tracks.unwrap_or(0) + LINE;
-        let lines = cards.iter().map(|card| card.lines.len()).max().unwrap_or(0);
-        let card_height = LINE * (small(lines) + 1) + 16;
+        let lines = cards.iter().map(|card| card.lines.len() + card.notes.len());
+        let card_height = LINE * (small(lines.max().unwrap_or(0)) + 1) + 26;
         let lanes_top = cards_top + card_height + LANE;
         let lanes = small(plan.networks.len());
         Self {
@@ -77,7 +82,7 @@ impl Layout {
             cards_top,
             card_height,
             lanes_top,
-            height: lanes_top + LANE * lanes + LINE + MARGIN,
+            height: lanes_top + LANE * lanes + MARGIN,
         }
     }
 }
@@ -87,12 +92,9 @@ pub(super) fn small(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX / 1_000)
 }
 
-fn card(plan: &Plan, class: &Class) -> Card {
-    let names: Vec<String> = plan
-        .of_class(&class.name)
-        .map(|machine| machine.name.to_string())
-        .collect();
-    let mut lines = names;
+fn card(plan: &Plan, class: &Class, flows: &[Flow]) -> Card {
+    let names = plan.of_class(&class.name);
+    let mut lines: Vec<String> = names.map(|machine| machine.name.to_string()).collect();
     if lines.len() > NAMES {
         let more = lines.len() - NAMES + 1;
         lines.truncate(NAMES - 1);
@@ -101,45 +103,108 @@ fn card(plan: &Plan, class: &Class) -> Card {
     if lines.is_empty() {
         lines.push("none".to_owned());
     }
+    let party = Party::Class(class.name.clone());
+    let note = |title: &str, from: &Party, to: &Party| {
+        let flow = flows.iter().find(|((a, b), _)| a == from && b == to)?;
+        Some(format!("{title}: {}", flow.1))
+    };
+    let notes = [
+        note("each other", &party, &party),
+        note("from host", &Party::Host, &party),
+        note("from internet", &Party::Internet, &party),
+        note("to internet", &party, &Party::Internet),
+    ];
     Card {
-        party: Party::Class(class.name.clone()),
-        title: class.name.to_string(),
+        title: party.to_string(),
         lines,
+        notes: notes.into_iter().flatten().collect(),
+        party,
         left: 0,
     }
 }
 
-/// Short ones first, so that long ones run above them. Ends on one card are spread over its width.
-fn brackets(cards: &[Card], flows: Vec<PartyFlow>) -> Vec<Bracket> {
-    let position = |party: &Party| cards.iter().position(|card| card.party == *party);
-    let mut ends: Vec<(usize, usize, String)> = flows
-        .into_iter()
-        .filter_map(|flow| Some((position(&flow.from)?, position(&flow.to)?, flow.what)))
-        .collect();
-    ends.sort_by_key(|(from, to, _)| (from.abs_diff(*to), *from.min(to), *from));
-    let mut total: BTreeMap<usize, i32> = BTreeMap::new();
-    for (from, to, _) in &ends {
-        *total.entry(*from).or_default() += 1;
-        *total.entry(*to).or_default() += 1;
-    }
-    let mut used: BTreeMap<usize, i32> = BTreeMap::new();
-    let mut anchor = |card: usize| {
-        let used = used.entry(card).or_default();
-        *used += 1;
-        cards[card].left + CARD_WIDTH * *used / (total[&card] + 1)
+/// Flows between classes, short ones first, so that long ones run above them.
+fn brackets(cards: &[Card], flows: &[Flow]) -> Vec<Bracket> {
+    let position = |party: &Party| {
+        let is_class = matches!(party, Party::Class(_));
+        let mut cards = cards.iter();
+        is_class
+            .then(|| cards.position(|card| card.party == *party))
+            .flatten()
     };
+    let mut ends: Vec<Ends> = Vec::new();
+    for ((from, to), label) in flows.iter().filter(|((from, to), _)| from != to) {
+        let Some((from, to)) = position(from).zip(position(to)) else {
+            continue;
+        };
+        let mut known = ends.iter_mut();
+        match known.find(|other| (other.from, other.to, other.label) == (to, from, label)) {
+            Some(other) => other.both_ways = true,
+            None => ends.push(Ends {
+                from,
+                to,
+                both_ways: false,
+                label,
+            }),
+        }
+    }
+    ends.sort_by_key(|ends| {
+        (
+            ends.from.abs_diff(ends.to),
+            ends.from.min(ends.to),
+            ends.from,
+        )
+    });
     let mut brackets: Vec<Bracket> = Vec::new();
-    for (from, to, label) in ends {
-        let (from, to) = (anchor(from), anchor(to));
-        let track = free_track(&brackets, from, to, &label);
+    for at in 0..ends.len() {
+        let (
+            (from, to),
+            Ends {
+                both_ways, label, ..
+            },
+        ) = (place(cards, &ends, at), &ends[at]);
         brackets.push(Bracket {
             from,
             to,
-            track,
-            label,
+            track: free_track(&brackets, from, to, label),
+            both_ways: *both_ways,
+            label: (*label).clone(),
         });
     }
     brackets
+}
+
+/// A flow between two cards, by their positions.
+struct Ends<'a> {
+    from: usize,
+    to: usize,
+    both_ways: bool,
+    label: &'a String,
+}
+
+/// Where a flow meets the upper edges of its two cards. The ends on one card are spread over its
+/// width: those that lead to the left, on the left, the longest outermost, so that brackets nest
+/// and do not cross.
+fn place(cards: &[Card], all: &[Ends<'_>], at: usize) -> (i32, i32) {
+    let x = |card: usize, is_start: bool| {
+        // Each end on this card: how far to the right its other end is, and whose it is.
+        let mut ends: Vec<(i32, usize, bool)> = Vec::new();
+        for (number, ends_of) in all.iter().enumerate() {
+            let (from, to) = (small(ends_of.from), small(ends_of.to));
+            if ends_of.from == card {
+                ends.push((to - from, number, true));
+            }
+            if ends_of.to == card {
+                ends.push((from - to, number, false));
+            }
+        }
+        // To the left the farthest first; to the right the farthest last.
+        ends.sort_by_key(|(reach, number, start)| (*reach, *number, !*start));
+        let mine = ends.iter().position(|end| end.1 == at && end.2 == is_start);
+        let mine = small(mine.unwrap_or(0));
+        cards[card].left + CARD_WIDTH * (mine + 1) / (small(ends.len()) + 1)
+    };
+    (x(all[at].from, true), x(all[at].to, false))
 }
 
 /// The lowest track on which neither bracket nor label meets another.

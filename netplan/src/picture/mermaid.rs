@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::picture::flows::{Party, PartyFlow};
+use crate::picture::Flow;
 use crate::plan::Plan;
+use crate::policy::Party;
 
-pub(super) fn draw(plan: &Plan, flows: &[PartyFlow]) -> String {
+pub(super) fn draw(plan: &Plan, flows: &[Flow]) -> String {
     let mut text = String::from("flowchart TB\n");
     // Writing to a String cannot fail.
     for network in &plan.networks {
@@ -29,9 +30,9 @@ pub(super) fn draw(plan: &Plan, flows: &[PartyFlow]) -> String {
         let _infallible = writeln!(text, "  net_{} --- router", network.name);
     }
     text.push_str("  router --- host\n  router --- internet\n");
-    for flow in flows {
-        let (from, to) = (id(&flow.from), id(&flow.to));
-        let _infallible = writeln!(text, "  {from} -. \"{}\" .-> {to}", flow.what);
+    for ((from, to), what) in flows {
+        let (from, to) = (id(from), id(to));
+        let _infallible = writeln!(text, "  {from} -. \"{what}\" .-> {to}");
     }
     text
 }
@@ -41,6 +42,9 @@ fn id(party: &Party) -> String {
     match party {
         Party::Host => "host".to_owned(),
         Party::Internet => "internet".to_owned(),
-        Party::Class(name) => format!("class_{}", name.as_str().replace('-', "_")),
+        Party::Router => "router".to_owned(),
+        Party::Class(name) | Party::PodsOn(name) => {
+            format!("class_{}", name.as_str().replace('-', "_"))
+        }
     }
 }

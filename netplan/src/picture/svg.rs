@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::picture::flows::Party;
 use crate::picture::layout::{
     Bracket, CARD_WIDTH, Card, LANE, LINE, Layout, MARGIN, TRACK, label_width, small,
 };
 use crate::plan::{Network, Plan};
+use crate::policy::Party;
 use crate::requirement::{RouterSpec, V6Mode};
 
 /// Colours of lanes, readable on white and on black.
@@ -17,11 +17,13 @@ const LANES: [&str; 6] = [
 const STYLE: &str = "\
 text { font: 12px ui-monospace, 'DejaVu Sans Mono', monospace; fill: #1f2328 }
 .title { font-weight: bold } .small { font-size: 11px; fill: #59636e }
+.note { font-size: 11px; fill: #0550ae }
 .card { fill: #f6f8fa; stroke: #8c959f } .back { fill: #ffffff }
+.halo { paint-order: stroke; stroke: #ffffff; stroke-width: 5px }
 .flow { fill: none; stroke: #59636e } .head { fill: #59636e }
 @media (prefers-color-scheme: dark) {
-text { fill: #e6edf3 } .small { fill: #9198a1 } .card { fill: #151b23; stroke: #656c76 }
-.back { fill: #0d1117 } .flow { stroke: #9198a1 } .head { fill: #9198a1 }
+text { fill: #e6edf3 } .small { fill: #9198a1 } .note { fill: #79c0ff } .card { fill: #151b23; stroke: #656c76 }
+.back { fill: #0d1117 } .halo { stroke: #0d1117 } .flow { stroke: #9198a1 } .head { fill: #9198a1 }
 }
 ";
 
@@ -37,12 +39,19 @@ pub(super) fn draw(plan: &Plan, layout: &Layout) -> String {
     for (at, network) in plan.networks.iter().enumerate() {
         svg.lane(plan, layout, at, network);
     }
+    for (at, network) in plan.networks.iter().enumerate() {
+        svg.lane_text(layout, at, network);
+    }
     svg.router(plan, layout);
     for card in &layout.cards {
         svg.card(layout, card);
     }
     for bracket in &layout.brackets {
         svg.bracket(layout, bracket);
+    }
+    // Above all lines, so that none runs through a word.
+    for bracket in &layout.brackets {
+        svg.label(layout, bracket);
     }
     svg.0.push_str("</svg>\n");
     svg.0
@@ -63,11 +72,11 @@ impl Svg {
         ));
     }
 
-    /// The line of a network, its text above it, and a stub down from each class that is on it.
+    /// The line of a network, and a stub down to it from each class that is on it.
     fn lane(&mut self, plan: &Plan, layout: &Layout, at: usize, network: &Network) {
         let colour = LANES[at % LANES.len()];
         let y = layout.lanes_top + LANE * small(at);
-        let (left, right) = (MARGIN + CARD_WIDTH / 2, layout.width - MARGIN);
+        let (left, right) = ends(layout);
         for (number, card) in layout.cards.iter().enumerate() {
             let Party::Class(name) = &card.party else {
                 continue;
@@ -88,30 +97,35 @@ impl Svg {
         self.line(format_args!(
             "<path stroke=\"{colour}\" stroke-width=\"4\" stroke-linecap=\"round\" d=\"M{left} {y}H{right}\"/>"
         ));
-        let nets: Vec<String> = network.nets.iter().map(|net| net.to_string()).collect();
-        let text = format!("{}  {}", network.name, nets.join("  "));
-        self.text("title", left + 14, y + LINE, &text);
     }
 
-    /// The router at the left end of all lanes, below the host.
+    /// Below its line, and above the stubs of the others.
+    fn lane_text(&mut self, layout: &Layout, at: usize, network: &Network) {
+        let nets: Vec<String> = network.nets.iter().map(|net| net.to_string()).collect();
+        let text = format!("{}  {}", network.name, nets.join("  "));
+        let y = layout.lanes_top + LANE * small(at) + LINE;
+        self.text("title halo", ends(layout).0 + 14, y, &text);
+    }
+
+    /// The router at both ends of all lanes, below the host and the internet.
     fn router(&mut self, plan: &Plan, layout: &Layout) {
-        let x = MARGIN + CARD_WIDTH / 2;
         let top = layout.cards_top + layout.card_height;
         let bottom = layout.lanes_top + LANE * small(plan.networks.len().saturating_sub(1));
         let name = match &plan.router {
-            RouterSpec::Namespace => "router: firewall, NAT".to_owned(),
-            RouterSpec::Host { uplink } => format!("router: the host, out by {uplink}"),
+            RouterSpec::Namespace => "a router namespace".to_owned(),
+            RouterSpec::Host { uplink } => format!("the host, out by {uplink}"),
         };
+        let (left, right) = ends(layout);
         self.line(format_args!(
-            "<path class=\"flow\" stroke-width=\"3\" d=\"M{x} {top}V{bottom}\"/>"
+            "<path class=\"flow\" stroke-width=\"3\" d=\"M{left} {top}V{bottom}M{right} {top}V{bottom}\"/>"
         ));
         let v6 = match plan.v6_mode {
-            V6Mode::Routed => "routed",
-            V6Mode::Npt { .. } => "prefix translated",
-            V6Mode::Nat66 { .. } => "NAT",
-            V6Mode::UlaOnly => "stays inside",
+            V6Mode::Routed => "IPv6 is routed",
+            V6Mode::Npt { .. } => "IPv6 with another prefix (NPT)",
+            V6Mode::Nat66 { .. } => "IPv6 by NAT",
+            V6Mode::UlaOnly => "IPv6 stays inside",
         };
-        let text = format!("{name}; IPv4 leaves by NAT, IPv6: {v6}; lanes never meet");
+        let text = format!("Between the lanes: {name} with a firewall. IPv4 leaves by NAT, {v6}.");
         self.text("small", MARGIN, layout.height - MARGIN + 6, &text);
     }
 
@@ -124,21 +138,37 @@ impl Svg {
         for (at, line) in card.lines.iter().enumerate() {
             self.text("small", x + 12, y + LINE * (small(at) + 2) + 6, line);
         }
+        let first = small(card.notes.len());
+        for (at, note) in card.notes.iter().enumerate() {
+            let y = y + height - 10 - LINE * (first - 1 - small(at));
+            self.text("note", x + 12, y, note);
+        }
     }
 
     fn bracket(&mut self, layout: &Layout, bracket: &Bracket) {
         let Bracket { from, to, .. } = bracket;
-        let bottom = layout.cards_top;
-        let y = bottom - LINE - TRACK * bracket.track;
+        let (bottom, y) = (layout.cards_top, track_line(layout, bracket));
         let tip = bottom - 7;
         self.line(format_args!(
-            "<path class=\"flow\" d=\"M{from} {bottom}V{y}H{to}V{tip}\"/>\
-             <path class=\"head\" d=\"M{} {tip}h8l-4 7z\"/>",
-            to - 4
+            "<path class=\"flow\" d=\"M{from} {bottom}V{y}H{to}V{tip}\"/>"
         ));
-        let middle = i32::midpoint(*from, *to);
+        let heads: &[i32] = if bracket.both_ways {
+            &[*from, *to]
+        } else {
+            &[*to]
+        };
+        for x in heads {
+            let left = x - 4;
+            self.line(format_args!(
+                "<path class=\"head\" d=\"M{left} {tip}h8l-4 7z\"/>"
+            ));
+        }
+    }
+
+    fn label(&mut self, layout: &Layout, bracket: &Bracket) {
+        let y = track_line(layout, bracket);
         let width = label_width(&bracket.label);
-        let left = middle - width / 2;
+        let left = i32::midpoint(bracket.from, bracket.to) - width / 2;
         self.line(format_args!(
             "<rect class=\"back\" x=\"{left}\" y=\"{}\" width=\"{width}\" height=\"14\"/>",
             y - 7
@@ -147,6 +177,18 @@ impl Svg {
     }
 }
 
+/// Where the lanes end: below the middle of the first card and of the last.
+fn ends(layout: &Layout) -> (i32, i32) {
+    let inset = MARGIN + CARD_WIDTH / 2;
+    (inset, layout.width - inset)
+}
+
+fn track_line(layout: &Layout, bracket: &Bracket) -> i32 {
+    layout.cards_top - LINE - TRACK * bracket.track
+}
+
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

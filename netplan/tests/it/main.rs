@@ -2,6 +2,7 @@
 
 mod golden;
 mod ipaddress;
+mod labs;
 mod net_algebra;
 mod net_text;
 mod pool;
