@@ -55,6 +55,7 @@ mod plan;
 mod pool;
 mod requirement;
 mod reserved;
+pub mod special;
 mod trie;
 
 pub use addresses::{Addresses, Families, Nets};
@@ -62,7 +63,9 @@ pub use facts::{HostFacts, Occupied};
 pub use host_pool::HostPool;
 pub use lock::{Band, Lock, LockError, LockedClass};
 pub use names::{ClassName, InterfaceName, LabName, Mac, MachineName, NameError, NetworkName};
-pub use net::{Family, Net, NetError};
+pub use net::{
+    Family, Hosts, Net, NetError, Subnets, SubnetsError, SummarizeError, aggregate, summarize,
+};
 pub use plan::{
     Class, Internet, Kubernetes, Link, Machine, Network, Nic, Plan, PlanError, Route, Services,
     plan,
@@ -72,4 +75,4 @@ pub use requirement::{
     Allow, ClassSpec, ETCD_NETWORK, KUBE_NETWORK, KubernetesSpec, KubernetesVersion, MachineCounts,
     NetworkSpec, RangeSizes, Requirement, Role, RouterSpec, V4Mode, V6Mode, VersionError,
 };
-pub use reserved::{Reserved, reserved};
+pub use reserved::{RESERVED_RULES, Reserved, ReservedPlace, ReservedRule, reserved};

@@ -1,12 +1,13 @@
 //! Tests of the public API; the modules are named for what they test.
 
 mod golden;
+mod net_algebra;
 mod net_text;
 mod pool;
+mod reserved;
+mod special;
 
-use netplan::{
-    HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan,
-};
+use netplan::{HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan};
 
 fn net(text: &str) -> Net {
     text.parse().expect("a network")
