@@ -48,6 +48,7 @@ mod addresses;
 mod facts;
 mod hash;
 mod host_pool;
+mod lint;
 mod lock;
 mod names;
 mod net;
@@ -61,6 +62,7 @@ mod trie;
 pub use addresses::{Addresses, Families, Nets};
 pub use facts::{HostFacts, Occupied};
 pub use host_pool::HostPool;
+pub use lint::{Finding, LINTS, Lint, Severity, lint};
 pub use lock::{Band, Lock, LockError, LockedClass};
 pub use names::{ClassName, InterfaceName, LabName, Mac, MachineName, NameError, NetworkName};
 pub use net::{

@@ -1,6 +1,7 @@
 //! Tests of the public API; the modules are named for what they test.
 
 mod golden;
+mod lint;
 mod net_algebra;
 mod net_text;
 mod pool;
