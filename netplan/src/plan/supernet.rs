@@ -25,7 +25,7 @@ const ULA: Net = Net::fixed_v6(0xfd00_0000_0000_0000, 8);
 
 /// The lab's networks, one of each of these families: the lock's, else the explicit ones, else
 /// chosen ones. What the lock says is not held against the host's routes, some of which may be the
-/// lab's own; `lint` looks at those.
+/// lab's own; [`lint`](crate::lint()) looks at those.
 pub(crate) fn supernet(
     requirement: &Requirement,
     bands: &[Band],

@@ -3,6 +3,7 @@
 mod golden;
 mod ipaddress;
 mod labs;
+mod lint;
 mod net_algebra;
 mod net_text;
 mod pool;
