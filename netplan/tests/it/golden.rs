@@ -9,7 +9,7 @@ use netplan::Plan;
 use crate::{planned, requirement};
 
 #[track_caller]
-fn check(case: &str, name: &str, text: &str) {
+pub(crate) fn check(case: &str, name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
         .join(case)

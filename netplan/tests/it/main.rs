@@ -1,12 +1,14 @@
 //! Tests of the public API; the modules are named for what they test.
 
 mod golden;
+mod guest;
+mod guest_programs;
+mod host;
+mod host_programs;
 mod net_text;
 mod pool;
 
-use netplan::{
-    HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan,
-};
+use netplan::{HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan};
 
 fn net(text: &str) -> Net {
     text.parse().expect("a network")
