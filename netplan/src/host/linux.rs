@@ -48,12 +48,12 @@ fn bridge(network: &Network) -> Vec<HostStep> {
         why: "one link for the network; no other bridge is on it, so nothing has to be learnt first",
     }];
     steps.extend(bridge_settings(network));
+    // Two commands: ip(8) sends one message for both, and the kernel heeds `up` in it first.
+    steps.push(link_property(network, "addrgenmode none"));
     steps.push(HostStep {
-        argv: words(&format!("ip link set dev {name} addrgenmode none up")),
-        undo: None,
         effect: Effect::Up(name.clone()),
-        repeatable: true,
-        why: "its link-local address is the one below and no other",
+        why: "a link that is down carries nothing",
+        ..link_property(network, "up")
     });
     for (address, prefix_len) in gateways(network) {
         let why = "the gateway of the machines on it";
@@ -66,6 +66,17 @@ fn bridge(network: &Network) -> Vec<HostStep> {
     steps
 }
 
+fn link_property(network: &Network, property: &str) -> HostStep {
+    let name = &network.bridge;
+    HostStep {
+        argv: words(&format!("ip link set dev {name} {property}")),
+        undo: None,
+        effect: Effect::Flags(name.clone()),
+        repeatable: true,
+        why: "its link-local address is the one below and no other",
+    }
+}
+
 fn bridge_settings(network: &Network) -> Vec<HostStep> {
     let Network { bridge, nets, .. } = network;
     let mut steps = Vec::new();
@@ -75,6 +86,9 @@ fn bridge_settings(network: &Network) -> Vec<HostStep> {
         steps.push(setting(&[], name, "2", why));
     }
     if nets.v6.is_some() {
+        let name = format!("net/ipv6/conf/{bridge}/disable_ipv6");
+        let why = "new interfaces of some hosts have no IPv6";
+        steps.push(setting(&[], name, "0", why));
         let name = format!("net/ipv6/conf/{bridge}/accept_ra");
         let why = "no machine may tell the router where to send";
         steps.push(setting(&[], name, "0", why));

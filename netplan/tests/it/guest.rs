@@ -25,7 +25,7 @@ const MIXED: &str = r#"{
         { "name": "odd", "count": 1, "networks": ["front", "store"] }
     ],
     "kubernetes": { "version": "1.37", "network": "front" },
-    "router": { "host": { "uplink": "em0" } }
+    "router": { "host": { "uplink": "em0.7" } }
 }"#;
 
 /// Plans by the folder of their golden files.

@@ -5,6 +5,7 @@ mod guest;
 mod guest_programs;
 mod host;
 mod host_programs;
+mod namespace;
 mod net_text;
 mod pool;
 
