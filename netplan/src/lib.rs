@@ -46,7 +46,9 @@
 
 mod addresses;
 mod facts;
+mod guest;
 mod hash;
+mod host;
 mod host_pool;
 mod lint;
 mod lock;
@@ -64,6 +66,8 @@ mod trie;
 
 pub use addresses::{Addresses, Families, Nets};
 pub use facts::{HostFacts, Occupied};
+pub use guest::{NETWORKD_DIRECTORY, NetworkdFile, hosts_file, network_config_v2, networkd_files};
+pub use host::{Effect, HostRouter, HostStep, RcKnob, Sysctl};
 pub use host_pool::HostPool;
 pub use lint::{Finding, LINTS, Lint, Severity, lint};
 pub use lock::{Band, Lock, LockError, LockedClass};

@@ -13,7 +13,7 @@ use netplan::{
 use crate::{labs, planned, requirement};
 
 #[track_caller]
-fn check(case: &str, name: &str, text: &str) {
+pub(crate) fn check(case: &str, name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
         .join(case)

@@ -1,9 +1,14 @@
 //! Tests of the public API; the modules are named for what they test.
 
 mod golden;
+mod guest;
+mod guest_programs;
+mod host;
+mod host_programs;
 mod ipaddress;
 mod labs;
 mod lint;
+mod namespace;
 mod net_algebra;
 mod net_text;
 mod pool;
