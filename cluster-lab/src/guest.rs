@@ -73,7 +73,9 @@ pub enum GuestError {
 
 impl Guest {
     pub(crate) fn new(network: &Plan, policy: &Policy, machine: &Machine) -> Self {
-        let firewall = policy.nft_guest(&machine.class).map(|rules| Firewall {
+        let class = network.class(machine.class.as_str());
+        let rules = class.and_then(|class| policy.nft_guest(class));
+        let firewall = rules.map(|rules| Firewall {
             table: rules.table,
             rules: File::public(RULES, rules.load),
         });

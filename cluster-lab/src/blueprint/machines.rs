@@ -117,7 +117,7 @@ fn router(facts: &Facts, network: &Plan, policy: &Policy) -> Result<RouterSpec, 
             .filter(|r| !is_default(r))
             .map(route)
             .collect(),
-        rules: policy.nft_router().load,
+        rules: policy.nft_router(network).load,
         internet: Some(Internet {
             uplink: interface(netplan::ROUTER_UPLINK)?,
             router_addresses: on(internet.nets, internet.router),
