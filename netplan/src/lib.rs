@@ -45,6 +45,7 @@
 //! stack), KEP-3070 (static service addresses).
 
 mod addresses;
+pub mod diff;
 mod facts;
 mod hash;
 mod host_pool;
@@ -60,6 +61,7 @@ pub mod special;
 mod trie;
 
 pub use addresses::{Addresses, Families, Nets};
+pub use diff::{Change, ChangeKind, Diff, Effect, diff};
 pub use facts::{HostFacts, Occupied};
 pub use host_pool::HostPool;
 pub use lint::{Finding, LINTS, Lint, Severity, lint};
