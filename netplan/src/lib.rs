@@ -47,13 +47,18 @@
 mod addresses;
 pub mod diff;
 mod facts;
+mod guest;
 mod hash;
+mod host;
 mod host_pool;
 mod lint;
 mod lock;
+mod map;
 mod names;
 mod net;
+mod picture;
 mod plan;
+mod policy;
 mod pool;
 mod requirement;
 mod reserved;
@@ -63,16 +68,25 @@ mod trie;
 pub use addresses::{Addresses, Families, Nets};
 pub use diff::{Change, ChangeKind, Diff, Effect, diff};
 pub use facts::{HostFacts, Occupied};
+pub use guest::{NETWORKD_DIRECTORY, NetworkdFile, hosts_file, network_config_v2, networkd_files};
+pub use host::{Effect, HostRouter, HostStep, RcKnob, Sysctl};
 pub use host_pool::HostPool;
 pub use lint::{Finding, LINTS, Lint, Severity, lint};
 pub use lock::{Band, Lock, LockError, LockedClass};
+pub use map::map_text;
 pub use names::{ClassName, InterfaceName, LabName, Mac, MachineName, NameError, NetworkName};
 pub use net::{
     Family, Hosts, Net, NetError, Subnets, SubnetsError, SummarizeError, aggregate, summarize,
 };
+pub use picture::{picture_mermaid, picture_svg};
 pub use plan::{
     Class, Internet, Kubernetes, Link, Machine, Network, Nic, Plan, PlanError, Route, Services,
     plan,
+};
+pub use policy::{
+    AddressSet, ApiExposure, Chain, Decision, Endpoint, Expectation, NftRuleset, Point, Policy,
+    Probe, ProbeError, Protocol, ROUTER_LINK, ROUTER_UPLINK, Rule, Source, Traffic, Verdict, Zone,
+    dot, matrix_table, mermaid, reachability,
 };
 pub use pool::{AllocateError, ClaimError, Fit, Pool, ReleaseError};
 pub use requirement::{

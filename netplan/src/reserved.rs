@@ -55,9 +55,9 @@ pub enum ReservedPlace {
 ///
 /// RFC 2526 reserves "within each subnet, the highest 128 interface identifier values". Where
 /// identifiers have the EUI-64 form, which is in a /64, their universal/local bit is zero; where
-/// they have not, all bits but the last seven are one. The second form is applied to every length
-/// from /0 to /120: a /112 or a /120 is a subnet like others. It is not applied to /121 to /126, which
-/// have no 128 addresses to spare and would be left without any host.
+/// they have not, all bits but the last seven are one. The second form is applied to all other
+/// lengths up to /120: a /112 and a /120 are subnets like others. It is not applied to /121 to
+/// /126, which would be left without any host.
 pub static RESERVED_RULES: [ReservedRule; 11] = [
     ReservedRule {
         name: "network address",

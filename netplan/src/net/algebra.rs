@@ -33,6 +33,13 @@ impl Net {
     }
 
     /// The two networks one bit longer, the lower one first; `None` for a single address.
+    ///
+    /// ```
+    /// let net: netplan::Net = "10.77.0.0/16".parse()?;
+    /// let [lower, upper] = net.halves().expect("more than one address");
+    /// assert_eq!((lower.to_string(), upper.to_string()), ("10.77.0.0/17".into(), "10.77.128.0/17".into()));
+    /// # Ok::<(), netplan::NetError>(())
+    /// ```
     #[must_use]
     pub fn halves(self) -> Option<[Self; 2]> {
         if self.is_single() {

@@ -1,13 +1,16 @@
 //! The matrix of who reaches whom, to be proven with packets.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
 
+use crate::addresses::Addresses;
 use crate::net::Family;
-use crate::plan::{Class, Machine, NetworkName, Plan};
-use crate::policy::standard::{API_PORT, ETCD_CLIENT_PORT, ETCD_PEER_PORT};
-use crate::policy::{Endpoint, Policy, Probe, Protocol, Verdict};
+use crate::plan::{Class, Machine, Nic, Plan};
+use crate::policy::guests::{ETCD_CLIENT_PORT, ETCD_PEER_PORT};
+use crate::policy::standard::{API_PORT, DNS_PORT, SSH_PORT};
+use crate::policy::{Endpoint, Policy, Probe, Protocol, Verdict, Zone};
+use crate::requirement::{Role, RouterSpec};
 
 /// A flow, and whether it must get through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,175 +27,349 @@ pub struct Expectation {
 
 /// The port on which the simulated internet's server answers.
 const WEB_PORT: u16 = 80;
-const SSH_PORT: u16 = 22;
+/// The kubelet's port.
+const KUBELET_PORT: u16 = 10250;
+/// Stands for all ports that no rule names.
+pub(crate) const OTHER_PORT: u16 = 20_000;
+/// Stands for the internet where none is simulated (RFC 5737, RFC 3849).
+const INTERNET: Addresses = Addresses {
+    v4: Some(Ipv4Addr::new(198, 51, 100, 1)),
+    v6: Some(Ipv6Addr::new(0x2001, 0xdb8, 0xfeed, 0, 0, 0, 0, 1)),
+};
 
-/// Every promise of the standard policy as a flow of each family: etcd's two ports, the API, the
-/// router itself, and the way out; from each class, pods, the host and the internet, and through
-/// a control plane as router. Derived from the rules, so it holds what they say, and what they
-/// should say is held by this crate's tests.
+/// Every promise of the policy as TCP flows of each family that there is: from a machine of each
+/// class, a pod on each kind of node, the host and the internet; to each class on each of its
+/// networks, to pods, the router, the host and the internet; and through each machine of several
+/// networks as router. All etcd members are tried, and all control planes as a way around.
+/// Derived from the rules, so it holds what they say.
 #[must_use]
 pub fn reachability(plan: &Plan, policy: &Policy) -> Vec<Expectation> {
-    let matrix = Matrix { plan, policy };
-    Family::BOTH
-        .into_iter()
-        .flat_map(|family| {
-            let mut probes = matrix.to_etcd(family);
-            probes.extend(matrix.to_api(family));
-            probes.extend(matrix.outwards(family));
-            probes
-        })
-        .map(|probe| matrix.expectation(probe))
+    let matrix = |family| Matrix { plan, family };
+    let probes = Family::BOTH.into_iter().flat_map(|family| {
+        let matrix = matrix(family);
+        let mut probes = matrix.to_machines();
+        probes.extend(matrix.to_pods());
+        probes.extend(matrix.to_router_and_host(policy));
+        probes.extend(matrix.to_internet());
+        probes.extend(matrix.detours());
+        probes
+    });
+    probes
+        .map(|probe| expectation(plan, policy, probe))
         .collect()
 }
 
-struct Matrix<'a> {
-    plan: &'a Plan,
-    policy: &'a Policy,
+fn expectation(plan: &Plan, policy: &Policy, probe: Probe) -> Expectation {
+    let decisions = policy.explain(plan, &probe);
+    let mut verdicts = decisions.iter().map(|decision| decision.verdict);
+    let allowed = verdicts.all(|verdict| verdict == Verdict::Allow);
+    let why = match decisions.last() {
+        None => "nothing is filtered on this way".to_owned(),
+        Some(last) => format!("rule {} at {}", last.rule, last.point),
+    };
+    Expectation {
+        family: probe.family(),
+        probe,
+        allowed,
+        why,
+    }
 }
 
-impl Matrix<'_> {
-    fn expectation(&self, probe: Probe) -> Expectation {
-        let decisions = self.policy.explain(self.plan, &probe);
-        let allowed = decisions
-            .iter()
-            .all(|decision| decision.verdict == Verdict::Allow);
-        let why = match decisions.last() {
-            None => "on one network, and nothing filters there".to_owned(),
-            Some(last) => format!("rule {} at {}", last.rule, last.point),
-        };
-        Expectation {
-            family: Family::of(probe.source),
-            probe,
-            allowed,
-            why,
+/// One family of the matrix.
+struct Matrix<'a> {
+    plan: &'a Plan,
+    family: Family,
+}
+
+/// Who sends.
+#[derive(Clone, Copy)]
+enum Sender<'a> {
+    Machine(&'a Machine),
+    PodOn(&'a Machine),
+    Host,
+    Internet,
+}
+
+impl Sender<'_> {
+    fn endpoint(self) -> Endpoint {
+        match self {
+            Self::Machine(machine) => Endpoint::Machine(machine.name.clone()),
+            Self::PodOn(node) => Endpoint::PodOn(node.name.clone()),
+            Self::Host => Endpoint::Host,
+            Self::Internet => Endpoint::Internet,
         }
     }
 
-    fn to_etcd(&self, family: Family) -> Vec<Probe> {
-        let mut probes = Vec::new();
-        for member in self.plan.class(Class::Etcd) {
-            let Some(target) = member.address(NetworkName::Etcd) else {
-                continue;
-            };
-            let to = (Endpoint::Machine(member.name.clone()), target.of(family));
-            for from in self.senders(NetworkName::Etcd, family) {
-                if from.0 == to.0 {
-                    continue;
-                }
-                for port in [ETCD_CLIENT_PORT, ETCD_PEER_PORT] {
-                    probes.push(probe(&from, &to, port));
-                }
-                if self.is_on_kube_only(&from.0) {
-                    let router = self.plan.class(Class::ControlPlane).next();
-                    let via = router.map(|machine| machine.name.clone());
-                    probes.push(Probe {
-                        via,
-                        ..probe(&from, &to, ETCD_CLIENT_PORT)
-                    });
-                }
+    /// The machine whose routes its packets follow.
+    fn machine(&self) -> Option<&Machine> {
+        match self {
+            Self::Machine(machine) | Self::PodOn(machine) => Some(machine),
+            Self::Host | Self::Internet => None,
+        }
+    }
+}
+
+impl<'a> Matrix<'a> {
+    fn machines(&self, class: &'a Class) -> impl Iterator<Item = &'a Machine> + use<'a> {
+        let machines = self.plan.machines.iter();
+        machines.filter(|machine| machine.class == class.name)
+    }
+
+    fn first_of_each(&self) -> impl Iterator<Item = &'a Machine> {
+        let classes = self.plan.classes.iter();
+        classes.filter_map(|class| self.machines(class).next())
+    }
+
+    /// One of each kind, in this order: machines, pods, the host, the internet.
+    fn senders(&self) -> Vec<Sender<'a>> {
+        let mut senders = self.guests();
+        senders.extend([Sender::Host, Sender::Internet]);
+        senders
+    }
+
+    fn guests(&self) -> Vec<Sender<'a>> {
+        let machines = self.first_of_each().map(Sender::Machine);
+        let nodes = self.first_of_each().filter(|node| self.pod(node).is_some());
+        machines.chain(nodes.map(Sender::PodOn)).collect()
+    }
+
+    /// The first addresses of a pod range are the bridge's; a CNI gives the next ones.
+    fn pod(&self, node: &Machine) -> Option<IpAddr> {
+        node.pods?.of(self.family)?.nth(2)
+    }
+
+    /// The address with which a sender turns to a destination, as routes and prefixes choose it;
+    /// `None` when it has no way there in this family.
+    fn source(&self, sender: Sender<'_>, to: IpAddr) -> Option<IpAddr> {
+        match sender {
+            Sender::Machine(machine) => {
+                let nic = self.connected(machine, to);
+                let nic = nic.or(machine.nics.iter().find(|nic| nic.default_route))?;
+                nic.address.of(self.family)
             }
+            Sender::PodOn(node) => self.pod(node),
+            Sender::Internet => self.internet(),
+            Sender::Host => match self.plan.link {
+                Some(link) => link.host.of(self.family),
+                None => self.nearest_gateway(to),
+            },
         }
-        probes
     }
 
-    fn to_api(&self, family: Family) -> Vec<Probe> {
+    /// The interface of a machine on the network of an address.
+    fn connected<'m>(&self, machine: &'m Machine, to: IpAddr) -> Option<&'m Nic> {
+        machine.nics.iter().find(|nic| {
+            let net = self.plan.network_of(nic).nets.of(self.family);
+            net.is_some_and(|net| net.contains(to))
+        })
+    }
+
+    /// What a host that routes itself sends with.
+    fn nearest_gateway(&self, to: IpAddr) -> Option<IpAddr> {
+        let mut networks = self.plan.networks.iter();
+        let network = networks.find(|network| {
+            let net = network.nets.of(self.family);
+            net.is_some_and(|net| net.contains(to))
+        });
+        let pods = || {
+            self.plan
+                .network(self.plan.kubernetes.as_ref()?.network.as_str())
+        };
+        network.or_else(pods)?.gateway.of(self.family)
+    }
+
+    fn internet(&self) -> Option<IpAddr> {
+        let simulated = self.plan.internet.map(|internet| internet.server);
+        simulated.unwrap_or(INTERNET).of(self.family)
+    }
+
+    fn probe(&self, sender: Sender<'_>, to: &(Endpoint, IpAddr), port: u16) -> Option<Probe> {
+        let (to, destination) = to.clone();
+        let from = sender.endpoint();
+        let source = self.source(sender, destination)?;
+        (from != to).then_some(Probe {
+            from,
+            to,
+            source,
+            destination,
+            protocol: Protocol::Tcp,
+            port,
+            via: None,
+        })
+    }
+
+    fn to_machines(&self) -> Vec<Probe> {
         let mut probes = Vec::new();
-        for plane in self.plan.class(Class::ControlPlane) {
-            for nic in &plane.nics {
-                let to = (
-                    Endpoint::Machine(plane.name.clone()),
-                    nic.address.of(family),
-                );
-                for from in self.senders(NetworkName::Kube, family) {
-                    // Over `etcd` only who is there can send without leaving by the default route.
-                    let relevant = nic.network == NetworkName::Kube || self.is_etcd(&from.0);
-                    if from.0 != to.0 && relevant {
-                        probes.push(probe(&from, &to, API_PORT));
+        for class in &self.plan.classes {
+            for network in &class.networks {
+                for sender in self.senders() {
+                    if self.is_worth_trying(sender, class, network.as_str()) {
+                        probes.extend(self.to_class(sender, class, network.as_str()));
                     }
                 }
             }
         }
-        let host = (Endpoint::Host, self.plan.link.host.of(family));
-        let link = (Endpoint::Router, self.plan.link.router.of(family));
-        probes.push(probe(&host, &link, API_PORT));
         probes
     }
 
-    fn outwards(&self, family: Family) -> Vec<Probe> {
-        let server = (Endpoint::Internet, self.plan.internet.server.of(family));
-        let mut probes = Vec::new();
-        for from in self.senders(NetworkName::Kube, family) {
-            if matches!(from.0, Endpoint::Host | Endpoint::Internet) {
-                continue;
-            }
-            probes.push(probe(&from, &server, WEB_PORT));
-            let near = if self.is_etcd(&from.0) {
-                NetworkName::Etcd
-            } else {
-                NetworkName::Kube
-            };
-            let gateway = self.plan.network(near).gateway.of(family);
-            probes.push(probe(&from, &(Endpoint::Router, gateway), SSH_PORT));
-        }
-        probes
+    /// Beside its own machines only the host and etcd's clients have something to seek on a
+    /// network that is not the class's main one.
+    fn is_worth_trying(&self, sender: Sender<'_>, class: &Class, network: &str) -> bool {
+        let is_main = class.default_route.as_str() == network || class.role == Role::Etcd;
+        let is_on_it = |machine: &Machine| machine.nic(network).is_some();
+        let is_host = matches!(sender, Sender::Host);
+        is_main || is_host || sender.machine().is_some_and(is_on_it)
     }
 
-    /// Who tries: all etcd members and control planes, one worker, one pod on each kind of node,
-    /// the host, the internet. `prefer` is the network that a control plane sends from.
-    fn senders(&self, prefer: NetworkName, family: Family) -> Vec<(Endpoint, IpAddr)> {
-        let first = |class| self.plan.class(class).take(1);
-        let machines = self
-            .plan
-            .class(Class::Etcd)
-            .chain(self.plan.class(Class::ControlPlane));
-        let sender = |machine: &Machine| {
-            let nic = machine.nic(prefer).or(machine.nics.first())?;
-            Some((
-                Endpoint::Machine(machine.name.clone()),
-                nic.address.of(family),
-            ))
+    /// To the first machine of a class that is another than the sender; to etcd's own port of
+    /// every member.
+    fn to_class(&self, sender: Sender<'_>, class: &Class, network: &str) -> Vec<Probe> {
+        let own = match sender {
+            Sender::Machine(machine) => Some(&machine.name),
+            _ => None,
         };
-        let mut senders: Vec<_> = machines
-            .chain(first(Class::Worker))
-            .filter_map(sender)
-            .collect();
-        for node in first(Class::ControlPlane).chain(first(Class::Worker)) {
-            // The first addresses of a pod range are the bridge's; a CNI gives the next ones.
-            let pod = node.pods.and_then(|pods| pods.of(family).nth(2));
-            senders.extend(pod.map(|pod| (Endpoint::PodOn(node.name.clone()), pod)));
+        let mut probes = Vec::new();
+        let others = self
+            .machines(class)
+            .filter(|machine| Some(&machine.name) != own);
+        for (at, machine) in others.enumerate() {
+            let address = machine.address(network);
+            let Some(address) = address.and_then(|address| address.of(self.family)) else {
+                continue;
+            };
+            let to = (Endpoint::Machine(machine.name.clone()), address);
+            let ports = match (at, class.role) {
+                (0, Role::ControlPlane) if network != class.default_route.as_str() => {
+                    &[API_PORT, SSH_PORT]
+                }
+                (0, role) => ports(role),
+                (_, Role::Etcd) => &[ETCD_CLIENT_PORT],
+                _ => &[],
+            };
+            let ports = ports.iter();
+            probes.extend(ports.filter_map(|port| self.probe(sender, &to, *port)));
         }
-        senders.push((Endpoint::Host, self.plan.link.host.of(family)));
-        senders.push((Endpoint::Internet, self.plan.internet.server.of(family)));
-        senders
+        probes
     }
 
-    fn is_etcd(&self, endpoint: &Endpoint) -> bool {
-        let is_etcd = |machine: &Machine| machine.class == Class::Etcd;
-        match endpoint {
-            Endpoint::Machine(name) => self.plan.machine(name.as_str()).is_some_and(is_etcd),
-            _ => false,
-        }
+    fn to_pods(&self) -> Vec<Probe> {
+        let nodes = self.first_of_each();
+        let pods = nodes.filter_map(|node| {
+            let address = self.pod(node)?;
+            Some((Endpoint::PodOn(node.name.clone()), address))
+        });
+        pods.flat_map(|to| {
+            let senders = self.senders().into_iter();
+            senders
+                .filter_map(|sender| self.probe(sender, &to, OTHER_PORT))
+                .collect::<Vec<_>>()
+        })
+        .collect()
     }
 
-    fn is_on_kube_only(&self, endpoint: &Endpoint) -> bool {
-        let kube_only = |machine: &Machine| machine.nic(NetworkName::Etcd).is_none();
-        match endpoint {
-            Endpoint::Machine(name) | Endpoint::PodOn(name) => {
-                self.plan.machine(name.as_str()).is_some_and(kube_only)
+    /// What guests may ask of the router, what they may not, and the API behind it.
+    fn to_router_and_host(&self, policy: &Policy) -> Vec<Probe> {
+        let router = match self.plan.router {
+            RouterSpec::Namespace => Endpoint::Router,
+            RouterSpec::Host { .. } => Endpoint::Host,
+        };
+        let mut probes = Vec::new();
+        for sender in self.guests() {
+            let Some(machine) = sender.machine() else {
+                continue;
+            };
+            let nic = machine.nics.iter().find(|nic| nic.default_route);
+            let gateway = nic.map(|nic| self.plan.network_of(nic).gateway);
+            if let Some(gateway) = gateway.and_then(|gateway| gateway.of(self.family)) {
+                let to = (router.clone(), gateway);
+                let ports = [DNS_PORT, SSH_PORT].into_iter();
+                probes.extend(ports.filter_map(|port| self.probe(sender, &to, port)));
             }
-            _ => false,
+            let host = self.plan.link.and_then(|link| link.host.of(self.family));
+            let host = host.map(|host| (Endpoint::Host, host));
+            probes.extend(host.and_then(|to| self.probe(sender, &to, SSH_PORT)));
         }
+        for exposure in &policy.exposures {
+            let sender = match exposure.entering {
+                Zone::Host => Sender::Host,
+                _ => Sender::Internet,
+            };
+            let at = exposure.at.and_then(|at| at.of(self.family));
+            let to = at.map(|at| (router.clone(), at));
+            probes.extend(to.and_then(|to| self.probe(sender, &to, exposure.port)));
+        }
+        probes
+    }
+
+    fn to_internet(&self) -> Vec<Probe> {
+        let to = self.internet().map(|address| (Endpoint::Internet, address));
+        let probes = to.map(|to| {
+            let guests = self.guests().into_iter();
+            guests.filter_map(move |sender| self.probe(sender, &to, WEB_PORT))
+        });
+        probes.into_iter().flatten().collect()
+    }
+
+    /// From one network into another through a machine that is on both.
+    fn detours(&self) -> Vec<Probe> {
+        let mut probes = Vec::new();
+        for class in self.plan.classes.iter().filter(|c| c.is_multi_homed()) {
+            for (at, router) in self.machines(class).enumerate() {
+                for nic in &router.nics {
+                    let found = self.detours_into(nic, router);
+                    // Of every further machine one is enough to see that its guard is there.
+                    let most = if at == 0 { usize::MAX } else { 1 };
+                    probes.extend(found.into_iter().take(most));
+                }
+            }
+        }
+        probes
+    }
+
+    fn detours_into(&self, into: &Nic, router: &Machine) -> Vec<Probe> {
+        let network = into.network.as_str();
+        let is_on_it = |machine: &Machine| machine.nic(network).is_some();
+        let mut targets = self.plan.machines.iter();
+        let target = targets.find(|machine| {
+            let other = !machine.nics.iter().any(|nic| {
+                nic.network != into.network && router.nic(nic.network.as_str()).is_some()
+            });
+            is_on_it(machine) && other && machine.name != router.name
+        });
+        let to = target.and_then(|machine| {
+            let address = machine.address(network)?.of(self.family)?;
+            let to = (Endpoint::Machine(machine.name.clone()), address);
+            Some((to, ports(machine.role)[0]))
+        });
+        let Some((to, port)) = to else {
+            return Vec::new();
+        };
+        let is_beside = |machine: &Machine| {
+            let mut shared = machine.nics.iter().filter(|nic| {
+                let own = router.nic(nic.network.as_str());
+                own.is_some_and(|own| own.address.of(self.family).is_some())
+            });
+            !is_on_it(machine) && machine.name != router.name && shared.next().is_some()
+        };
+        let senders = self.guests().into_iter();
+        let senders = senders.filter(|sender| sender.machine().is_some_and(is_beside));
+        let probes = senders.filter_map(|sender| self.probe(sender, &to, port));
+        let via = Some(router.name.clone());
+        probes
+            .map(|probe| Probe {
+                via: via.clone(),
+                ..probe
+            })
+            .collect()
     }
 }
 
-fn probe(from: &(Endpoint, IpAddr), to: &(Endpoint, IpAddr), port: u16) -> Probe {
-    Probe {
-        from: from.0.clone(),
-        to: to.0.clone(),
-        source: from.1,
-        destination: to.1,
-        protocol: Protocol::Tcp,
-        port,
-        via: None,
+/// What machines of a role are asked for; the most important first.
+fn ports(role: Role) -> &'static [u16] {
+    match role {
+        Role::Etcd => &[ETCD_CLIENT_PORT, ETCD_PEER_PORT, SSH_PORT, OTHER_PORT],
+        Role::ControlPlane => &[API_PORT, KUBELET_PORT, SSH_PORT, OTHER_PORT],
+        Role::Worker => &[KUBELET_PORT, SSH_PORT, OTHER_PORT],
+        Role::Other => &[SSH_PORT, OTHER_PORT],
     }
 }

@@ -1,9 +1,10 @@
 //! The rows of IANA's registries of special-purpose addresses, and other blocks like them.
 //!
-//! The state is that of 2026-07-18. Checked on 2026-11-26, row by row, against two stored copies
-//! of IANA's files of that summer (registries last updated on 2025-10-09), which agree with one
-//! another; the test keeps one of them. Footnotes of the registry are left out: 127.0.0.0/8,
-//! 192.0.0.0/24 and 2001::/23 have exceptions (RFC 8029, RFC 5884, and the rows inside them).
+//! The state is that of 2026-07-18, when the registries had last been updated on 2025-10-09. Every
+//! row was compared with two stored copies of IANA's CSV files, which agree; the test keeps the
+//! files. The blocks of [`OTHER`] were compared with IANA's IPv6 address space of 2019-09-13, and
+//! their RFCs. The registry's footnotes are left out: 127.0.0.0/8, 192.0.0.0/24 and 2001::/23
+//! have exceptions (RFC 8029, RFC 5884, and the rows inside them).
 
 use crate::net::Net;
 

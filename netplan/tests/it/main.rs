@@ -2,7 +2,14 @@
 
 mod diff;
 mod golden;
+mod guest;
+mod guest_programs;
+mod host;
+mod host_programs;
+mod ipaddress;
+mod labs;
 mod lint;
+mod namespace;
 mod net_algebra;
 mod net_text;
 mod pool;

@@ -199,6 +199,7 @@ fn any_net() -> impl Strategy<Value = Net> {
         Just(0_u128),
         Just(0x0a4d_0000),
         Just(u128::MAX),
+        Just(0xffff_0a00_0000),
         any::<u128>()
     ];
     (any::<bool>(), base, 0..=0x3f_u128, 0..=128_u8).prop_map(|(v4, base, low, len)| {

@@ -1,6 +1,8 @@
 //! The addresses that no host may have, and where other programs are wrong about them.
 
-use netplan::{Family, Net, RESERVED_RULES, ReservedPlace, reserved};
+use std::net::IpAddr;
+
+use netplan::{Family, Fit, HostPool, Net, RESERVED_RULES, ReservedPlace, reserved};
 
 use crate::net;
 
@@ -169,7 +171,16 @@ fn hosts_are_the_addresses_between_the_reserved_ones() {
     assert_eq!(hosts.next(), None);
 }
 
-/// Of an allocated segment the plan gives the first host to the gateway: `.1` and `::1`.
+#[test]
+fn a_host_pool_gives_the_hosts() {
+    for segment in one_of_each_length().filter(|segment| segment.host_bits() <= 9) {
+        let mut pool = HostPool::new(segment);
+        let given = std::iter::from_fn(|| pool.allocate(Fit::Lowest).ok());
+        let given: Vec<IpAddr> = given.collect();
+        assert_eq!(given, segment.hosts().collect::<Vec<_>>(), "{segment}");
+    }
+}
+
 #[test]
 fn the_first_host_is_the_usual_gateway() {
     for (segment, gateway) in [("10.77.0.0/24", "10.77.0.1"), ("fd5c::/64", "fd5c::1")] {

@@ -3,6 +3,8 @@
 use netplan::Net;
 use netplan::special::{self, Allocatable, Special, allocatable, habits, lookup};
 
+use proptest::prelude::*;
+
 use crate::net;
 
 /// Files of IANA as of 2026-07-18, the registries' own last updates being of 2025-10-09.
@@ -265,5 +267,51 @@ fn habits_are_known_and_narrow_ones_come_first() {
         let answer = allocatable(habit.net);
         let usable = !matches!(answer, Allocatable::Never { .. });
         assert!(usable, "{} could not be taken anyway", habit.net);
+    }
+}
+
+/// A network some bits wider or longer than the block of a row, or of the default ranges.
+fn near_a_row() -> impl Strategy<Value = Net> {
+    let blocks = special::V4
+        .iter()
+        .chain(&special::V6)
+        .chain(&special::OTHER);
+    let mut nets: Vec<Net> = blocks.map(|row| row.block).collect();
+    nets.extend(["fd00::/8", "2000::/3", "2a00::/16", "8.0.0.0/8"].map(net));
+    let towards = (0..=6_u8, any::<bool>(), any::<bool>());
+    (prop::sample::select(nets), towards).prop_map(|(block, (bits, wider, last))| {
+        let address = if last {
+            block.last_address()
+        } else {
+            block.address()
+        };
+        let len = match wider {
+            true => block.prefix_len().saturating_sub(bits),
+            false => (block.prefix_len() + bits).min(block.family().bits()),
+        };
+        Net::containing(address, len).expect("a length")
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_part_of_what_may_be_allocated_may_be_allocated(net in near_a_row()) {
+        let answer = allocatable(net);
+        if let Allocatable::Never { row, .. } = answer {
+            prop_assert!(row.block.overlaps(net));
+            return Ok(());
+        }
+        for half in net.halves().into_iter().flatten() {
+            prop_assert_eq!(allocatable(half), answer, "{} of {}", half, net);
+        }
+    }
+
+    #[test]
+    fn rows_come_by_length_and_all_of_them(net in near_a_row()) {
+        let found: Vec<&Special> = lookup(net).collect();
+        prop_assert!(found.is_sorted_by(|a, b| a.block.prefix_len() >= b.block.prefix_len()));
+        let all = special::V4.iter().chain(&special::V6).chain(&special::OTHER);
+        let expected = all.filter(|row| row.block.covers(net) || net.covers(row.block)).count();
+        prop_assert_eq!(found.len(), expected);
     }
 }
