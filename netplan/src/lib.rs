@@ -66,7 +66,7 @@ pub mod special;
 mod trie;
 
 pub use addresses::{Addresses, Families, Nets};
-pub use diff::{Change, ChangeKind, Diff, Effect, diff};
+pub use diff::{Diff, diff};
 pub use facts::{HostFacts, Occupied};
 pub use guest::{NETWORKD_DIRECTORY, NetworkdFile, hosts_file, network_config_v2, networkd_files};
 pub use host::{Effect, HostRouter, HostStep, RcKnob, Sysctl};

@@ -147,8 +147,9 @@ impl Plan {
     /// What this plan changes, beside the one that the lock is of.
     ///
     /// ```
+    /// use netplan::diff::Effect;
     /// use netplan::{
-    ///     Effect, HostFacts, KubernetesVersion, LabName, MachineCounts, Requirement, plan,
+    ///     HostFacts, KubernetesVersion, LabName, MachineCounts, Requirement, plan,
     /// };
     ///
     /// let (lab, version) = (LabName::new("demo")?, KubernetesVersion::new(37));

@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use netplan::diff::{CertificateOf, Membership};
+use netplan::diff::{CertificateOf, Change, ChangeKind, Effect, Item, Membership};
 use netplan::{
-    Change, ChangeKind, ClassName, Diff, Effect, Families, HostFacts, Lock, NetworkName, Plan,
-    Requirement, Role, diff, plan,
+    ClassName, Diff, Families, HostFacts, Lock, NetworkName, Plan, Requirement, Role, diff, plan,
 };
 use proptest::prelude::*;
 
@@ -219,7 +218,7 @@ fn apply(entries: &Entries, diff: &Diff) -> Entries {
         }
     }
     let mut entries = entries.clone();
-    let key = |item: &netplan::diff::Item, value: &str| (item.to_string(), value.contains(':'));
+    let key = |item: &Item, value: &str| (item.to_string(), value.contains(':'));
     for (item, value) in gone {
         let value = value.to_string();
         assert_eq!(entries.remove(&key(item, &value)), Some(value));
