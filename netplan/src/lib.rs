@@ -45,6 +45,7 @@
 //! stack), KEP-3070 (static service addresses).
 
 mod addresses;
+pub mod diff;
 mod facts;
 mod guest;
 mod hash;
@@ -65,6 +66,7 @@ pub mod special;
 mod trie;
 
 pub use addresses::{Addresses, Families, Nets};
+pub use diff::{Diff, diff};
 pub use facts::{HostFacts, Occupied};
 pub use guest::{NETWORKD_DIRECTORY, NetworkdFile, hosts_file, network_config_v2, networkd_files};
 pub use host::{Effect, HostRouter, HostStep, RcKnob, Sysctl};

@@ -1,5 +1,6 @@
 //! Tests of the public API; the modules are named for what they test.
 
+mod diff;
 mod golden;
 mod guest;
 mod guest_programs;

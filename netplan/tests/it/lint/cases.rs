@@ -352,7 +352,7 @@ pub(super) const ALL: &[Case] = &[
     case(
         "special-range",
         "v6",
-        |w| w.requirement.v6 = Some(net("2001:db8:77::/48")),
+        |w| w.edit = |plan| plan.supernet.v6 = Some(net("2001:db8:77::/48")),
         global,
     ),
     case(
@@ -376,13 +376,13 @@ pub(super) const ALL: &[Case] = &[
     case(
         "special-opt-in",
         "v4",
-        |w| w.edit = |plan| plan.supernet.v4 = Some(net("198.18.0.0/15")),
+        |w| w.requirement.v4 = Some(net("198.18.0.0/15")),
         |_| {},
     ),
     case(
         "global-v4",
         "v4",
-        |w| w.edit = |plan| plan.supernet.v4 = Some(net("9.77.0.0/16")),
+        |w| w.requirement.v4 = Some(net("9.77.0.0/16")),
         global,
     ),
     case(

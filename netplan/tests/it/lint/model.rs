@@ -294,7 +294,7 @@ fn every_pair_of_networks_is_in_one_class() {
     // The larger ones beside all others: the smaller are the same again, further along.
     for ours in blocks.iter().filter(|block| block.bits >= 7) {
         for theirs in &blocks {
-            let mut small = Small {
+            let small = Small {
                 family: Family::V4,
                 ours: [*ours; 6],
                 occupied: vec![*theirs],
@@ -305,8 +305,6 @@ fn every_pair_of_networks_is_in_one_class() {
                 pods_per_node: 1,
                 node_bits: 2,
             };
-            assert_eq!(small.found(&base), small.expected(), "{small:?}");
-            small.family = Family::V6;
             assert_eq!(small.found(&base), small.expected(), "{small:?}");
         }
     }
