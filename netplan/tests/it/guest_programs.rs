@@ -134,7 +134,14 @@ const RENDERERS: [(&str, &str, [&str; 2]); 5] = [
 #[test]
 #[ignore = "needs cloud-init and root"]
 fn every_renderer_of_cloud_init_writes_one_default_route_of_each_family() {
+    let (mut done, kinds) = (0, ["cp-0", "db-0", "odd-0", "lone-0"]);
     each_sample(|plan, machine, name| {
+        // The program is slow: one machine on two networks, one on three, and one of each family
+        // alone for its default route.
+        if !kinds.contains(&machine.name.as_str()) {
+            return;
+        }
+        done += 1;
         let folder = folder(&format!("net-convert-{name}"));
         let file = folder.join("network-config");
         let config = network_config_v2(plan, machine, &nameservers(plan, machine));
@@ -166,6 +173,7 @@ fn every_renderer_of_cloud_init_writes_one_default_route_of_each_family() {
             }
         }
     });
+    assert_eq!(done, kinds.len());
 }
 
 /// The values of these keys, sorted: what a file for networkd comes to.
