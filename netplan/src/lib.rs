@@ -42,7 +42,8 @@
 //!
 //! # Sources
 //! RFC 1918, 3021, 4193, 4291, 4890, 5453, 6164; nft(8), pf.conf(5); Kubernetes KEP-563 (dual
-//! stack), KEP-3070 (static service addresses).
+//! stack), KEP-3070 (static service addresses); systemd.network(5), systemd.link(5), cloud-init's
+//! network configuration version 2, hosts(5); rc.conf(5), ip-link(8).
 
 mod addresses;
 pub mod diff;
