@@ -73,7 +73,9 @@ pub use policy::{
     Probe, Protocol, ROUTER_LINK, ROUTER_UPLINK, Rule, Source, Traffic, V4Mode, V6Mode, Verdict,
     Zone, reachability,
 };
-pub use pool::{AllocateError, ClaimError, Fit, Pool, ReleaseError};
+pub use pool::{
+    AllocateError, Allocated, ClaimError, Fit, Free, OwnedClaimError, Pool, Registry, ReleaseError,
+};
 pub use requirement::{
     ExplicitNetworks, HostFacts, MachineCounts, Occupied, RangeSizes, Requirement,
 };
