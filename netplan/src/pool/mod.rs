@@ -41,6 +41,8 @@ use crate::trie::{Block, Direction, Trie};
 #[derive(Clone, Debug)]
 pub struct Pool {
     net: Net,
+    family: Family,
+    prefix_len: u8,
     /// The first address as a number.
     first: u128,
     /// See [`skip`].
@@ -55,6 +57,8 @@ impl Pool {
         let skip = skip(net);
         Self {
             net,
+            family: net.family(),
+            prefix_len: net.prefix_len(),
             first: net.bits(),
             skip,
             trie: Trie::new(skip),
@@ -92,7 +96,11 @@ impl Pool {
             });
         };
         let number = match fit {
-            Fit::Lowest => self.trie.allocate_lowest(len),
+            Fit::Lowest if len <= u64::BITS => match self.trie.allocate_lowest(len) {
+                Some(number) => return Ok(self.net_at_narrow(number, prefix_len)),
+                None => None,
+            },
+            Fit::Lowest => self.trie.allocate_lowest_wide(len),
             fit => self.allocate_found(len, fit),
         };
         match number {
@@ -200,6 +208,7 @@ impl Pool {
         Some(self.net_at(number, prefix_len))
     }
 
+    #[inline(never)]
     fn allocate_found(&mut self, len: u32, fit: Fit) -> Option<u128> {
         let inside = |block: Block| block.number << (len - block.len);
         let number = match fit {
@@ -229,15 +238,14 @@ impl Pool {
 
     /// The length as the trie counts it; `None` when the pool has no network of this length.
     fn len_of(&self, prefix_len: u8) -> Option<u32> {
-        let own = self.net.prefix_len();
-        (own..=self.net.family().bits())
+        (self.prefix_len..=self.family.bits())
             .contains(&prefix_len)
-            .then(|| u32::from(prefix_len - own) + self.skip)
+            .then(|| u32::from(prefix_len - self.prefix_len) + self.skip)
     }
 
     /// The network as the trie counts it; `None` when it is not inside the pool.
     fn block_of(&self, net: Net) -> Option<Block> {
-        if net.family() != self.net.family() {
+        if net.family() != self.family {
             return None;
         }
         let len = self.len_of(net.prefix_len())?;
@@ -251,15 +259,27 @@ impl Pool {
     }
 
     fn net_at(&self, number: u128, prefix_len: u8) -> Net {
-        let host_bits = u32::from(self.net.family().bits() - prefix_len);
+        let host_bits = u32::from(self.family.bits() - prefix_len);
         let offset = number.checked_shl(host_bits).unwrap_or(0);
-        Net::from_bits(self.net.family(), self.first | offset, prefix_len)
+        Net::from_bits(self.family, self.first | offset, prefix_len)
+    }
+
+    /// The same, without a shift of 128 bits in IPv4.
+    #[inline]
+    fn net_at_narrow(&self, number: u64, prefix_len: u8) -> Net {
+        match self.family {
+            Family::V4 => {
+                let offset = number << (Family::V4.bits() - prefix_len);
+                Net::from_bits(Family::V4, self.first | u128::from(offset), prefix_len)
+            }
+            Family::V6 => self.net_at(u128::from(number), prefix_len),
+        }
     }
 
     /// Lengths inside a pool are at most 128, so the low byte is all of them.
     fn net_of(&self, Block { number, len }: Block) -> Net {
         let below = (len - self.skip).to_le_bytes()[0];
-        self.net_at(number, self.net.prefix_len() + below)
+        self.net_at(number, self.prefix_len + below)
     }
 
     #[cold]

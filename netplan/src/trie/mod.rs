@@ -99,15 +99,19 @@ impl Trie {
         (best != FULL).then_some(best)
     }
 
-    /// Allocates the lowest free block of this length and returns its number.
-    pub(crate) fn allocate_lowest(&mut self, len: u32) -> Option<u128> {
-        if len <= u64::BITS {
-            self.lowest::<u64>(len).map(u128::from)
-        } else {
-            self.lowest(len)
-        }
+    /// Allocates the lowest free block of this length, of at most 64 bits, and returns its number.
+    #[inline]
+    pub(crate) fn allocate_lowest(&mut self, len: u32) -> Option<u64> {
+        self.lowest(len)
     }
 
+    /// Allocates the lowest free block of any length and returns its number.
+    #[inline(never)]
+    pub(crate) fn allocate_lowest_wide(&mut self, len: u32) -> Option<u128> {
+        self.lowest(len)
+    }
+
+    #[inline]
     fn lowest<N: Number>(&mut self, len: u32) -> Option<N> {
         if self.nodes[0].best > len {
             return None;
@@ -125,13 +129,13 @@ impl Trie {
         let below = len - base;
         let runs = aligned_runs(self.nodes[id as usize].free, STRIDE - below);
         let slot = runs.trailing_zeros();
-        self.take(id, slot, below);
-        self.refresh_taken(id, base);
+        self.take(id, base, slot, below);
         Some(prefix << below | N::from(slot >> (STRIDE - below)))
     }
 
     /// The lowest slot, and its child if it has one, with a free block of a length that lies
     /// below this node; its `best` says that there is one.
+    #[inline]
     fn first_fitting(&self, id: u32, len: u32) -> (u32, u32) {
         let node = &self.nodes[id as usize];
         let mut candidates = node.free | node.open;
@@ -176,8 +180,7 @@ impl Trie {
         if self.nodes[id as usize].free & mask != mask {
             return false;
         }
-        self.take(id, slot, below);
-        self.refresh_taken(id, base);
+        self.take(id, base, slot, below);
         true
     }
 
@@ -209,13 +212,20 @@ impl Trie {
         true
     }
 
-    fn take(&mut self, id: u32, slot: u32, below: u32) {
+    #[inline]
+    fn take(&mut self, id: u32, base: u32, slot: u32, below: u32) {
+        self.len += 1;
         let node = &mut self.nodes[id as usize];
         node.free &= !slot_mask(slot, below);
         node.heads.insert(slot, below);
-        self.len += 1;
+        // The usual case: another run is left that is as long as the longest was.
+        let order = (base + STRIDE).checked_sub(node.best);
+        if order.is_none_or(|order| aligned_runs(node.free, order) == 0) {
+            self.refresh_taken(id, base);
+        }
     }
 
+    #[inline]
     fn child(&self, id: u32, slot: u32) -> u32 {
         match self.nodes[id as usize].children {
             NONE => NONE,
@@ -268,6 +278,9 @@ impl Trie {
     }
 
     /// Brings `best` and `open` up to date from a node that has less free slots to the root.
+    ///
+    /// A node that was just made changes from full to what it has now, so it is not missed.
+    #[inline(never)]
     fn refresh_taken(&mut self, mut id: u32, mut base: u32) {
         loop {
             let node = &self.nodes[id as usize];
@@ -276,17 +289,19 @@ impl Trie {
                 Some(below) => base + below,
                 None => self.best_child(id, old.max(base + STRIDE + 1)),
             };
+            if best == old {
+                return;
+            }
             self.nodes[id as usize].best = best;
             if parent == NONE {
                 return;
             }
             let above = &mut self.nodes[parent as usize];
-            let open = if best == FULL { 0 } else { bit };
-            // A child that was just made is new to its parent even when its `best` is unchanged.
-            if best == old && above.open & bit == open {
-                return;
+            if best == FULL {
+                above.open &= !bit;
+            } else {
+                above.open |= bit;
             }
-            above.open = above.open & !bit | open;
             (id, base) = (parent, base - STRIDE);
         }
     }
@@ -334,6 +349,7 @@ impl Trie {
     clippy::cast_possible_truncation,
     reason = "a block number has no more bits than its length"
 )]
+#[inline]
 fn narrow(number: u128, len: u32) -> Option<u64> {
     (len <= u64::BITS).then_some(number as u64)
 }

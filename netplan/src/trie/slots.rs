@@ -38,6 +38,7 @@ impl Number for u128 {
 }
 
 /// The slot of the node at `base` in which the block begins.
+#[inline]
 pub(super) fn slot_of<N: Number>(number: N, len: u32, base: u32) -> u32 {
     match len.checked_sub(base + STRIDE) {
         Some(shift) => (number >> shift).slot(),
@@ -57,6 +58,7 @@ const ALIGNED: [u64; 7] = [
 ];
 
 /// The lowest slot of each free aligned run of `1 << order` slots.
+#[inline]
 pub(super) fn aligned_runs(free: u64, order: u32) -> u64 {
     let mut runs = free;
     for step in 0..order {
@@ -78,6 +80,7 @@ pub(super) fn maximal_runs(free: u64, order: u32) -> u64 {
 /// How many bits below a node's prefix its largest free run of slots begins; `None` without one.
 ///
 /// All orders are computed: a loop that stops at the first miss costs a mispredicted branch.
+#[inline]
 pub(super) fn largest_run(free: u64) -> Option<u32> {
     if free == 0 {
         return None;
@@ -107,6 +110,7 @@ pub(super) fn run_at(free: u64, slot: u32) -> u32 {
 }
 
 /// The slots of the block that begins at `slot`, `below` bits under the node's prefix.
+#[inline]
 pub(super) fn slot_mask(slot: u32, below: u32) -> u64 {
     (u64::MAX >> (64 - (64 >> below))) << slot
 }
@@ -118,12 +122,14 @@ pub(super) struct Heads([u64; 2]);
 impl Heads {
     pub(super) const NONE: Self = Self([0; 2]);
 
+    #[inline]
     pub(super) fn insert(&mut self, slot: u32, below: u32) {
         let (word, bit) = Self::index(slot, below);
         self.0[word] |= bit;
     }
 
     /// Whether it was there.
+    #[inline]
     pub(super) fn remove(&mut self, slot: u32, below: u32) -> bool {
         let (word, bit) = Self::index(slot, below);
         let there = self.0[word] & bit != 0;
@@ -140,6 +146,7 @@ impl Heads {
         })
     }
 
+    #[inline]
     fn index(slot: u32, below: u32) -> (usize, u64) {
         let index = (1_u32 << below) + (slot >> (STRIDE - below));
         ((index >> 6) as usize, 1 << (index & 63))
