@@ -59,7 +59,9 @@ mod requirement;
 mod reserved;
 mod trie;
 
-pub use host_pool::HostPool;
+pub use host_pool::{
+    Band, BandAllocateError, BandError, HostClaimError, HostPool, HostReleaseError,
+};
 pub use lock::{Lock, LockError};
 pub use map::map_text;
 pub use names::{InterfaceName, LabName, Mac, MachineName, NameError};

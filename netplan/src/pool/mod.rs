@@ -199,13 +199,11 @@ impl Pool {
         self.iter().collect()
     }
 
-    /// The first free network of this length that begins at or behind `from`.
-    pub(crate) fn next_free(&self, prefix_len: u8, from: Net) -> Option<Net> {
-        let bound = self.block_of(from)?.number;
-        let number = self
-            .trie
-            .find(self.len_of(prefix_len)?, Direction::Up, Some(bound))?;
-        Some(self.net_at(number, prefix_len))
+    /// This network, or else the next free one of its length behind it.
+    pub(crate) fn next_free(&self, net: Net) -> Option<Net> {
+        let Block { number, len } = self.block_of(net)?;
+        let found = self.trie.find(len, Direction::Up, Some(number))?;
+        Some(self.net_at(found, net.prefix_len()))
     }
 
     #[inline(never)]

@@ -14,7 +14,7 @@ pub(crate) enum Direction {
 
 impl Direction {
     /// The slots that are not before `bound`.
-    fn from_slot(self, bound: u32) -> u64 {
+    fn slots_from(self, bound: u32) -> u64 {
         match self {
             Self::Up => u64::MAX << bound,
             Self::Down => u64::MAX >> (63 - bound),
@@ -71,7 +71,7 @@ impl Trie {
             return None;
         }
         let bound_slot = bound.map(|number| slot_of(number, len, base));
-        let behind = bound_slot.map_or(u64::MAX, |slot| direction.from_slot(slot));
+        let behind = bound_slot.map_or(u64::MAX, |slot| direction.slots_from(slot));
         if len <= base + STRIDE {
             let below = len - base;
             let runs = aligned_runs(node.free, STRIDE - below) & behind;

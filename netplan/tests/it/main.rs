@@ -1,12 +1,16 @@
 //! Tests of the public API; the modules are named for what they test.
 
 mod golden;
+mod host_pool;
 mod lock;
 mod net_text;
 mod nft;
 mod plan;
 mod policy;
 mod pool;
+mod pool_maps;
+mod pool_model;
+mod pool_registry;
 
 use netplan::{HostFacts, LabName, Net, Plan, Requirement, plan};
 
