@@ -106,12 +106,12 @@ fn step_together(
         }
         let free: Vec<Net> = first.free().map(|net| map.net(net)).collect();
         prop_assert_eq!(free, second.free().collect::<Vec<_>>());
-        for len in lens.clone() {
-            prop_assert_eq!(
-                first.count_free(len),
-                second.count_free(map.prefix_len(len))
-            );
-        }
+    }
+    for len in lens {
+        prop_assert_eq!(
+            first.count_free(len),
+            second.count_free(map.prefix_len(len))
+        );
     }
     let used: Vec<Net> = first.iter().map(|net| map.net(net)).collect();
     let others = second.iter().filter(|net| map.to.covers(*net));
