@@ -35,7 +35,7 @@ impl<'a> Free<'a> {
     pub(super) fn new(pool: &'a Pool) -> Self {
         Self {
             pool,
-            blocks: pool.trie.free(u32::MAX - 1),
+            blocks: pool.trie.free(pool.longest()),
         }
     }
 }

@@ -241,6 +241,11 @@ impl Pool {
             .then(|| u32::from(prefix_len - self.prefix_len) + self.skip)
     }
 
+    /// The length of single addresses as the trie counts it.
+    fn longest(&self) -> u32 {
+        u32::from(self.family.bits() - self.prefix_len) + self.skip
+    }
+
     /// The network as the trie counts it; `None` when it is not inside the pool.
     fn block_of(&self, net: Net) -> Option<Block> {
         if net.family() != self.family {

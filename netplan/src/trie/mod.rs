@@ -14,7 +14,7 @@ mod slots;
 
 pub(crate) use blocks::Blocks;
 pub(crate) use search::Direction;
-use slots::{Heads, Number, STRIDE, aligned_runs, largest_run, slot_mask, slot_of};
+use slots::{Heads, Number, STRIDE, aligned_runs, has_run, largest_run, slot_mask, slot_of};
 
 /// No node, and no array of children.
 const NONE: u32 = u32::MAX;
@@ -220,7 +220,7 @@ impl Trie {
         node.heads.insert(slot, below);
         // The usual case: another run is left that is as long as the longest was.
         let order = (base + STRIDE).checked_sub(node.best);
-        if order.is_none_or(|order| aligned_runs(node.free, order) == 0) {
+        if order.is_none_or(|order| !has_run(node.free, order)) {
             self.refresh_taken(id, base);
         }
     }

@@ -67,6 +67,13 @@ pub(super) fn aligned_runs(free: u64, order: u32) -> u64 {
     runs & ALIGNED[order as usize]
 }
 
+/// Whether there is a free aligned run of `1 << order` slots.
+#[inline]
+pub(super) fn has_run(free: u64, order: u32) -> bool {
+    // The highest slots are tried first: lowest fit leaves them for the end.
+    free.leading_ones() >= 1 << order || aligned_runs(free, order) != 0
+}
+
 /// The lowest slot of each free aligned run that is no part of a longer one.
 pub(super) fn maximal_runs(free: u64, order: u32) -> u64 {
     let runs = aligned_runs(free, order);
