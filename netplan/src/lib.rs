@@ -71,9 +71,11 @@ pub use diff::{Diff, diff};
 pub use facts::{HostFacts, Occupied};
 pub use guest::{NETWORKD_DIRECTORY, NetworkdFile, hosts_file, network_config_v2, networkd_files};
 pub use host::{Effect, HostRouter, HostStep, RcKnob, Sysctl};
-pub use host_pool::HostPool;
+pub use host_pool::{
+    Band, BandAllocateError, BandError, HostClaimError, HostPool, HostReleaseError,
+};
 pub use lint::{Finding, LINTS, Lint, Severity, lint};
-pub use lock::{Band, Lock, LockError, LockedClass};
+pub use lock::{HostNumbers, Lock, LockError, LockedClass};
 pub use map::map_text;
 pub use names::{ClassName, InterfaceName, LabName, Mac, MachineName, NameError, NetworkName};
 pub use net::{
@@ -89,7 +91,9 @@ pub use policy::{
     Probe, ProbeError, Protocol, ROUTER_LINK, ROUTER_UPLINK, Rule, Source, Traffic, Verdict, Zone,
     dot, matrix_table, mermaid, reachability,
 };
-pub use pool::{AllocateError, ClaimError, Fit, Pool, ReleaseError};
+pub use pool::{
+    AllocateError, Allocated, ClaimError, Fit, Free, OwnedClaimError, Pool, Registry, ReleaseError,
+};
 pub use requirement::{
     Allow, ClassSpec, ETCD_NETWORK, KUBE_NETWORK, KubernetesSpec, KubernetesVersion, MachineCounts,
     NetworkSpec, RangeSizes, Requirement, Role, RouterSpec, V4Mode, V6Mode, VersionError,

@@ -5,6 +5,7 @@ mod golden;
 mod guest;
 mod guest_programs;
 mod host;
+mod host_pool;
 mod host_programs;
 mod ipaddress;
 mod labs;
@@ -13,6 +14,9 @@ mod namespace;
 mod net_algebra;
 mod net_text;
 mod pool;
+mod pool_maps;
+mod pool_model;
+mod pool_registry;
 mod reserved;
 mod special;
 
