@@ -20,7 +20,7 @@ fn no_host_gets_a_reserved_address() {
         ("10.77.0.0/30", 2),
         ("10.77.0.0/31", 2),
         ("10.77.0.1/32", 1),
-        ("fd5c::/120", 255),
+        ("fd5c::/120", 127),
         ("fd5c::/126", 3),
         ("fd5c::/127", 2),
         ("fd5c::1/128", 1),
@@ -55,7 +55,7 @@ fn refusals_name_the_cause_and_an_address_that_would_go() {
     );
     assert_eq!(
         claim("10.77.0.255"),
-        "10.77.0.255 is reserved in 10.77.0.0/24: directed broadcast (RFC 919); \
+        "10.77.0.255 is reserved in 10.77.0.0/24: directed broadcast; \
          the nearest free one is 10.77.0.254"
     );
     assert_eq!(claim("10.77.1.0"), "10.77.1.0 does not lie in 10.77.0.0/24");
@@ -168,7 +168,8 @@ proptest! {
         let bands = [Band::new("a", cuts[0], cuts[1] - 1), Band::new("b", cuts[2], cuts[3])];
         let mut hosts = HostPool::with_bands(segment, bands.clone()).expect("disjoint");
         let address = |n: u64| segment.nth(u128::from(n)).expect("inside");
-        let last = if segment.family() == Family::V4 { 254 } else { 255 };
+        // The upper half of an IPv6 /120 is subnet anycast (RFC 2526).
+        let last = if segment.family() == Family::V4 { 254 } else { 127 };
         let mut taken: BTreeSet<u64> = BTreeSet::new();
         for (kind, n) in operations {
             let usable = (1..=last).contains(&n);
