@@ -160,10 +160,11 @@ impl InterfaceName {
         Self::hashed(lab, &[lab.as_str(), machine.as_str(), network.as_str()])
     }
 
-    /// `{lab}{network}`, or where that is too long or `lab` has a '-' (two labs could then meet in
-    /// one name) a start of the lab's name and eight digits of the hash of both.
+    /// `{lab}-{network}`, or where that is too long or `lab` has a '-' a start of the lab's name and
+    /// eight digits of the hash of both. Names of two labs never meet: the first form has one '-',
+    /// and neither of its parts has any.
     pub(crate) fn of_network(lab: &LabName, network: &NetworkName) -> Self {
-        let text = format!("{lab}{network}");
+        let text = format!("{lab}-{network}");
         if text.len() <= 15 && !lab.as_str().contains('-') {
             return Self::composed(text);
         }
