@@ -8,8 +8,8 @@ use crate::lock::{Band, Lock};
 use crate::names::InterfaceName;
 use crate::net::{Family, Net};
 use crate::plan::bands::bands;
-use crate::plan::check::check;
-use crate::plan::machines::Machines;
+use crate::plan::check::{check, check_translation};
+use crate::plan::machines::{Machines, gone_addresses};
 use crate::plan::networks::{Placements, families};
 use crate::plan::pods::place_pods;
 use crate::plan::supernet::supernet;
@@ -42,6 +42,7 @@ pub fn plan(
     let seed = lock.map_or(requirement.seed, Lock::seed);
     let bands = bands(&requirement.classes, lock)?;
     let supernet = supernet(requirement, &bands, facts, lock, seed)?;
+    check_translation(requirement, supernet)?;
     let placements = Placements::new(requirement, &bands, supernet, lock)?;
     let networks: Vec<Network> = networks(requirement, &placements);
     let classes: Vec<Class> = classes(requirement, &bands);
@@ -50,6 +51,7 @@ pub fn plan(
         .iter()
         .map(|class| class.count)
         .collect();
+    let off_network = lock.map(|lock| gone_addresses(lock, &placements.gone));
     let (mut machines, gone) = Machines {
         lab: &requirement.lab,
         seed,
@@ -75,7 +77,7 @@ pub fn plan(
         internet_routes: Vec::new(),
         host_routes: Vec::new(),
         machines: Vec::new(),
-        gone: [placements.gone, gone].concat(),
+        gone: [placements.gone, gone, off_network.unwrap_or_default()].concat(),
         classes: Vec::new(),
     };
     if let Some(spec) = &requirement.kubernetes {
@@ -83,6 +85,8 @@ pub fn plan(
         plan.gone.extend(gone);
     }
     (plan.machines, plan.classes) = (machines, classes);
+    // In the order of the lock's text: a plan from its own lock is then the same plan.
+    plan.gone.sort_unstable();
     add_routes(&mut plan);
     Ok(plan)
 }

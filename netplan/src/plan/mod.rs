@@ -4,6 +4,7 @@ mod bands;
 mod build;
 mod check;
 mod error;
+mod lengths;
 mod machines;
 mod networks;
 mod place;
@@ -22,6 +23,9 @@ use crate::lock::{Band, Lock, LockedClass};
 use crate::names::{ClassName, InterfaceName, LabName, Mac, MachineName, NetworkName};
 use crate::net::{Family, Net};
 use crate::requirement::{KubernetesVersion, Role, RouterSpec, V4Mode, V6Mode};
+
+/// What the lock keeps for names that are no longer asked for.
+pub(crate) type Gone = Vec<(String, Net)>;
 
 /// A network with its router's side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -212,7 +216,7 @@ pub struct Plan {
     pub host_routes: Vec<Route>,
     /// What the lock keeps for names that are no longer asked for.
     #[serde(skip)]
-    pub(crate) gone: Vec<(String, Net)>,
+    pub(crate) gone: Gone,
 }
 
 impl Plan {

@@ -2,10 +2,9 @@
 
 use crate::addresses::Nets;
 use crate::lock::Lock;
-use crate::net::Net;
 use crate::plan::machines::host_offset;
 use crate::plan::place::{Prefer, Want, place};
-use crate::plan::{Class, Machine, PlanError};
+use crate::plan::{Class, Gone, Machine, PlanError};
 use crate::requirement::KubernetesSpec;
 
 /// Gives each node its part of the pod range: the one with its host number where that is free, so
@@ -17,7 +16,7 @@ pub(crate) fn place_pods(
     kubernetes: &KubernetesSpec,
     pods: Nets,
     lock: Option<&Lock>,
-) -> Result<Vec<(String, Net)>, PlanError> {
+) -> Result<Gone, PlanError> {
     let numbers = numbers(machines, classes);
     let mut gone = Vec::new();
     for pool in pods.iter() {
@@ -27,7 +26,7 @@ pub(crate) fn place_pods(
             .filter(|(machine, _)| machine.role.is_node())
             .map(|(machine, number)| Want {
                 id: format!("pods/{}", machine.name),
-                field: format!("kubernetes.sizes.node_pods_{}", short(pool)),
+                field: format!("kubernetes.sizes.node_pods_{}", family.key()),
                 prefix_len: kubernetes.node_pods_len(family),
                 prefer: Prefer::Slot(low_bits(host_offset(*number, family))),
                 explicit: None,
@@ -64,13 +63,6 @@ fn numbers(machines: &[Machine], classes: &[Class]) -> Vec<u32> {
         Some(*next - 1)
     };
     machines.iter().filter_map(number).collect()
-}
-
-fn short(net: Net) -> &'static str {
-    match net.family() {
-        crate::net::Family::V4 => "v4",
-        crate::net::Family::V6 => "v6",
-    }
 }
 
 /// A block number wraps around the pool anyway.

@@ -54,9 +54,10 @@ pub(crate) fn supernet(
 ) -> Result<Nets, PlanError> {
     let mut nets = Nets::default();
     for family in families(requirement) {
-        let (field, explicit) = match family {
-            Family::V4 => ("v4", requirement.v4),
-            Family::V6 => ("v6", requirement.v6),
+        let field = family.key();
+        let explicit = match family {
+            Family::V4 => requirement.v4,
+            Family::V6 => requirement.v6,
         };
         let locked = lock.and_then(|lock| lock.net("supernet", family));
         nets.insert(match (locked, explicit) {

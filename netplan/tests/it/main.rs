@@ -4,9 +4,7 @@ mod golden;
 mod net_text;
 mod pool;
 
-use netplan::{
-    HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan,
-};
+use netplan::{HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan};
 
 fn net(text: &str) -> Net {
     text.parse().expect("a network")
