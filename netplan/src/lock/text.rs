@@ -56,9 +56,7 @@ pub enum LockError {
         line: usize,
     },
     /// Two lines about one thing, as after a merge.
-    #[error(
-        "line {line} of the network lock is the second about {id} of one family: keep one of the two"
-    )]
+    #[error("line {line} of the network lock is the second about {id}: keep one of the two")]
     Twice {
         /// The number of the second line.
         line: usize,
@@ -251,6 +249,7 @@ impl Reader {
             let known = gone.unwrap_or(&id);
             // Gone and still asked for at the same time is a contradiction too.
             if lock.kept(known, net.family()).is_some() {
+                let id = format!("{id} in {}", net.family());
                 return Err(LockError::Twice { line, id });
             }
             match gone {

@@ -183,7 +183,7 @@ fn check_kubernetes(
         let remedy = "write a family that pods and services have";
         return Err(PlanError::field(
             "kubernetes.primary",
-            kubernetes.primary,
+            kubernetes.primary.key(),
             reason,
             remedy,
         ));

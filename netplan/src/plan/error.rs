@@ -89,12 +89,12 @@ pub enum PlanError {
     },
     /// Nothing is left of the private IPv4 ranges.
     #[error(
-        "v4 has no free /{prefix_len} for the lab in 10.0.0.0/8 and 172.16.0.0/12, of which this host occupies {occupied} networks: make rooms and ranges smaller, or set v4 to a network that the lab may shadow"
+        "v4 has no free /{prefix_len} for the lab in 10.0.0.0/8 and 172.16.0.0/12, of which this host uses {occupied} networks: make rooms and ranges smaller, or set v4 to a network that the lab may shadow"
     )]
     NoSupernet {
         /// The length looked for.
         prefix_len: u8,
-        /// How many networks the host occupies.
+        /// How many networks in there the host occupies.
         occupied: usize,
     },
     /// The lock is another lab's.

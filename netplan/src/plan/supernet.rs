@@ -152,7 +152,10 @@ fn choose_v4(
         .or_else(|| choose(V4_POOLS[0], &[]))
         .ok_or(PlanError::NoSupernet {
             prefix_len,
-            occupied: facts.occupied.len(),
+            occupied: outermost(facts.occupied.iter().map(|occupied| occupied.net))
+                .into_iter()
+                .filter(|net| V4_POOLS.iter().any(|range| range.overlaps(*net)))
+                .count(),
         })
 }
 

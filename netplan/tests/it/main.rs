@@ -1,5 +1,6 @@
 //! Tests of the public API; the modules are named for what they test.
 
+mod bad_specs;
 mod golden;
 mod net_text;
 mod pool;
