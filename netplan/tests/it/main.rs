@@ -2,8 +2,11 @@
 
 mod bad_specs;
 mod golden;
+mod lock;
 mod net_text;
+mod plan;
 mod pool;
+mod sound;
 
 use netplan::{HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan};
 
