@@ -5,6 +5,7 @@ mod golden;
 mod lock;
 mod net_text;
 mod plan;
+mod plan_properties;
 mod pool;
 mod sound;
 
