@@ -130,7 +130,7 @@ fn slot(slot: u64, prefix_len: u8, family: Family) -> u64 {
     if prefix_len > unit {
         slot.checked_shl(u32::from(prefix_len - unit)).unwrap_or(0)
     } else {
-        slot >> (unit - prefix_len)
+        slot.checked_shr(u32::from(unit - prefix_len)).unwrap_or(0)
     }
 }
 
