@@ -1,6 +1,7 @@
 //! Tests of the public API; the modules are named for what they test.
 
 mod bad_specs;
+mod choices;
 mod golden;
 mod lock;
 mod net_text;

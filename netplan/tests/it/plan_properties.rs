@@ -10,8 +10,9 @@ use netplan::{
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
+use crate::choices::Choices;
 use crate::net;
-use crate::sound::{assert_repeats, assert_sound, try_lock_lines, try_requirement};
+use crate::sound::{assert_repeats, assert_sound, try_in_a_row, try_lock_lines, try_requirement};
 
 const NETWORKS: [&str; 6] = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"];
 const CLASSES: [&str; 6] = ["web", "db", "cache", "queue", "mail", "web-2"];
@@ -418,6 +419,14 @@ proptest! {
         for machine in &first.machines {
             prop_assert_eq!(Some(machine), second.machine(machine.name.as_str()));
         }
+    }
+
+    #[test]
+    fn any_requirements_in_a_row_have_sound_plans_or_errors(
+        bytes in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let mut choices = Choices::new(&bytes);
+        try_in_a_row(&[(); 3].map(|()| choices.requirement()));
     }
 
     /// Lines that are missing, or from another plan, give a sound plan or an error.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use netplan::{
-    Family, HostFacts, Lock, Machine, Net, Nets, Plan, Requirement, Route, plan, reserved,
+    Family, HostFacts, Lock, Machine, Net, Nets, Plan, PlanError, Requirement, Route, plan,
+    reserved,
 };
 
 /// No two networks share an address, and no two machines an address, a MAC address or a port; each
@@ -142,15 +143,19 @@ pub(crate) fn try_lock(text: &str) {
     }
 }
 
-/// The same with the lines of a lock around and the checksums behind the lines of the text, so
-/// that what follows them is reached; and such a lock gives a sound plan or an error.
-pub(crate) fn try_lock_lines(text: &str, asked: &Requirement) {
-    let mut lines: Vec<String> = text
+/// A lock of these lines, sorted and with their checksums: what follows those is then reached.
+pub(crate) fn lock_of_lines(lines: &str) -> String {
+    let mut lines: Vec<String> = lines
         .lines()
         .map(|line| format!("{line} #{:08x}", checksum(line) >> 32))
         .collect();
     lines.sort_unstable();
-    let text = format!("netplan lock, version 2\n{}\nend\n", lines.join("\n"));
+    format!("netplan lock, version 2\n{}\nend\n", lines.join("\n"))
+}
+
+/// A lock of these lines is an error, or gives a sound plan or an error.
+pub(crate) fn try_lock_lines(lines: &str, asked: &Requirement) {
+    let text = lock_of_lines(lines);
     try_lock(&text);
     if let Ok(lock) = Lock::from_text(&text)
         && let Ok(plan) = plan(asked, &HostFacts::default(), Some(&lock))
@@ -165,6 +170,34 @@ fn checksum(line: &str) -> u64 {
     line.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+/// Any text is a requirement in TOML, or an error. More than 200 machines only make it slow.
+pub(crate) fn try_spec(text: &str) {
+    if let Ok(requirement) = toml::from_str::<Requirement>(text) {
+        let counts = requirement.classes.iter().map(|own| u64::from(own.count));
+        if counts.sum::<u64>() <= 200 {
+            try_requirement(&requirement, &HostFacts::default());
+        }
+    }
+}
+
+/// Requirements one after the other, each with the lock of the last one that could be planned.
+/// No lock that a plan made contradicts itself.
+pub(crate) fn try_in_a_row(all: &[Requirement]) {
+    let facts = HostFacts::default();
+    let mut lock: Option<Lock> = None;
+    for asked in all {
+        match plan(asked, &facts, lock.as_ref()) {
+            Ok(plan) => {
+                assert_sound(&plan);
+                assert_repeats(asked, &facts, &plan);
+                lock = Some(plan.lock());
+            }
+            Err(error @ PlanError::BadLock { .. }) => panic!("{error}"),
+            Err(_) => {}
+        }
+    }
 }
 
 /// Any requirement has a sound plan that repeats itself, or an error.
