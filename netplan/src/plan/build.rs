@@ -9,7 +9,7 @@ use crate::names::InterfaceName;
 use crate::net::{Family, Net};
 use crate::plan::bands::bands;
 use crate::plan::check::{check, check_translation};
-use crate::plan::machines::{Machines, gone_addresses};
+use crate::plan::machines::{Machines, gone_inside};
 use crate::plan::networks::{Placements, families};
 use crate::plan::pods::place_pods;
 use crate::plan::supernet::supernet;
@@ -51,7 +51,7 @@ pub fn plan(
         .iter()
         .map(|class| class.count)
         .collect();
-    let off_network = lock.map(|lock| gone_addresses(lock, &placements.gone));
+    let inside = lock.map(|lock| gone_inside(lock, &placements.gone));
     let (mut machines, gone) = Machines {
         lab: &requirement.lab,
         seed,
@@ -77,7 +77,7 @@ pub fn plan(
         internet_routes: Vec::new(),
         host_routes: Vec::new(),
         machines: Vec::new(),
-        gone: [placements.gone, gone, off_network.unwrap_or_default()].concat(),
+        gone: [placements.gone, gone, inside.unwrap_or_default()].concat(),
         classes: Vec::new(),
     };
     if let Some(spec) = &requirement.kubernetes {

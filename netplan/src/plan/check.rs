@@ -157,43 +157,52 @@ fn check_kubernetes(
     requirement: &Requirement,
     kubernetes: &KubernetesSpec,
 ) -> Result<(), PlanError> {
+    known_network(requirement, "kubernetes.network", &kubernetes.network)?;
+    check_kubernetes_families(requirement, kubernetes)?;
+    check_nodes(requirement, kubernetes)?;
+    for family in Family::BOTH {
+        let (pods, services) = (
+            kubernetes.explicit_pods(family),
+            kubernetes.explicit_services(family),
+        );
+        check_range(kubernetes, pods, "pods", family)?;
+        check_range(kubernetes, services, "services", family)?;
+    }
+    for family in kubernetes.families.iter() {
+        check_lengths(kubernetes, family)?;
+    }
+    Ok(())
+}
+
+fn check_kubernetes_families(
+    requirement: &Requirement,
+    kubernetes: &KubernetesSpec,
+) -> Result<(), PlanError> {
     let network = &kubernetes.network;
-    known_network(requirement, "kubernetes.network", network)?;
-    let spec = requirement
-        .networks
-        .iter()
-        .find(|spec| spec.name == *network);
-    let families = spec.map(|spec| spec.families).unwrap_or_default();
-    if let Some(family) = kubernetes
-        .families
-        .iter()
-        .find(|family| !families.has(*family))
-    {
+    let mut networks = requirement.networks.iter();
+    let spec = networks.find(|spec| spec.name == *network);
+    let on_network = spec.map(|spec| spec.families).unwrap_or_default();
+    let families = kubernetes.families;
+    if let Some(family) = families.iter().find(|family| !on_network.has(*family)) {
         let reason = format!("network {network} has no {family}");
-        let remedy = format!("write \"{families}\"");
-        return Err(PlanError::field(
-            "kubernetes.families",
-            kubernetes.families,
-            reason,
-            remedy,
-        ));
+        let remedy = format!("write \"{on_network}\"");
+        let field = "kubernetes.families";
+        return Err(PlanError::field(field, families, reason, remedy));
     }
-    if !kubernetes.families.has(kubernetes.primary) {
-        let reason = format!("kubernetes.families is {}", kubernetes.families);
+    if !families.has(kubernetes.primary) {
+        let (field, value) = ("kubernetes.primary", kubernetes.primary.key());
+        let reason = format!("kubernetes.families is {families}");
         let remedy = "write a family that pods and services have";
-        return Err(PlanError::field(
-            "kubernetes.primary",
-            kubernetes.primary.key(),
-            reason,
-            remedy,
-        ));
+        return Err(PlanError::field(field, value, reason, remedy));
     }
+    Ok(())
+}
+
+fn check_nodes(requirement: &Requirement, kubernetes: &KubernetesSpec) -> Result<(), PlanError> {
+    let network = &kubernetes.network;
     let mut nodes: u64 = 0;
-    for class in requirement
-        .classes
-        .iter()
-        .filter(|class| class.role.is_node())
-    {
+    let classes = requirement.classes.iter();
+    for class in classes.filter(|class| class.role.is_node()) {
         nodes += u64::from(class.count);
         if !class.networks.contains(network) {
             let reason = format!("a node must be on {network}, the network of kubernetes.network");
@@ -205,23 +214,8 @@ fn check_kubernetes(
     if nodes > kubernetes.nodes.into() {
         let reason = format!("there are {nodes} nodes");
         let remedy = "write at least as many, with some to spare: the pod range cannot grow later";
-        return Err(PlanError::field(
-            "kubernetes.nodes",
-            kubernetes.nodes,
-            reason,
-            remedy,
-        ));
-    }
-    for family in Family::BOTH {
-        let (pods, services) = (
-            kubernetes.explicit_pods(family),
-            kubernetes.explicit_services(family),
-        );
-        check_range(kubernetes, pods, "pods", family)?;
-        check_range(kubernetes, services, "services", family)?;
-    }
-    for family in kubernetes.families.iter() {
-        check_lengths(kubernetes, family)?;
+        let field = "kubernetes.nodes";
+        return Err(PlanError::field(field, kubernetes.nodes, reason, remedy));
     }
     Ok(())
 }

@@ -288,15 +288,16 @@ fn sources(class: &Class, segments: &[Segment<'_>]) -> Vec<Source> {
     all.collect()
 }
 
-/// What the lock keeps of addresses on networks that are gone themselves, and whose places are
-/// still kept.
-pub(crate) fn gone_addresses(lock: &Lock, gone_networks: &[(String, Net)]) -> Gone {
+/// What the lock keeps inside of networks and ranges that are gone themselves, and whose places
+/// are still kept: addresses of machines, and pods of nodes.
+pub(crate) fn gone_inside(lock: &Lock, gone_networks: &[(String, Net)]) -> Gone {
     let mut gone = Vec::new();
     for (id, net) in gone_networks {
-        let Some(name) = id.strip_prefix("network/") else {
-            continue;
+        let prefix = match id.strip_prefix("network/") {
+            Some(name) => format!("address/{name}/"),
+            None if id == "range/pods" => "pods/".to_owned(),
+            None => continue,
         };
-        let prefix = format!("address/{name}/");
         let kept = lock.kept_below(&prefix, net.family());
         let inside = kept.filter(|(_, address)| net.covers(*address));
         gone.extend(inside.map(|(id, address)| (id.to_owned(), address)));

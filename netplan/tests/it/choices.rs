@@ -72,10 +72,10 @@ impl<'a> Choices<'a> {
 
     fn class(&mut self) -> ClassSpec {
         let names = ["m", "n", "n-1", "o", "a-class-of-long-name"];
-        let mut name = |own: &mut Self| own.of(&names).parse().expect("a name");
+        let name = |own: &mut Self| own.of(&names).parse().expect("a name");
         let networks = (0..=self.byte() % 3).map(|_| self.network_name()).collect();
         let mut class = ClassSpec::new(name(self), u32::from(self.byte() % 20), networks);
-        class.renamed_from = self.maybe(&mut name);
+        class.renamed_from = self.maybe(name);
         class.role = self.of(&[Role::Other, Role::Worker, Role::ControlPlane, Role::Etcd]);
         class.room = self.maybe(Self::number);
         class.first = self.maybe(Self::number);

@@ -341,6 +341,10 @@ fn contradictions_of_the_lock_are_refused() {
 /// Two people edit one lock; git puts the edits together, and the result is the lock of both.
 #[test]
 #[ignore = "needs git"]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this crate is below host-exec, and this is a test of a text"
+)]
 fn two_edits_merge_as_text() {
     let base = planned(&requirement(3, 1, 1)).lock();
     let ours = replanned(&requirement(4, 1, 1), &base).lock();

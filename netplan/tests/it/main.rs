@@ -2,6 +2,7 @@
 
 mod bad_specs;
 mod choices;
+mod fuzz_seeds;
 mod golden;
 mod lock;
 mod net_text;

@@ -389,7 +389,11 @@ proptest! {
     }
 
     #[test]
-    fn what_was_taken_away_comes_back_to_its_place(asked in requirement(), at in 0..6_usize) {
+    fn what_was_taken_away_comes_back_to_its_place(
+        asked in requirement(),
+        at in 0..6_usize,
+        is_without_cluster in any::<bool>(),
+    ) {
         let first = replanned(&asked, None).expect("nothing is explicit");
         let mut fewer = asked.clone();
         if fewer.networks.len() > 1 {
@@ -397,6 +401,9 @@ proptest! {
             remove_network(&mut fewer, at);
         }
         fewer.classes.truncate(at);
+        if is_without_cluster && fewer.kubernetes.is_some() {
+            toggle_kubernetes(&mut fewer);
+        }
         let between = replanned(&fewer, Some(&first.lock())).expect("fewer fit too");
         let back = replanned(&asked, Some(&between.lock())).expect("there is room");
         assert_sound(&back);
@@ -503,6 +510,10 @@ fn places(plan: &Plan) -> BTreeMap<String, (Addresses, Mac)> {
 /// Without the lock, an edit moves hardly anything: places follow from names. The figure is printed
 /// (`--nocapture`).
 #[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "the figure is what the test is run for by hand"
+)]
 fn a_lost_lock_moves_less_than_2_percent() {
     let mut numbers = Numbers(20_261_126);
     let kinds = ["append", "insert", "delete", "grow", "rename"];
