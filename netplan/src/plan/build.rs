@@ -20,7 +20,9 @@ use crate::requirement::{ClassSpec, Requirement, RouterSpec, V6Mode};
 ///
 /// Pure and deterministic. With the lock of an earlier plan everything that is in it stays where
 /// it is; without one, the same requirement on the same host still gives the same plan, and an
-/// edit of it moves hardly anything, since places follow from names.
+/// edit of it moves hardly any network, since places follow from names. The order of networks and
+/// classes does not matter. Classes that share a network and have no `first` count through bands
+/// that follow each other by name: without the lock, one more moves those behind it.
 ///
 /// # Errors
 /// When a field is impossible by itself, networks overlap each other or the host's, a range is

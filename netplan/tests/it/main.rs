@@ -5,6 +5,7 @@ mod choices;
 mod fuzz_seeds;
 mod golden;
 mod lock;
+mod lost_lock;
 mod net_text;
 mod plan;
 mod plan_properties;
