@@ -1,6 +1,9 @@
 //! Tests of the public API; the modules are named for what they test.
 
+mod bad_specs;
+mod choices;
 mod diff;
+mod fuzz_seeds;
 mod golden;
 mod guest;
 mod guest_programs;
@@ -10,14 +13,19 @@ mod host_programs;
 mod ipaddress;
 mod labs;
 mod lint;
+mod lock;
+mod lost_lock;
 mod namespace;
 mod net_algebra;
 mod net_text;
+mod plan;
+mod plan_properties;
 mod pool;
 mod pool_maps;
 mod pool_model;
 mod pool_registry;
 mod reserved;
+mod sound;
 mod special;
 
 use netplan::{HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan};
