@@ -41,7 +41,8 @@ const INTERNET: Addresses = Addresses {
 /// class, a pod on each kind of node, the host and the internet; to each class on each of its
 /// networks, to pods, the router, the host and the internet; and through each machine of several
 /// networks as router. All etcd members are tried, and all control planes as a way around.
-/// Derived from the rules, so it holds what they say.
+/// Derived from the rules, so it holds what they say. Left out is what a CNI plugin decides: the
+/// way of a pod over its node's default routes, where these are on another network than the pods.
 #[must_use]
 pub fn reachability(plan: &Plan, policy: &Policy) -> Vec<Expectation> {
     let matrix = |family| Matrix { plan, family };
@@ -140,28 +141,41 @@ impl<'a> Matrix<'a> {
 
     /// The address with which a sender turns to a destination, as routes and prefixes choose it;
     /// `None` when it has no way there in this family.
-    fn source(&self, sender: Sender<'_>, to: IpAddr) -> Option<IpAddr> {
+    fn source(&self, sender: Sender<'_>, to: &Endpoint, address: IpAddr) -> Option<IpAddr> {
         match sender {
             Sender::Machine(machine) => {
-                let nic = self.connected(machine, to);
-                let nic = nic.or(machine.nics.iter().find(|nic| nic.default_route))?;
+                let nic = self.leaving(machine, to, address)?;
                 nic.address.of(self.family)
             }
-            Sender::PodOn(node) => self.pod(node),
+            Sender::PodOn(node) => {
+                let nic = self.leaving(node, to, address)?;
+                let is_decided_by_cni = nic.default_route && !self.has_pods(nic);
+                self.pod(node).filter(|_| !is_decided_by_cni)
+            }
             Sender::Internet => self.internet(),
             Sender::Host => match self.plan.link {
                 Some(link) => link.host.of(self.family),
-                None => self.nearest_gateway(to),
+                None => self.nearest_gateway(address),
             },
         }
     }
 
-    /// The interface of a machine on the network of an address.
-    fn connected<'m>(&self, machine: &'m Machine, to: IpAddr) -> Option<&'m Nic> {
-        machine.nics.iter().find(|nic| {
+    /// The interface that a machine sends on: that on the network of the address, or of the
+    /// other nodes for their pods, else that of the default routes.
+    fn leaving<'m>(&self, machine: &'m Machine, to: &Endpoint, address: IpAddr) -> Option<&'m Nic> {
+        let to_node = machine.pods.is_some() && matches!(to, Endpoint::PodOn(_));
+        let mut nics = machine.nics.iter();
+        let connected = nics.find(|nic| {
             let net = self.plan.network_of(nic).nets.of(self.family);
-            net.is_some_and(|net| net.contains(to))
-        })
+            net.is_some_and(|net| net.contains(address)) || (to_node && self.has_pods(nic))
+        });
+        connected.or(machine.nics.iter().find(|nic| nic.default_route))
+    }
+
+    /// Whether pods are reached over the network of an interface.
+    fn has_pods(&self, nic: &Nic) -> bool {
+        let kubernetes = self.plan.kubernetes.as_ref();
+        kubernetes.is_some_and(|kubernetes| kubernetes.network == nic.network)
     }
 
     /// What a host that routes itself sends with.
@@ -186,7 +200,7 @@ impl<'a> Matrix<'a> {
     fn probe(&self, sender: Sender<'_>, to: &(Endpoint, IpAddr), port: u16) -> Option<Probe> {
         let (to, destination) = to.clone();
         let from = sender.endpoint();
-        let source = self.source(sender, destination)?;
+        let source = self.source(sender, &to, destination)?;
         (from != to).then_some(Probe {
             from,
             to,

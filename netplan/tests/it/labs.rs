@@ -65,3 +65,12 @@ pub(crate) fn npt() -> Requirement {
         ..crate::requirement(1, 1, 1)
     }
 }
+
+/// The reference lab with a host as its router.
+pub(crate) fn cluster_on_host() -> Requirement {
+    let uplink = netplan::InterfaceName::new("wan0").expect("a name");
+    Requirement {
+        router: netplan::RouterSpec::Host { uplink },
+        ..crate::requirement(1, 1, 1)
+    }
+}

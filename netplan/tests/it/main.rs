@@ -3,6 +3,8 @@
 mod golden;
 mod labs;
 mod net_text;
+mod nft;
+mod packets;
 mod pool;
 
 use netplan::{HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan};
