@@ -191,7 +191,8 @@ class Lab:
         ip("router", *addresses(self.uplink, net["router"], net["nets"]))
         # So that the internet's packets come to the router's rules, not just to no route.
         into = [{"to": to, "via": net["router"][f]} for f, to in self.plan["supernet"].items()]
-        outside = self.outside()
+        # Whoever gives the prefix or address outside sends it to the router.
+        outside = self.outside() or self.one_address()
         into += [{"to": outside, "via": net["router"]["v6"]}] if outside else []
         ip("internet", *addresses("eth0", net["internet"], net["nets"]),
            *addresses("lo", net["server"], {"v4": "/32", "v6": "/128"}),
@@ -256,10 +257,11 @@ class Lab:
         """The sender's address as the internet has to see it."""
         if ":" not in source:
             return self.internet["router"]["v4"]
+        return self.one_address() or self.translated(source)
+
+    def one_address(self):
         mode = self.plan["v6_mode"]
-        if isinstance(mode, dict) and "nat66" in mode:
-            return mode["nat66"]["address"]
-        return self.translated(source)
+        return mode["nat66"]["address"] if isinstance(mode, dict) and "nat66" in mode else None
 
     def translated(self, inside):
         """The same host under the prefix that it has outside."""

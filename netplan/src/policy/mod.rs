@@ -6,6 +6,9 @@ mod guests;
 mod nft;
 mod reachability;
 mod route;
+mod rule;
+mod sender;
+mod sets;
 mod standard;
 mod views;
 

@@ -5,7 +5,9 @@ mod labs;
 mod net_text;
 mod nft;
 mod packets;
+mod policy;
 mod pool;
+mod views;
 
 use netplan::{HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan};
 

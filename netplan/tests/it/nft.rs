@@ -9,6 +9,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Output, Stdio};
 
 use netplan::{NftRuleset, Plan, Policy};
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
 
 use crate::{labs, planned, requirement};
 
@@ -26,18 +28,13 @@ fn plans() -> Vec<Plan> {
     all.iter().map(planned).collect()
 }
 
-fn rulesets() -> Vec<NftRuleset> {
-    let mut all = Vec::new();
-    for plan in plans() {
-        let policy = Policy::standard(&plan);
-        all.extend(
-            plan.classes
-                .iter()
-                .filter_map(|class| policy.nft_guest(class)),
-        );
-        all.push(policy.nft_router(&plan));
-        all.push(policy.with_api_on_uplink(&plan).nft_router(&plan));
-    }
+fn rulesets(plan: &Plan) -> Vec<NftRuleset> {
+    let policy = Policy::standard(plan);
+    let guests = plan.classes.iter();
+    let guests = guests.filter_map(|class| policy.nft_guest(class));
+    let mut all: Vec<NftRuleset> = guests.collect();
+    all.push(policy.nft_router(plan));
+    all.push(policy.with_api_on_uplink(plan).nft_router(plan));
     all
 }
 
@@ -109,7 +106,14 @@ fn accepted(output: &Output, text: &str) -> String {
 #[ignore = "needs nft"]
 fn nft_accepts_every_file() {
     let namespace = Namespace::new();
-    for ruleset in rulesets() {
+    let mut runner = TestRunner::deterministic();
+    let labs = std::iter::repeat_with(|| labs::any().new_tree(&mut runner).expect("a lab"));
+    let others = labs.take(16).map(|lab| planned(&lab.current()));
+    for ruleset in plans()
+        .into_iter()
+        .chain(others)
+        .flat_map(|plan| rulesets(&plan))
+    {
         accepted(
             &namespace.nft(&["-c", "-f", "-"], &ruleset.load),
             &ruleset.load,
@@ -125,7 +129,7 @@ fn nft_accepts_every_file() {
 #[test]
 #[ignore = "needs nft"]
 fn the_kernel_holds_what_was_loaded_until_it_is_undone() {
-    for ruleset in rulesets() {
+    for ruleset in plans().iter().flat_map(rulesets) {
         let namespace = Namespace::new();
         let list = || accepted(&namespace.nft(&["list", "ruleset"], ""), "list ruleset");
         accepted(

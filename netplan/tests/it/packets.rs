@@ -13,6 +13,8 @@ use netplan::{
     Endpoint, Expectation, Plan, Policy, Probe, Protocol, ROUTER_LINK, ROUTER_UPLINK, Requirement,
     RouterSpec, Verdict, reachability,
 };
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 use crate::{labs, planned, requirement};
@@ -202,6 +204,24 @@ fn prefixes_are_translated_in_both_directions() {
         trial.extra.push(row);
     }
     trial.passes();
+}
+
+/// Model and kernel agree on labs that nobody has thought of; the same ones each time, and
+/// `NETPLAN_LABS` says how many.
+#[test]
+#[ignore = "needs nft, ip and python3"]
+fn packets_do_what_the_matrix_says_in_any_lab() {
+    let mut runner = TestRunner::deterministic();
+    let count = std::env::var("NETPLAN_LABS").map_or(3, |count| count.parse().expect("a number"));
+    for _ in 0..count {
+        let lab = labs::any().new_tree(&mut runner).expect("a lab").current();
+        let (said, as_expected) = Trial::new(&lab).run();
+        assert!(
+            as_expected,
+            "{said}\n{}",
+            serde_json::to_string(&lab).expect("data")
+        );
+    }
 }
 
 /// On a host that routes, what is not the lab's is neither filtered nor translated, and does not
