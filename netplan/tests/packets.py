@@ -15,7 +15,7 @@ import sys
 AGENT = r"""
 import asyncio, json, os, socket, struct, sys
 TCP, UDP = (22, 53, 80, 2379, 2380, 6443, 10250, 20000), (53, 123, 20000)
-LIMIT, GRACE = 1.2, 0.3
+LIMIT = 1.2
 
 async def hello(reader, writer):
     peer = writer.get_extra_info("peername")[0]
@@ -72,14 +72,20 @@ async def echo(loop, source, target, number):
                     return "answered"
         return await asyncio.wait_for(reply(), LIMIT)
 
+async def spoof(loop, source, target, port):
+    with socket.socket(family(target), socket.SOCK_DGRAM) as s:
+        s.bind((source, 0))
+        s.sendto(b"hello", (target, port))
+        return "sent"
+
 async def attempt(loop, number, row):
-    how = {"tcp": stream, "udp": datagram, "echo": echo}[row["protocol"]]
+    how = {"tcp": stream, "udp": datagram, "echo": echo, "spoof": spoof}[row["protocol"]]
     port = number if row["protocol"] == "echo" else row["port"]
     try:
         said = await how(loop, row["source"], row["destination"], port)
         return "yes " + said.removeprefix("::ffff:")
     except (OSError, asyncio.TimeoutError) as error:
-        return f"no {error or 'silence'}"
+        return f"no {str(error) or 'silence'}"
 
 async def main():
     loop = asyncio.get_running_loop()
@@ -118,7 +124,10 @@ def ip(ns, *lines):
 def namespace(name, forwards=False):
     ip(None, f"netns add {name}")
     settings = ["net.ipv4.conf.all.rp_filter=2", "net.ipv6.conf.default.accept_dad=0",
-                f"net.ipv4.ip_forward={int(forwards)}", f"net.ipv6.conf.all.forwarding={int(forwards)}"]
+                f"net.ipv4.ip_forward={int(forwards)}",
+                # Every refusal is heard.
+                "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0",
+                f"net.ipv6.conf.all.forwarding={int(forwards)}"]
     if os.path.exists("/proc/sys/net/bridge"):
         # Frames inside one network must not meet the router's forward chain.
         settings += [f"net.bridge.bridge-nf-call-{t}tables=0" for t in ("ip", "ip6", "arp")]
@@ -310,9 +319,36 @@ class Agents:
             agent.wait()
 
 
+def spoofed(lab, agents):
+    """Each network gets packets with an address from elsewhere, and the router's rule counts them."""
+    rows = {}
+    for machine in lab.machines.values():
+        nic = next(nic for nic in machine["nics"] if nic["default_route"])
+        for family, source in (("v4", "198.18.0.1"), ("v6", "2001:db8:bad::1")):
+            if family in nic["address"] and (nic["network"], family) not in rows:
+                nodad = " nodad" if family == "v6" else ""
+                ip(machine["name"], f"addr add {source} dev {nic['name']}{nodad}")
+                rows[(nic["network"], family)] = {
+                    "from": machine["name"], "source": source, "port": 80, "protocol": "spoof",
+                    "destination": lab.internet["server"][family]}
+    sent = agents.attempt(rows.values())
+    wrong = [f"spoof from {row['from']}: {said}" for row, said in sent if not said.startswith("yes")]
+    listed = json.loads(run("nft", "-j", "list", "table", *lab.rules["table"].split(), ns="router"))
+    rules = [entry["rule"] for entry in listed["nftables"] if "rule" in entry]
+    for network in {network for network, _ in rows}:
+        own = [rule for rule in rules if rule.get("comment") == f"spoof-{network}"]
+        counted = sum(part["counter"]["packets"] for rule in own for part in rule["expr"] if "counter" in part)
+        sent = sum(1 for name, _ in rows if name == network)
+        # Pods that leave over a network that is not the nodes' are counted too.
+        wrong += [f"spoof-{network} counts {counted} of {sent}"] if counted < sent else []
+    return wrong
+
+
 def complaint(lab, row, said):
     way = f"{row['from']} -> {row['to']} {row['protocol']} [{row['destination']}]:{row['port']}"
     if said.startswith("yes") != row["allowed"]:
+        return f"{way} via {row['via']}: {said}, expected {row['why']}"
+    if row["protocol"] != "echo" and not row["allowed"] and row.get("refused") == said.endswith("silence"):
         return f"{way} via {row['via']}: {said}, expected {row['why']}"
     seen = said.partition(" ")[2]
     expected = row.get("seen_as")
@@ -342,8 +378,9 @@ def main():
         results += agents.attempt(own)
         for machine, to, gateway in bends:
             ip(machine, f"route del {to} via {gateway}")
+    wrong = spoofed(lab, agents)
     agents.close()
-    wrong = [line for line in (complaint(lab, row, said) for row, said in results) if line]
+    wrong += [line for line in (complaint(lab, row, said) for row, said in results) if line]
     print("\n".join([*wrong, f"{len(results)} tried"]))
     sys.exit(1 if wrong else 0)
 

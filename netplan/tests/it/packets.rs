@@ -51,11 +51,13 @@ impl Trial {
             let left_out = self.without == Some(class.name.as_str());
             (!left_out).then(|| (class.name.to_string(), Value::from(rules)))
         });
+        let router = self.policy.nft_router(&self.plan);
         let input = json!({
             "plan": self.plan,
             "routes": routes.collect::<serde_json::Map<_, _>>(),
             "rules": {
-                "router": self.policy.nft_router(&self.plan).load,
+                "router": router.load,
+                "table": router.table,
                 "classes": classes.collect::<serde_json::Map<_, _>>(),
                 "link": ROUTER_LINK,
                 "uplink": ROUTER_UPLINK,
@@ -117,7 +119,9 @@ impl Trial {
     fn row(&self, probe: &Probe) -> Value {
         let decisions = self.policy.explain(&self.plan, probe);
         let mut verdicts = decisions.iter().map(|decision| decision.verdict);
+        let last = decisions.last().map(|decision| decision.verdict);
         let mut row = json!(probe);
+        row["refused"] = (last == Some(Verdict::Refuse)).into();
         row["from"] = self.namespace(&probe.from).into();
         row["to"] = self.namespace(&probe.to).into();
         row["allowed"] = verdicts.all(|verdict| verdict == Verdict::Allow).into();
