@@ -37,13 +37,16 @@ impl Policy {
     }
 
     /// The same policy, and the API servers behind the router's addresses on its uplink, for
-    /// everybody. Nothing changes without Kubernetes or control planes.
+    /// everybody. Nothing changes without Kubernetes or control planes, or the second time.
     #[must_use]
     pub fn with_api_on_uplink(mut self, plan: &Plan) -> Self {
         let at = plan.internet.map(|internet| internet.router);
         let Some(exposure) = exposure(plan, Zone::Internet, at) else {
             return self;
         };
+        if self.exposures.contains(&exposure) {
+            return self;
+        }
         let servers = AddressSet::Members(Role::ControlPlane, exposure.network.clone());
         let members = members(plan, &servers);
         let rule = Rule::new("api-from-internet", Verdict::Allow)

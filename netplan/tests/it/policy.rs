@@ -284,6 +284,7 @@ fn the_api_is_exposed_where_that_is_wanted_only() {
             exposures.any(|exposure| exposure.entering == Zone::Internet)
         };
         assert!(exposed(&open) && !exposed(&closed));
+        assert_eq!(open.clone().with_api_on_uplink(&plan), open);
     }
     let shop = planned(&labs::host_npt());
     let policy = Policy::standard(&shop);
