@@ -2,50 +2,80 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on must stop")]
 
-use std::net::IpAddr;
-
 use benches::reference_inputs;
 use cluster_lab::Blueprint;
 use criterion::{Criterion, Throughput};
-use netplan::{Fit, HostFacts, HostPool, LabName, MachineCounts, Pool, Requirement, plan};
+use netplan::{
+    ClassName, ClassSpec, HostFacts, KubernetesVersion, LabName, Lock, MachineCounts, NetworkName,
+    NetworkSpec, Policy, Requirement, lint, plan, reachability,
+};
 
-const SEGMENTS: usize = 100;
+const SEGMENTS: u32 = 100;
 
 fn reference() -> Requirement {
-    Requirement::new(LabName::new("bench").unwrap(), 0x5eed_cafe_f00d_beef)
+    let lab = LabName::new("bench").unwrap();
+    let version = KubernetesVersion::new(37);
+    Requirement::reference(
+        lab,
+        0x5eed_cafe_f00d_beef,
+        version,
+        MachineCounts::default(),
+    )
 }
 
-/// As many machines as a plan takes; pods of /25, or the range would not reach for all nodes.
-fn largest() -> Requirement {
+/// 100 segments, a class of machines on each; no cluster, so no pods.
+fn segments(machines: u32) -> Requirement {
     let mut requirement = reference();
-    requirement.machines = MachineCounts {
-        etcd: 20,
-        control_planes: 20,
-        workers: 205,
+    requirement.kubernetes = None;
+    let names = (0..SEGMENTS).map(|at| format!("n{at}"));
+    let names: Vec<NetworkName> = names.map(|name| NetworkName::new(name).unwrap()).collect();
+    let class = |name: &NetworkName| {
+        let class = ClassName::new(format!("on-{name}")).unwrap();
+        ClassSpec::new(class, machines / SEGMENTS, vec![name.clone()])
     };
-    requirement.sizes.node_pods_v4 = 25;
+    requirement.classes = names.iter().map(class).collect();
+    requirement.networks = names.into_iter().map(NetworkSpec::new).collect();
     requirement
 }
 
+/// Plans, from nothing and from a lock, and what is said about them.
 fn networks(criterion: &mut Criterion) {
     let facts = HostFacts::default();
     let mut group = criterion.benchmark_group("netplan::plan");
-    for (name, requirement) in [
-        ("5 machines, reference", reference()),
-        ("245 machines, its limit", largest()),
+    group.sample_size(10);
+    for (name, requirement, machines) in [
+        ("5 machines, reference", reference(), 5),
+        ("100 segments, 1,000 machines", segments(1_000), 1_000),
+        ("100 segments, 10,000 machines", segments(10_000), 10_000),
+        ("100 segments, 100,000 machines", segments(100_000), 100_000),
     ] {
-        let machines = requirement.machines;
-        let machines = machines.etcd + machines.control_planes + machines.workers;
-        group.throughput(Throughput::Elements(machines.into()));
+        group.throughput(Throughput::Elements(machines));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| plan(&requirement, &facts, None).unwrap());
+            bencher.iter_with_large_drop(|| plan(&requirement, &facts, None).unwrap());
         });
         let lock = plan(&requirement, &facts, None).unwrap().lock();
         group.bench_function(format!("{name}, from its lock"), |bencher| {
-            bencher.iter(|| plan(&requirement, &facts, Some(&lock)).unwrap());
+            bencher.iter_with_large_drop(|| plan(&requirement, &facts, Some(&lock)).unwrap());
+        });
+        let text = lock.to_text();
+        group.bench_function(format!("{name}, its lock read"), |bencher| {
+            bencher.iter_with_large_drop(|| Lock::from_text(&text).unwrap());
         });
     }
     group.finish();
+}
+
+/// What follows from a plan of the reference lab.
+fn views(criterion: &mut Criterion) {
+    let facts = HostFacts::default();
+    let requirement = reference();
+    let plan = plan(&requirement, &facts, None).unwrap();
+    criterion.bench_function("lints, reference", |bencher| {
+        bencher.iter(|| lint(&requirement, &plan, &facts));
+    });
+    criterion.bench_function("policy and its matrix, reference", |bencher| {
+        bencher.iter(|| reachability(&plan, &Policy::standard(&plan)));
+    });
 }
 
 /// Networks, policy, machines, certificates wanted, programs: what `lab plan` and `lab up` begin with.
@@ -56,39 +86,10 @@ fn lab(criterion: &mut Criterion) {
     });
 }
 
-/// 100 segments and an address of each family for each machine: the part of a plan that grows.
-/// Each machine is on one segment. `netplan::plan` itself ends at two networks.
-fn addresses(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("addresses, 100 segments");
-    for machines in [1_000, 100_000] {
-        group.throughput(Throughput::Elements(machines as u64));
-        group.bench_function(format!("{machines} machines"), |bencher| {
-            bencher.iter_with_large_drop(|| place(machines / SEGMENTS));
-        });
-    }
-    group.finish();
-}
-
-fn place(machines_per_segment: usize) -> Vec<(IpAddr, IpAddr)> {
-    let mut segments_v4 = Pool::new("10.0.0.0/8".parse().unwrap());
-    let mut segments_v6 = Pool::new("fd5c:1:2::/48".parse().unwrap());
-    let mut all = Vec::new();
-    for _ in 0..SEGMENTS {
-        // 1,022 hosts, the smallest that takes 1,000.
-        let mut v4 = HostPool::new(segments_v4.allocate(22, Fit::Lowest).unwrap());
-        let mut v6 = HostPool::new(segments_v6.allocate(64, Fit::Lowest).unwrap());
-        for _ in 0..machines_per_segment {
-            let v4 = v4.allocate(Fit::Lowest).unwrap();
-            all.push((v4, v6.allocate(Fit::Lowest).unwrap()));
-        }
-    }
-    all
-}
-
 fn main() {
     let mut criterion = benches::settings();
     networks(&mut criterion);
+    views(&mut criterion);
     lab(&mut criterion);
-    addresses(&mut criterion);
     criterion.final_summary();
 }

@@ -71,13 +71,14 @@ pub(crate) async fn observe(
     places: &Places,
     name: &GroupName,
 ) -> Result<Facts, FactsError> {
-    let mut occupied = Vec::new();
+    let mut network = HostFacts::default();
     for family in ["-4", "-6"] {
         let routes = Command::new("ip").args(["-json", family, "route", "show", "table", "all"]);
         let output = host.run(&routes).await.map_err(FactsError::Routes)?;
-        occupied.extend(parse_routes(&output.stdout_text(), &name.host_link())?);
+        add_routes(&mut network, &output.stdout_text(), &name.host_link())?;
     }
-    occupied.extend(other_labs(places, name));
+    network.occupied.extend(other_labs(places, name));
+    network.resolvers = resolvers(&fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
     let in_path = |name: &str| {
         places
             .path_dirs
@@ -101,7 +102,7 @@ pub(crate) async fn observe(
             .map(str::to_owned)
             .collect(),
         cgroups: CgroupKind::of_this_host().map_err(FactsError::Cgroups)?,
-        network: HostFacts { occupied },
+        network,
         machine_id: fs::read_to_string("/etc/machine-id")
             .unwrap_or_default()
             .trim()
@@ -128,26 +129,29 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Reads `ip -json route show table all` (iproute2 6.1); routes over `ours` and those that no network can
-/// clash with (default, loopback, link-local, multicast) are left out.
+/// Reads `ip -json route show table all` (iproute2 6.1): networks, and the next hops of default routes. Routes over
+/// `ours` and those that no network can clash with (loopback, link-local, multicast) are left out.
 ///
 /// ```json
 /// [{"dst":"default","gateway":"192.0.2.1","dev":"eth0","flags":[]},
 ///  {"dst":"192.0.2.0/24","dev":"eth0","protocol":"kernel","scope":"link","prefsrc":"192.0.2.7","flags":[]},
 ///  {"type":"local","dst":"127.0.0.1","dev":"lo","table":"local","protocol":"kernel","flags":[]}]
 /// ```
-fn parse_routes(text: &str, ours: &str) -> Result<Vec<Occupied>, serde_json::Error> {
+fn add_routes(facts: &mut HostFacts, text: &str, ours: &str) -> Result<(), serde_json::Error> {
     #[derive(Deserialize)]
     struct Route {
         dst: String,
         dev: Option<String>,
+        gateway: Option<IpAddr>,
     }
     let text = if text.trim().is_empty() { "[]" } else { text };
     let routes: Vec<Route> = serde_json::from_str(text)?;
     let mut seen = BTreeSet::new();
-    let mut occupied = Vec::new();
     for route in routes {
         let dev = route.dev.unwrap_or_default();
+        if route.dst == "default" && dev != ours {
+            facts.next_hops.extend(route.gateway);
+        }
         let net = route
             .dst
             .parse::<IpNet>()
@@ -157,13 +161,24 @@ fn parse_routes(text: &str, ours: &str) -> Result<Vec<Occupied>, serde_json::Err
             continue;
         };
         if seen.insert(net.trunc()) {
-            occupied.push(Occupied {
+            facts.occupied.push(Occupied {
                 net: net.into(),
                 by: format!("route over {dev}"),
             });
         }
     }
-    Ok(occupied)
+    Ok(())
+}
+
+/// The name servers of resolv.conf(5). One on this machine itself clashes with nothing.
+fn resolvers(text: &str) -> Vec<IpAddr> {
+    let servers = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("nameserver"));
+    servers
+        .filter_map(|server| server.trim().parse().ok())
+        .filter(|server: &IpAddr| !server.is_loopback())
+        .collect()
 }
 
 fn can_clash(net: &IpNet) -> bool {
@@ -177,22 +192,16 @@ fn can_clash(net: &IpNet) -> bool {
 
 /// The networks of labs that may be down now and have to find their addresses free when they come back.
 fn other_labs(places: &Places, name: &GroupName) -> Vec<Occupied> {
-    let Ok(entries) = fs::read_dir(&places.state) else {
-        return Vec::new();
-    };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let others = names
-        .filter(|other| other != name.as_str())
-        .filter_map(|other| other.parse().ok());
+    let labs = places.all_labs().into_iter();
+    let others = labs.filter(|lab| !lab.root().ends_with(name.as_str()));
     // A lab whose lock cannot be read will say so itself when it is used.
-    let locks = others
-        .filter_map(|other: netplan::LabName| Some((places.lab(&other).network().ok()??, other)));
+    let locks = others.filter_map(|lab| lab.network().ok()?);
     locks
-        .flat_map(|(lock, other)| {
-            let nets: Vec<Net> = lock.iter().map(|(_, net)| net).collect();
+        .flat_map(|lock| {
+            let nets: Vec<Net> = lock.nets().map(|(_, net)| net).collect();
             nets.into_iter().map(move |net| Occupied {
                 net,
-                by: format!("lab {other}"),
+                by: format!("lab {}", lock.lab()),
             })
         })
         .collect()
@@ -215,9 +224,17 @@ mod tests {
         let text = r#"[{"dst":"default","gateway":"192.0.2.1","dev":"eth0"},
             {"dst":"10.1.0.0/16","dev":"docker0"},{"dst":"10.9.2.0/30","dev":"lab-x"},
             {"type":"local","dst":"127.0.0.0/8","dev":"lo"},{"dst":"192.0.2.7","dev":"eth0"}]"#;
-        let occupied = parse_routes(text, "lab-x").unwrap();
-        let nets: Vec<String> = occupied.iter().map(|o| o.net.to_string()).collect();
+        let mut facts = HostFacts::default();
+        add_routes(&mut facts, text, "lab-x").unwrap();
+        let nets: Vec<String> = facts.occupied.iter().map(|o| o.net.to_string()).collect();
         assert_eq!(nets, ["10.1.0.0/16", "192.0.2.7/32"]);
+        assert_eq!(facts.next_hops, ["192.0.2.1".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn name_servers_elsewhere_are_read() {
+        let text = "search example\nnameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver\n";
+        assert_eq!(resolvers(text), ["192.0.2.53".parse::<IpAddr>().unwrap()]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use host_exec::{
     Command, EventSink, File, FileError, Host, RunError, Stdin, files,
     systemd::{self, UnitName},
 };
-use netplan::{Class, Machine, NetworkName, Plan, Policy};
+use netplan::{Machine, Plan, Policy};
 use serde::Serialize;
 use std::{fmt, path::PathBuf};
 
@@ -16,7 +16,7 @@ const STEP: &str = "names and firewall";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guest {
     files: Vec<File>,
-    /// Its part of the firewall; workers have none.
+    /// Its part of the firewall; who is on one network and no member of etcd has none.
     firewall: Option<Firewall>,
 }
 
@@ -73,16 +73,13 @@ pub enum GuestError {
 
 impl Guest {
     pub(crate) fn new(network: &Plan, policy: &Policy, machine: &Machine) -> Self {
-        let rules = match machine.class {
-            Class::Etcd => Some(policy.nft_etcd_member()),
-            Class::ControlPlane => Some(policy.nft_control_plane()),
-            Class::Worker => None,
-        };
+        let class = network.class(machine.class.as_str());
+        let rules = class.and_then(|class| policy.nft_guest(class));
         let firewall = rules.map(|rules| Firewall {
             table: rules.table,
             rules: File::public(RULES, rules.load),
         });
-        let mut files = vec![File::public("/etc/hosts", hosts(network))];
+        let mut files = vec![File::public("/etc/hosts", netplan::hosts_file(network))];
         if firewall.is_some() {
             files.push(File::public(format!("/etc/systemd/system/{UNIT}"), unit()));
         }
@@ -186,18 +183,4 @@ fn unit() -> String {
         [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/sbin/nft --file {RULES}\n\n\
         [Install]\nWantedBy=multi-user.target\n"
     )
-}
-
-/// hosts(5): every machine under its name, at the address where the others reach it first.
-fn hosts(network: &Plan) -> String {
-    let mut text = String::from("127.0.0.1 localhost\n::1 localhost\n");
-    for machine in &network.machines {
-        let near = machine
-            .address(NetworkName::Kube)
-            .or_else(|| machine.address(NetworkName::Etcd));
-        for address in near.into_iter().flat_map(|pair| pair.both()) {
-            text.push_str(&format!("{address} {}\n", machine.name));
-        }
-    }
-    text
 }

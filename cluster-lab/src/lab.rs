@@ -11,7 +11,7 @@ use crate::{
 use etcd_bootstrap::Tls;
 use host_exec::{Host, HostName, LocalHost};
 use k8s_bootstrap::{Desired, ExpiringToken};
-use netplan::Class;
+use netplan::Role;
 use pki::{BootstrapToken, ItemId, LeafRole, Store};
 use std::{collections::BTreeMap, sync::Arc};
 use time::{Duration, OffsetDateTime};
@@ -263,7 +263,7 @@ pub(crate) fn etcd_spec(
     source: Source<'_>,
 ) -> Result<etcd_bootstrap::ClusterSpec, ObserveError> {
     let mut files = BTreeMap::new();
-    for member in blueprint.hosts_of(Class::Etcd) {
+    for member in blueprint.hosts_of(Role::Etcd) {
         let own = blueprint.etcd_files(&member, source)?;
         files.insert(member, own);
     }

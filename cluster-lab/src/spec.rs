@@ -1,7 +1,7 @@
 //! What a person asks for: the only types of this crate that are read from a file.
 
 use artifacts::Version;
-use netplan::{LabName, MachineCounts, Net};
+use netplan::{Allow, LabName, MachineCounts, Net};
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -41,6 +41,8 @@ pub struct NetworkSpec {
     pub v4: Option<Net>,
     /// The IPv6 /48 of the whole lab, a ULA (RFC 4193).
     pub v6: Option<Net>,
+    /// What `lab plan` finds to say about the networks, and is meant so.
+    pub allow: Vec<Allow>,
 }
 
 /// The program that starts containers.

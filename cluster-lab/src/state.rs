@@ -1,14 +1,17 @@
 //! The directory of a lab: what must be remembered from run to run.
 
 use crate::LabSpec;
+use host_exec::poll::{self, Attempt, Wait, WaitError};
 use netplan::{LabName, Lock};
 use nix::fcntl::{Flock, FlockArg};
 use pki::BootstrapToken;
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeSet,
     fs, io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -43,10 +46,55 @@ impl Places {
             root: self.state.join(name.as_str()),
         }
     }
+
+    /// Holds the networks of this machine while a new lab chooses its own: two that look at the same time would
+    /// choose without knowing of each other. [`StateDir::claim`] has made the directory.
+    pub(crate) async fn hold_networks(&self) -> Result<LabLock, StateError> {
+        let io = |source| StateError::Io {
+            what: "lock",
+            path: self.run.clone(),
+            source,
+        };
+        let wait = Wait::new("turn to choose networks", CHOOSING_LIMIT);
+        let held = poll::until(&wait, || async {
+            let directory = fs::File::open(&self.run)?;
+            match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => Ok(Attempt::Ready(LabLock(lock))),
+                Err((_, nix::Error::EWOULDBLOCK)) => Ok(Attempt::NotYet(
+                    "another `lab up` chooses its own".to_owned(),
+                )),
+                Err((_, error)) => Err(io::Error::from(error)),
+            }
+        });
+        held.await.map_err(|error| match error {
+            WaitError::Failed(error) => io(error),
+            late @ WaitError::TimedOut { .. } => io(io::Error::other(late)),
+        })
+    }
+
+    /// The directories of all labs that this machine knows of: those beside each other, and those of other
+    /// directories that have run since it booted.
+    pub(crate) fn all_labs(&self) -> BTreeSet<StateDir> {
+        let below = |dir: &Path| {
+            let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        let claims = below(&self.run)
+            .into_iter()
+            .filter_map(|run| fs::read_to_string(run.join(CLAIM)).ok());
+        let elsewhere = claims.map(PathBuf::from);
+        let roots = below(&self.state).into_iter().chain(elsewhere);
+        roots.map(|root| StateDir { root }).collect()
+    }
 }
 
+/// The file in which a directory claims a lab's name on this machine.
+const CLAIM: &str = "claimed-by";
+/// Choosing takes a few milliseconds; whoever needs longer hangs.
+const CHOOSING_LIMIT: Duration = Duration::from_secs(20);
+
 /// The directory of a lab. Nothing is read or written by making this value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StateDir {
     root: PathBuf,
 }
@@ -202,7 +250,7 @@ impl StateDir {
     ///
     /// [`StateError::Elsewhere`] if it is claimed by another directory that is still there; the system refuses.
     pub fn claim(&self, run_dir: &Path) -> Result<(), StateError> {
-        let path = run_dir.join("claimed-by");
+        let path = run_dir.join(CLAIM);
         let owner = self.read(&path)?.map(PathBuf::from);
         match owner {
             Some(owner) if owner == self.root => Ok(()),

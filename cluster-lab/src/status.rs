@@ -28,7 +28,7 @@ pub struct MachineStatus {
     /// Its name.
     pub name: String,
     /// What it is for.
-    pub class: netplan::Class,
+    pub class: netplan::Role,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
     /// Its state.
@@ -94,11 +94,11 @@ impl Lab {
                 };
                 Ok::<_, LabPlanError>(MachineStatus {
                     name: name.to_string(),
-                    class: machine.class,
+                    class: machine.role,
                     addresses: machine
                         .nics
                         .iter()
-                        .flat_map(|nic| nic.address.both())
+                        .flat_map(|nic| nic.address.iter())
                         .collect(),
                     state,
                     down,
@@ -117,8 +117,8 @@ impl Lab {
 }
 
 fn units(desired: &Desired, machine: &netplan::Machine, name: &HostName) -> Vec<systemd::UnitName> {
-    match machine.class {
-        netplan::Class::Etcd => vec![etcd_bootstrap::render::unit_name()],
+    match machine.role {
+        netplan::Role::Etcd => vec![etcd_bootstrap::render::unit_name()],
         _ => desired
             .nodes
             .get(name)

@@ -2,7 +2,7 @@
 
 use crate::{Blueprint, Lab, lab::programs_places};
 use host_exec::EventSink;
-use netplan::Class;
+use netplan::Role;
 use nspawn_vm::Group;
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ pub(crate) async fn seed_images(
     plan: &nspawn_vm::Plan,
     images: &Path,
 ) -> Result<(), SupplyError> {
-    let nodes: Vec<_> = [Class::ControlPlane, Class::Worker]
+    let nodes: Vec<_> = [Role::ControlPlane, Role::Worker]
         .into_iter()
         .flat_map(|class| blueprint.hosts_of(class))
         .collect();

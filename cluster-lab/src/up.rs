@@ -111,7 +111,7 @@ impl Lab {
     /// on from what is there.
     pub async fn up(&self, events: &dyn EventSink) -> Result<Up, UpError> {
         preflight::check(self).await?;
-        let blueprint = self.draft().await?;
+        let mut blueprint = self.draft().await?;
         let state = self.state();
         let _lock = state.lock()?;
         state.claim(&self.places.run_dir(&self.spec.name))?;
@@ -121,7 +121,14 @@ impl Lab {
         {
             state.remember(&self.spec)?;
         }
-        state.remember_network(&blueprint.network.lock())?;
+        if state.network()?.is_none() {
+            // Looked at again, now that no other new lab chooses at the same time.
+            let _held = self.places.hold_networks().await?;
+            blueprint = self.draft().await?;
+            state.remember_network(&blueprint.network.lock())?;
+        } else {
+            state.remember_network(&blueprint.network.lock())?;
+        }
         let images = self.supplies(&blueprint, events).await?;
         let mut changed = self.certify(&blueprint, events)?;
         let token = self.token()?;

@@ -4,8 +4,10 @@
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
+use anyhow::Context as _;
 use netplan::{
-    HostFacts, LabName, Lock, Occupied, Policy, Requirement, map_text, plan, reachability,
+    HostFacts, KubernetesVersion, LabName, Lock, MachineCounts, Occupied, Policy, Requirement,
+    map_text, plan, reachability,
 };
 
 fn main() -> anyhow::Result<()> {
@@ -15,8 +17,11 @@ fn main() -> anyhow::Result<()> {
             net: "10.64.3.0/24".parse()?,
             by: "VPN".to_owned(),
         }],
+        ..HostFacts::default()
     };
-    let mut requirement = Requirement::new(LabName::new("demo")?, 0x5eed_cafe_f00d_beef);
+    let (lab, version) = (LabName::new("demo")?, KubernetesVersion::new(37));
+    let seed = 0x5eed_cafe_f00d_beef;
+    let mut requirement = Requirement::reference(lab, seed, version, MachineCounts::default());
 
     let first = plan(&requirement, &facts, None)?;
     print!("{}", map_text(&first));
@@ -28,7 +33,9 @@ fn main() -> anyhow::Result<()> {
     );
     println!("  {}", lock_text.lines().nth(3).unwrap_or_default());
 
-    requirement.machines.workers = 3;
+    *requirement
+        .count_mut("worker")
+        .context("the reference lab has workers")? = 3;
     let grown = plan(&requirement, &facts, Some(&Lock::from_text(&lock_text)?))?;
     let stayed = first.machines.iter().filter(|machine| {
         grown
@@ -68,9 +75,14 @@ fn main() -> anyhow::Result<()> {
         println!("and: {error}");
         "10.1.0.0/16".parse()
     })?);
+    let supernet = plan(&requirement, &facts, None)?.supernet;
     println!(
         "planned at {}",
-        plan(&requirement, &facts, None)?.supernet.v4
+        supernet
+            .iter()
+            .map(|net| net.to_string())
+            .collect::<Vec<_>>()
+            .join(" and ")
     );
     Ok(())
 }

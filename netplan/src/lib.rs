@@ -45,25 +45,40 @@
 //! stack), KEP-3070 (static service addresses).
 
 mod addresses;
+pub mod diff;
 mod facts;
+mod guest;
 mod hash;
+mod host;
 mod host_pool;
+mod lint;
 mod lock;
+mod map;
 mod names;
 mod net;
+mod picture;
 mod plan;
 mod policy;
 mod pool;
 mod requirement;
 mod reserved;
+pub mod special;
 mod trie;
 
 pub use addresses::{Addresses, Families, Nets};
+pub use diff::{Diff, diff};
 pub use facts::{HostFacts, Occupied};
+pub use guest::{NETWORKD_DIRECTORY, NetworkdFile, hosts_file, network_config_v2, networkd_files};
+pub use host::{Effect, HostRouter, HostStep, RcKnob, Sysctl};
 pub use host_pool::HostPool;
+pub use lint::{Finding, LINTS, Lint, Severity, lint};
 pub use lock::{Band, Lock, LockError, LockedClass};
+pub use map::map_text;
 pub use names::{ClassName, InterfaceName, LabName, Mac, MachineName, NameError, NetworkName};
-pub use net::{Family, Net, NetError};
+pub use net::{
+    Family, Hosts, Net, NetError, Subnets, SubnetsError, SummarizeError, aggregate, summarize,
+};
+pub use picture::{picture_mermaid, picture_svg};
 pub use plan::{
     Class, Internet, Kubernetes, Link, Machine, Network, Nic, Plan, PlanError, Route, Services,
     plan,
@@ -78,4 +93,4 @@ pub use requirement::{
     Allow, ClassSpec, ETCD_NETWORK, KUBE_NETWORK, KubernetesSpec, KubernetesVersion, MachineCounts,
     NetworkSpec, RangeSizes, Requirement, Role, RouterSpec, V4Mode, V6Mode, VersionError,
 };
-pub use reserved::{Reserved, reserved};
+pub use reserved::{RESERVED_RULES, Reserved, ReservedPlace, ReservedRule, reserved};

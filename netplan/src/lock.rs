@@ -45,7 +45,7 @@ pub struct Lock {
 type Key = (String, Family);
 
 /// What a lock says about a class of machines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LockedClass {
     /// What its machines are in a cluster.
     pub role: Role,
@@ -54,7 +54,7 @@ pub struct LockedClass {
 }
 
 /// Consecutive host numbers of a class, the same on each of its networks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct Band {
     /// The first.
     pub first: u32,

@@ -202,7 +202,7 @@ class Lab:
         into = [{"to": to, "via": net["router"][f]} for f, to in self.plan["supernet"].items()]
         # Whoever gives the prefix or address outside sends it to the router.
         outside = self.outside() or self.one_address()
-        into += [{"to": outside, "via": net["router"]["v6"]}] if outside else []
+        into += [{"to": outside, "via": net["router"]["v6"]}] if outside and "v6" in net["router"] else []
         ip("internet", *addresses("eth0", net["internet"], net["nets"]),
            *addresses("lo", net["server"], {"v4": "/32", "v6": "/128"}),
            *routes(self.plan["internet_routes"]), *routes(into))

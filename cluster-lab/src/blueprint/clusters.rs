@@ -1,6 +1,8 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
-use super::{API_PORT, BIN_DIR, Blueprint, BlueprintError, host_name};
+use super::{
+    API_PORT, BIN_DIR, Blueprint, BlueprintError, both, both_nets, host_name, link, ranges,
+};
 use crate::{Facts, LabSpec, OciRuntime};
 use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
@@ -8,7 +10,7 @@ use k8s_bootstrap::{
     CgroupVersion, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec,
     SupportedVersion, Tuning,
 };
-use netplan::{Class, Machine, NetPair, NetworkName, Plan};
+use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
 use pki::{AltNames, ApiUrl, Life, NodeNames, PkiSpec};
 use std::path::Path;
 
@@ -27,19 +29,20 @@ impl Blueprint {
             .map_err(BlueprintError::part("the token of etcd"))?;
         let member = |machine: &Machine| {
             let address = machine
-                .address(NetworkName::Etcd)
+                .address(ETCD_NETWORK)
                 .expect("etcd members are on the etcd network");
             let name = machine
                 .name
                 .as_str()
                 .parse()
                 .map_err(BlueprintError::part("a member's name"))?;
-            let member = MemberSpec::new(name, address.v4.into(), address.both().to_vec());
+            let (v4, _) = both(address);
+            let member = MemberSpec::new(name, v4.into(), address.iter().collect());
             Ok(member.with_certificates(certificates(&host_name(machine))))
         };
         let members = self
             .network
-            .class(Class::Etcd)
+            .role(Role::Etcd)
             .map(member)
             .collect::<Result<_, BlueprintError>>()?;
         let program = Path::new(BIN_DIR).join("etcd");
@@ -52,8 +55,13 @@ impl Blueprint {
     /// The cluster of Kubernetes.
     pub(crate) fn kubernetes(&self) -> Result<k8s_bootstrap::ClusterSpec, BlueprintError> {
         let versions = &self.programs.versions;
-        let nodes = |class| self.network.class(class).map(node).collect::<Vec<_>>();
-        let etcd = self.network.addresses(Class::Etcd, NetworkName::Etcd);
+        let nodes = |role| {
+            self.network
+                .role(role)
+                .map(|machine| node(&self.network, machine))
+                .collect::<Vec<_>>()
+        };
+        let etcd = self.network.addresses(Role::Etcd, ETCD_NETWORK);
         let path = |text: &str| {
             text.parse::<NodePath>()
                 .map_err(BlueprintError::part("a path"))
@@ -67,15 +75,15 @@ impl Blueprint {
                 .map_err(BlueprintError::part("this version of Kubernetes"))?,
             cluster_name: self.pki.cluster_name.clone(),
             dns_domain: self.pki.dns_domain.clone(),
-            services: dual_net(self.network.services.nets),
-            pods: dual_net(self.network.pods),
+            services: dual_net(ranges(&self.network).services.nets),
+            pods: dual_net(ranges(&self.network).pods),
             etcd_endpoints: etcd
-                .map(|address| (address.v4, etcd_bootstrap::CLIENT_PORT).into())
+                .map(|address| (both(address).0, etcd_bootstrap::CLIENT_PORT).into())
                 .collect(),
             api_endpoint: self.pki.api_server_url.clone(),
             api_port: API_PORT,
-            control_planes: nodes(Class::ControlPlane),
-            workers: nodes(Class::Worker),
+            control_planes: nodes(Role::ControlPlane),
+            workers: nodes(Role::Worker),
             bin_dir: path(BIN_DIR)?,
             cni_bin_dirs: self
                 .facts
@@ -131,7 +139,7 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
         let ips = machine
             .nics
             .iter()
-            .flat_map(|nic| nic.address.both())
+            .flat_map(|nic| nic.address.iter())
             .collect();
         Ok::<_, BlueprintError>(NodeNames {
             name: name(machine.name.as_str())?,
@@ -139,18 +147,11 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
             api_server_url: None,
         })
     };
-    let class = |class| {
-        network
-            .class(class)
-            .map(names)
-            .collect::<Result<Vec<_>, _>>()
-    };
-    let control_planes = class(Class::ControlPlane)?;
-    let first = network
-        .addresses(Class::ControlPlane, NetworkName::Kube)
-        .next();
+    let role = |role| network.role(role).map(names).collect::<Result<Vec<_>, _>>();
+    let control_planes = role(Role::ControlPlane)?;
+    let first = network.addresses(Role::ControlPlane, KUBE_NETWORK).next();
     let first = first.expect("a plan has at least one control plane");
-    let link = network.link.router.both().to_vec();
+    let link = link(network).router.iter().collect();
     Ok(PkiSpec {
         cluster_name: name(spec.name.as_str())?,
         kubernetes_version: spec
@@ -159,45 +160,44 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
             .parse()
             .map_err(BlueprintError::part("this version"))?,
         dns_domain: name("cluster.local")?,
-        api_service_ips: network.services.api.both().to_vec(),
+        api_service_ips: ranges(network).services.api.iter().collect(),
         // The link's address is what the kubeconfig of this machine names; the others are for people inside.
         api_extra_names: AltNames::new(
             vec![name("localhost")?],
             [link, vec!["127.0.0.1".parse().expect("a literal address")]].concat(),
         )
         .map_err(BlueprintError::part("a name of the API"))?,
-        api_server_url: ApiUrl::of_address(first.v4.into(), API_PORT)
+        api_server_url: ApiUrl::of_address(both(first).0.into(), API_PORT)
             .map_err(BlueprintError::part("the address of the API"))?,
-        nodes: [control_planes.clone(), class(Class::Worker)?].concat(),
+        nodes: [control_planes.clone(), role(Role::Worker)?].concat(),
         control_planes,
-        etcd_members: class(Class::Etcd)?,
+        etcd_members: role(Role::Etcd)?,
         authority_life: Life::AUTHORITY,
         leaf_life: Life::LEAF,
         issue_kubelet_clients: false,
     })
 }
 
-fn node(machine: &Machine) -> NodeSpec {
+fn node(network: &Plan, machine: &Machine) -> NodeSpec {
     let address = machine
-        .address(NetworkName::Kube)
+        .address(KUBE_NETWORK)
         .expect("nodes are on the kube network");
+    let (v4, v6) = both(address);
     let route = |route: &netplan::Route| k8s_bootstrap::Route {
         to: route.to.as_ipnet(),
         via: route.via,
     };
     NodeSpec {
         name: host_name(machine),
-        address: DualAddress {
-            v4: address.v4,
-            v6: address.v6,
-        },
+        address: DualAddress { v4, v6 },
         pods: dual_net(machine.pods.expect("nodes have a range for pods")),
-        routes: machine.routes.iter().map(route).collect(),
+        routes: network.routes_of(machine).iter().map(route).collect(),
     }
 }
 
-fn dual_net(nets: NetPair) -> DualNet {
-    match (nets.v4.as_ipnet(), nets.v6.as_ipnet()) {
+fn dual_net(nets: Nets) -> DualNet {
+    let (v4, v6) = both_nets(nets);
+    match (v4.as_ipnet(), v6.as_ipnet()) {
         (ipnet::IpNet::V4(v4), ipnet::IpNet::V6(v6)) => DualNet { v4, v6 },
         _ => unreachable!("a pair of networks has one of each family"),
     }

@@ -1,8 +1,8 @@
 //! The machines of a lab and the router between them, as `nspawn-vm` wants them told.
 
-use super::{BIN_DIR, BlueprintError, host_name};
+use super::{BIN_DIR, BlueprintError, host_name, internet, link};
 use crate::{Facts, LabSpec, Places};
-use netplan::{AddressPair, Class, Machine, NetPair, Plan, Policy};
+use netplan::{Addresses, Machine, Nets, Plan, Policy, Role};
 use nspawn_vm::{
     Bind, DataDir, Group, GroupName, HostLink, Internet, MachineSpec, Nic, RouterSpec,
 };
@@ -42,8 +42,8 @@ fn machine_spec(
     programs: &Path,
 ) -> Result<MachineSpec, BlueprintError> {
     let nic = |nic: &netplan::Nic| {
-        let own = network.network(nic.network);
-        let addresses = own.nets.both().into_iter().zip(nic.address.both());
+        let own = network.network_of(nic);
+        let addresses = own.nets.iter().zip(nic.address.iter());
         let addresses = addresses.map(|(net, address)| {
             ipnet::IpNet::new(address, net.prefix_len()).map_err(BlueprintError::part("an address"))
         });
@@ -65,7 +65,7 @@ fn machine_spec(
                 .map_err(BlueprintError::part("a MAC address"))?,
             addresses: addresses.collect::<Result<_, _>>()?,
             gateways: if nic.default_route {
-                own.gateway.both().to_vec()
+                own.gateway.iter().collect()
             } else {
                 Vec::new()
             },
@@ -74,9 +74,10 @@ fn machine_spec(
     let data = |target: &str| DataDir {
         target: PathBuf::from(target),
     };
-    let own = match machine.class {
-        Class::Etcd => vec!["/var/lib/etcd"],
-        Class::ControlPlane | Class::Worker => NODE_DATA.to_vec(),
+    let own = match machine.role {
+        Role::Etcd => vec!["/var/lib/etcd"],
+        Role::ControlPlane | Role::Worker => NODE_DATA.to_vec(),
+        Role::Other => Vec::new(),
     };
     Ok(MachineSpec {
         name: host_name(machine),
@@ -92,8 +93,8 @@ fn machine_spec(
 
 fn router(facts: &Facts, network: &Plan, policy: &Policy) -> Result<RouterSpec, BlueprintError> {
     let interface = |name: &str| name.parse().map_err(BlueprintError::part("an interface"));
-    let on = |nets: NetPair, addresses: AddressPair| -> Vec<ipnet::IpNet> {
-        let pairs = nets.both().into_iter().zip(addresses.both());
+    let on = |nets: Nets, addresses: Addresses| -> Vec<ipnet::IpNet> {
+        let pairs = nets.iter().zip(addresses.iter());
         pairs
             .filter_map(|(net, address)| ipnet::IpNet::new(address, net.prefix_len()).ok())
             .collect()
@@ -105,7 +106,7 @@ fn router(facts: &Facts, network: &Plan, policy: &Policy) -> Result<RouterSpec, 
     let bridges = network.networks.iter().map(|own| {
         Ok::<_, BlueprintError>((interface(own.bridge.as_str())?, on(own.nets, own.gateway)))
     });
-    let (internet, link) = (&network.internet, &network.link);
+    let (internet, link) = (internet(network), link(network));
     let is_default = |route: &&netplan::Route| route.to.prefix_len() == 0;
     Ok(RouterSpec {
         bridges: bridges.collect::<Result<_, _>>()?,
@@ -116,12 +117,12 @@ fn router(facts: &Facts, network: &Plan, policy: &Policy) -> Result<RouterSpec, 
             .filter(|r| !is_default(r))
             .map(route)
             .collect(),
-        rules: policy.nft_router().load,
+        rules: policy.nft_router(network).load,
         internet: Some(Internet {
             uplink: interface(netplan::ROUTER_UPLINK)?,
             router_addresses: on(internet.nets, internet.router),
             addresses: on(internet.nets, internet.internet),
-            servers: internet.server.both().to_vec(),
+            servers: internet.server.iter().collect(),
             routes: network.internet_routes.iter().map(route).collect(),
         }),
         host_link: Some(HostLink {

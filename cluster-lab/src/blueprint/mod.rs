@@ -8,10 +8,16 @@ mod machines;
 use crate::{Facts, LabSpec, Places, guest};
 use artifacts::{Architecture, VersionSet, Wanted};
 use host_exec::HostName;
-use netplan::{Class, Lock, Machine, Plan, Policy, Requirement};
+use netplan::{
+    Addresses, Finding, KubernetesVersion, Lock, Machine, Nets, Plan, Policy, Requirement, Role,
+};
 use nspawn_vm::{Group, GroupName};
 use pki::{ApiUrl, PkiSpec};
-use std::{collections::BTreeMap, error::Error as StdError};
+use std::{
+    collections::BTreeMap,
+    error::Error as StdError,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 /// Where machines see the programs of the lab.
 pub(crate) const BIN_DIR: &str = "/opt/lab/bin";
@@ -29,6 +35,8 @@ pub struct Blueprint {
     pub programs: Wanted,
     /// Networks and addresses.
     pub network: Plan,
+    /// What there is to say about the networks, although they can be planned.
+    pub findings: Vec<Finding>,
     /// Who may reach whom.
     pub policy: Policy,
     /// The machines and the router between them.
@@ -45,6 +53,9 @@ pub enum BlueprintError {
     /// The networks cannot be placed.
     #[error("cannot plan the networks")]
     Network(#[from] netplan::PlanError),
+    /// The networks can be planned, but would not work.
+    #[error("{}", refusal(.0))]
+    Lints(Vec<Finding>),
     /// A value that one crate hands to another is refused there.
     #[error("{what} is not possible here")]
     Part {
@@ -78,7 +89,12 @@ impl Blueprint {
         lock: Option<&Lock>,
     ) -> Result<Self, BlueprintError> {
         let programs = programs_wanted(spec)?;
-        let network = netplan::plan(&requirement(spec, facts), &facts.network, lock)?;
+        let requirement = requirement(spec, facts);
+        let network = netplan::plan(&requirement, &facts.network, lock)?;
+        let findings = netplan::lint(&requirement, &network, &facts.network);
+        if findings.iter().any(Finding::is_fatal) {
+            return Err(BlueprintError::Lints(findings));
+        }
         let policy = Policy::standard(&network);
         let program_dir = artifact_places(places).set_dir(&programs);
         let group = machines::group(spec, facts, places, &network, &policy, &program_dir)?;
@@ -87,6 +103,7 @@ impl Blueprint {
             spec: spec.clone(),
             programs,
             network,
+            findings,
             policy,
             group,
             pki,
@@ -99,9 +116,9 @@ impl Blueprint {
         &self.group.name
     }
 
-    /// The machines of one class, as hosts.
-    pub fn hosts_of(&self, class: Class) -> impl Iterator<Item = HostName> {
-        self.network.class(class).map(host_name)
+    /// The machines of one role, as hosts.
+    pub fn hosts_of(&self, role: Role) -> impl Iterator<Item = HostName> {
+        self.network.role(role).map(host_name)
     }
 
     /// What every machine has beside its role: names of the others, and its firewall.
@@ -120,8 +137,9 @@ impl Blueprint {
 
     /// The address at which the API is reached from this machine.
     pub(crate) fn api_url_here(&self) -> ApiUrl {
-        let address = self.network.link.router.v4.into();
-        ApiUrl::of_address(address, API_PORT).expect("a planned address is one of a single machine")
+        let (address, _) = both(link(&self.network).router);
+        ApiUrl::of_address(address.into(), API_PORT)
+            .expect("a planned address is one of a single machine")
     }
 }
 
@@ -144,11 +162,51 @@ fn requirement(spec: &LabSpec, facts: &Facts) -> Requirement {
     // RFC 4193 wants a ULA that two sites do not share: the number of this machine and the lab's name are
     // what differs, and the same input gives `plan` and `up` the same answer.
     let seed = seed(&[&facts.machine_id, spec.name.as_str()]);
-    let mut requirement = Requirement::new(spec.name.clone(), seed);
-    requirement.machines = spec.machines;
+    let minor = u16::try_from(spec.kubernetes.minor).unwrap_or(u16::MAX);
+    let version = KubernetesVersion::new(minor);
+    let mut requirement = Requirement::reference(spec.name.clone(), seed, version, spec.machines);
     requirement.v4 = spec.network.v4;
     requirement.v6 = spec.network.v6;
+    requirement.allow.clone_from(&spec.network.allow);
     requirement
+}
+
+fn refusal(findings: &[Finding]) -> String {
+    let fatal = findings.iter().filter(|finding| finding.is_fatal());
+    let lines: Vec<String> = fatal.map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// Both addresses of a pair: the reference lab is dual-stack everywhere.
+pub(crate) fn both(addresses: Addresses) -> (Ipv4Addr, Ipv6Addr) {
+    let both = addresses.v4.zip(addresses.v6);
+    both.expect("every address of the reference lab has both families")
+}
+
+/// Both networks of a pair.
+fn both_nets(nets: Nets) -> (netplan::Net, netplan::Net) {
+    let both = nets.v4.zip(nets.v6);
+    both.expect("every network of the reference lab has both families")
+}
+
+/// The link to this machine, which a lab with a router of its own has.
+pub(crate) fn link(network: &Plan) -> netplan::Link {
+    network
+        .link
+        .expect("the router of the reference lab is a namespace")
+}
+
+/// The simulated internet, which a lab with a router of its own has.
+pub(crate) fn internet(network: &Plan) -> netplan::Internet {
+    network
+        .internet
+        .expect("the router of the reference lab is a namespace")
+}
+
+/// The ranges of Kubernetes.
+pub(crate) fn ranges(network: &Plan) -> &netplan::Kubernetes {
+    let ranges = network.kubernetes.as_ref();
+    ranges.expect("the reference lab has a Kubernetes cluster")
 }
 
 /// FNV-1a over all words: not for secrets, only to differ.

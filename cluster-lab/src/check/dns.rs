@@ -1,12 +1,15 @@
 //! Whether the cluster's name server answers a node, over its service addresses of both families.
 
-use crate::Blueprint;
+use crate::{
+    Blueprint,
+    blueprint::{both, ranges},
+};
 use hickory_proto::{
     op::{Message, Query},
     rr::{Name, RData, RecordType},
 };
 use host_exec::{Condition, NetworkNamespace};
-use netplan::{Class, Family};
+use netplan::{Family, Role};
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -25,13 +28,16 @@ pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) async fn conditions(blueprint: &Blueprint, limit: Duration) -> Vec<Condition> {
     let mut conditions = Vec::new();
     let limit = limit.mul_f64(blueprint.spec.patience);
-    for node in blueprint.network.class(Class::Worker).take(1) {
+    for node in blueprint.network.role(Role::Worker).take(1) {
         let from = NetworkNamespace::named(&blueprint.group_name().netns(node.name.as_str()));
         for family in Family::BOTH {
-            let server = blueprint.network.services.dns.of(family);
+            let services = ranges(&blueprint.network).services;
+            let Some(server) = services.dns.of(family) else {
+                continue;
+            };
             let asked = tokio::time::timeout(limit, ask(&from, server, family, limit)).await;
             let answer = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            let expected = blueprint.network.services.api.v4;
+            let (expected, _) = both(services.api);
             let (ok, evidence) = match answer {
                 Ok(addresses) => {
                     let found = addresses.contains(&IpAddr::from(expected));

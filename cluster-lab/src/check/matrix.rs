@@ -1,9 +1,12 @@
 //! Who reaches whom: every flow of the policy's matrix, tried by a TCP connection in the kernel.
 
 use super::{CheckError, stage::Stage};
-use crate::Blueprint;
+use crate::{
+    Blueprint,
+    blueprint::{both, internet},
+};
 use host_exec::{Host, NetworkNamespace};
-use netplan::{Class, Endpoint, Expectation, Family, NetworkName, Probe};
+use netplan::{Endpoint, Expectation, Family, Probe, Role};
 use serde::Serialize;
 use std::{
     io,
@@ -164,7 +167,7 @@ fn row(blueprint: &Blueprint, expectation: &Expectation, outcome: Outcome) -> Ma
 /// IPv4 leaves with the router's address, IPv6 with the sender's own.
 fn promised_sender(blueprint: &Blueprint, expectation: &Expectation) -> IpAddr {
     match expectation.family {
-        Family::V4 => blueprint.network.internet.router.v4.into(),
+        Family::V4 => both(internet(&blueprint.network).router).0.into(),
         Family::V6 => {
             stand_in(blueprint, &expectation.probe.from).unwrap_or(expectation.probe.source)
         }
@@ -175,7 +178,8 @@ fn promised_sender(blueprint: &Blueprint, expectation: &Expectation) -> IpAddr {
 /// the kubelet stops at 110.
 pub(super) fn stand_in_addresses(blueprint: &Blueprint, node: &str) -> Option<[IpAddr; 2]> {
     let pods = blueprint.network.machine(node)?.pods?;
-    Some([pods.v4.nth(200)?, pods.v6.nth(200)?])
+    let (v4, v6) = both(pods.nth(200));
+    Some([v4.into(), v6.into()])
 }
 
 fn stand_in(blueprint: &Blueprint, from: &Endpoint) -> Option<IpAddr> {
@@ -191,17 +195,14 @@ pub(super) fn servers(blueprint: &Blueprint) -> (Vec<SocketAddr>, Vec<SocketAddr
     const WEB_PORT: u16 = 80;
     const SSH_PORT: u16 = 22;
     let network = &blueprint.network;
-    let internet = network
-        .internet
+    let internet = internet(network)
         .server
-        .both()
+        .iter()
         .map(|ip| SocketAddr::new(ip, WEB_PORT))
-        .to_vec();
-    let gateways =
-        [NetworkName::Etcd, NetworkName::Kube].map(|name| network.network(name).gateway.both());
-    let router = gateways
-        .into_iter()
-        .flatten()
+        .collect();
+    let networks = network.networks.iter();
+    let router = networks
+        .flat_map(|network| network.gateway.iter())
         .map(|ip| SocketAddr::new(ip, SSH_PORT))
         .collect();
     (internet, router)
@@ -209,14 +210,14 @@ pub(super) fn servers(blueprint: &Blueprint) -> (Vec<SocketAddr>, Vec<SocketAddr
 
 /// The first node of each kind that runs pods' routes: where a pod is played.
 pub(super) fn pod_nodes(blueprint: &Blueprint) -> Vec<String> {
-    let first = |class| {
+    let first = |role| {
         blueprint
             .network
-            .class(class)
+            .role(role)
             .next()
             .map(|machine| machine.name.to_string())
     };
-    [Class::ControlPlane, Class::Worker]
+    [Role::ControlPlane, Role::Worker]
         .into_iter()
         .filter_map(first)
         .collect()

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::Blueprint;
 use host_exec::{Command, Host, NetworkNamespace, RunError, Stdin};
-use netplan::{Endpoint, Expectation, NetworkName};
+use netplan::{Endpoint, Expectation, KUBE_NETWORK};
 use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
@@ -102,7 +102,7 @@ impl<'b> Stage<'b> {
             .blueprint
             .network
             .machine(flow.probe.via.as_ref()?.as_str())?;
-        Some((machine, router.address(NetworkName::Kube)?.of(flow.family)))
+        Some((machine, router.address(KUBE_NETWORK)?.of(flow.family)?))
     }
 
     /// Takes away all that was added.

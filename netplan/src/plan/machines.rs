@@ -9,7 +9,7 @@ use crate::host_pool::HostPool;
 use crate::lock::Lock;
 use crate::names::{InterfaceName, LabName, Mac, MachineName, NetworkName};
 use crate::net::{Family, Net, bits_of};
-use crate::plan::{Class, Machine, Network, Nic, PlanError};
+use crate::plan::{Class, Gone, Machine, Network, Nic, PlanError};
 use crate::pool::{ClaimError, Pool};
 use crate::requirement::RouterSpec;
 
@@ -49,12 +49,12 @@ struct Segment<'a> {
     network: &'a Network,
     pool: Pool,
     /// Claimed for machines that are no longer asked for.
-    gone: Vec<(String, Net)>,
+    gone: Gone,
 }
 
 impl<'a> Machines<'a> {
     /// The machines, and what the lock keeps of addresses for those that are no longer asked for.
-    pub(crate) fn place(&self) -> Result<(Vec<Machine>, Vec<(String, Net)>), PlanError> {
+    pub(crate) fn place(&self) -> Result<(Vec<Machine>, Gone), PlanError> {
         let mut segments = self.segments();
         let sources: Vec<Vec<Source>> = self
             .classes

@@ -23,6 +23,9 @@ use crate::names::{ClassName, InterfaceName, LabName, Mac, MachineName, NetworkN
 use crate::net::{Family, Net};
 use crate::requirement::{KubernetesVersion, Role, RouterSpec, V4Mode, V6Mode};
 
+/// What the lock keeps for names that are no longer asked for, with those names.
+pub(crate) type Gone = Vec<(String, Net)>;
+
 /// A network with its router's side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Network {
@@ -212,7 +215,7 @@ pub struct Plan {
     pub host_routes: Vec<Route>,
     /// What the lock keeps for names that are no longer asked for.
     #[serde(skip)]
-    pub(crate) gone: Vec<(String, Net)>,
+    pub(crate) gone: Gone,
 }
 
 impl Plan {
@@ -248,6 +251,13 @@ impl Plan {
         self.machines
             .iter()
             .find(|machine| machine.name.as_str() == name)
+    }
+
+    /// The machines of one class, by number.
+    pub fn of_class(&self, class: &ClassName) -> impl Iterator<Item = &Machine> {
+        self.machines
+            .iter()
+            .filter(move |machine| machine.class == *class)
     }
 
     /// The machines of one role, by class and number.

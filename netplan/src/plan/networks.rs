@@ -4,8 +4,8 @@ use crate::addresses::Nets;
 use crate::hash::stable_hash;
 use crate::lock::{Band, Lock};
 use crate::net::{Family, Net};
-use crate::plan::PlanError;
 use crate::plan::place::{Prefer, Want, place};
+use crate::plan::{Gone, PlanError};
 use crate::requirement::{NetworkSpec, Requirement, RouterSpec};
 
 /// The networks inside the supernet.
@@ -15,7 +15,7 @@ pub(crate) struct Placements {
     pub(crate) link: Option<Nets>,
     pub(crate) services: Nets,
     pub(crate) pods: Nets,
-    pub(crate) gone: Vec<(String, Net)>,
+    pub(crate) gone: Gone,
 }
 
 /// The families that a lab has at all.

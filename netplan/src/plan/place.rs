@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::lock::Lock;
 use crate::net::{Family, Net};
-use crate::plan::PlanError;
+use crate::plan::{Gone, PlanError};
 use crate::pool::{ClaimError, Fit, Pool};
 
 /// One network to be placed.
@@ -34,7 +34,7 @@ pub(crate) struct Placed {
     /// One network for each want, in the order of the wants.
     pub(crate) nets: Vec<Net>,
     /// What the lock keeps in this pool for names that are no longer asked for.
-    pub(crate) gone: Vec<(String, Net)>,
+    pub(crate) gone: Gone,
 }
 
 /// Places every want in the pool. `prefixes` are how names begin in the lock that belong here.
@@ -72,7 +72,7 @@ struct Placement<'a> {
     wants: &'a [Want],
     placed: Vec<Option<Net>>,
     /// Claimed for names that are no longer asked for.
-    gone: Vec<(String, Net)>,
+    gone: Gone,
     /// Claimed so that a network can grow.
     room: Vec<Net>,
     remedy: &'a str,

@@ -5,7 +5,7 @@ use crate::lock::Lock;
 use crate::net::Net;
 use crate::plan::machines::host_offset;
 use crate::plan::place::{Prefer, Want, place};
-use crate::plan::{Class, Machine, PlanError};
+use crate::plan::{Class, Gone, Machine, PlanError};
 use crate::requirement::KubernetesSpec;
 
 /// Gives each node its part of the pod range: the one with its host number where that is free, so
@@ -17,7 +17,7 @@ pub(crate) fn place_pods(
     kubernetes: &KubernetesSpec,
     pods: Nets,
     lock: Option<&Lock>,
-) -> Result<Vec<(String, Net)>, PlanError> {
+) -> Result<Gone, PlanError> {
     let numbers = numbers(machines, classes);
     let mut gone = Vec::new();
     for pool in pods.iter() {

@@ -9,14 +9,7 @@ use crate::plan::PlanError;
 use crate::plan::networks::{families, supernet_len, wants};
 use crate::pool::{Fit, Pool};
 use crate::requirement::Requirement;
-
-/// Where an explicit IPv4 network may be: RFC 1918, and the shared range of RFC 6598.
-const V4_ALLOCATABLE: [Net; 4] = [
-    Net::fixed_v4([10, 0, 0, 0], 8),
-    Net::fixed_v4([172, 16, 0, 0], 12),
-    Net::fixed_v4([192, 168, 0, 0], 16),
-    Net::fixed_v4([100, 64, 0, 0], 10),
-];
+use crate::special::{Allocatable, HABITS, allocatable};
 
 /// Where a network is chosen from, in this order.
 const V4_POOLS: [Net; 2] = [
@@ -24,27 +17,15 @@ const V4_POOLS: [Net; 2] = [
     Net::fixed_v4([172, 16, 0, 0], 12),
 ];
 
-/// What other tools take without asking: kubeadm's services and Flannel's pods, k3s, CNI and
-/// podman, and the first networks of everybody's VPC. Avoided while there is anything else.
-const V4_HABITS: [Net; 7] = [
-    Net::fixed_v4([10, 96, 0, 0], 12),
-    Net::fixed_v4([10, 244, 0, 0], 16),
-    Net::fixed_v4([10, 42, 0, 0], 16),
-    Net::fixed_v4([10, 43, 0, 0], 16),
-    Net::fixed_v4([10, 88, 0, 0], 16),
-    Net::fixed_v4([10, 0, 0, 0], 16),
-    Net::fixed_v4([10, 1, 0, 0], 16),
-];
+/// Habits that reach further than this leave nothing to choose (Cilium's is all of 10.0.0.0/8).
+const WIDEST_HABIT: u8 = 12;
 
 /// The locally assigned unique local addresses (RFC 4193, 3.1).
 const ULA: Net = Net::fixed_v6(0xfd00_0000_0000_0000, 8);
 
-/// What providers delegate from (RFC 4291, 2.4; IANA gives out of it only).
-const GLOBAL_UNICAST: Net = Net::fixed_v6(0x2000_0000_0000_0000, 3);
-
 /// The lab's networks, one of each of these families: the lock's, else the explicit ones, else
 /// chosen ones. What the lock says is not held against the host's routes, some of which may be the
-/// lab's own; `lint` looks at those.
+/// lab's own; [`lint`](crate::lint()) looks at those.
 pub(crate) fn supernet(
     requirement: &Requirement,
     bands: &[Band],
@@ -86,28 +67,26 @@ fn check_explicit(
     family: Family,
     facts: &HostFacts,
 ) -> Result<Net, PlanError> {
-    let suitable = net.family() == family
-        && match family {
-            Family::V4 => V4_ALLOCATABLE.iter().any(|range| range.covers(net)),
-            Family::V6 => {
-                let allocatable = ULA.covers(net) || GLOBAL_UNICAST.covers(net);
-                allocatable && (16..=60).contains(&net.prefix_len())
+    let wanted = match family {
+        _ if net.family() != family => format!("an {family} network"),
+        // The networks are /64, and the ranges of Kubernetes need some of them.
+        Family::V6 if net.prefix_len() > 60 => "an IPv6 network of length /60 or shorter".into(),
+        _ => match allocatable(net) {
+            Allocatable::ByDefault | Allocatable::OptIn { .. } => String::new(),
+            never @ Allocatable::Never { .. } => {
+                let remedy = match family {
+                    Family::V4 => "write a part of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+                    Family::V6 => {
+                        "write a /48 out of fd00::/8 with 40 random bits behind the fd, or a prefix that is routed to this host"
+                    }
+                };
+                return Err(PlanError::field(field, net, never.to_string(), remedy));
             }
-        };
-    if !suitable {
-        let wanted = match family {
-            Family::V4 => {
-                "a network out of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10"
-            }
-            Family::V6 => {
-                "a /48 out of fd00::/8 with 40 random bits behind the fd, or a prefix of /60 or shorter that is routed to this host"
-            }
-        };
-        return Err(PlanError::Unsuitable {
-            field: field.to_owned(),
-            net,
-            wanted: wanted.to_owned(),
-        });
+        },
+    };
+    if !wanted.is_empty() {
+        let field = field.to_owned();
+        return Err(PlanError::Unsuitable { field, net, wanted });
     }
     // A wider route of the host, its default route above all, is only shadowed by the lab's.
     let mut occupied = facts.occupied.iter();
@@ -131,6 +110,10 @@ fn choose_v4(
         b"supernet",
         requirement.lab.as_str().as_bytes(),
     ]));
+    let habits = HABITS.iter().map(|habit| habit.net);
+    let habits: Vec<Net> = habits
+        .filter(|net| net.prefix_len() >= WIDEST_HABIT && net.family() == Family::V4)
+        .collect();
     let choose = |range: Net, habits: &[Net]| {
         let occupied = facts.occupied.iter().map(|occupied| occupied.net);
         let avoided = outermost(habits.iter().copied().chain(occupied));
@@ -147,7 +130,7 @@ fn choose_v4(
     };
     V4_POOLS
         .iter()
-        .find_map(|range| choose(*range, &V4_HABITS))
+        .find_map(|range| choose(*range, &habits))
         .or_else(|| choose(V4_POOLS[0], &[]))
         .ok_or(PlanError::NoSupernet {
             prefix_len,

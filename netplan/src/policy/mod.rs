@@ -21,6 +21,7 @@ pub use evaluate::Decision;
 pub use flow::{Endpoint, Probe, ProbeError, Protocol};
 pub use nft::{NftRuleset, ROUTER_LINK, ROUTER_UPLINK};
 pub use reachability::{Expectation, reachability};
+pub(crate) use views::{Party, edges};
 pub use views::{dot, matrix_table, mermaid};
 
 use crate::addresses::Addresses;

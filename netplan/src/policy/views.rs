@@ -11,7 +11,7 @@ use crate::policy::{Endpoint, Expectation};
 
 /// An endpoint, as its class has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Party {
+pub(crate) enum Party {
     Class(ClassName),
     PodsOn(ClassName),
     Router,
@@ -139,21 +139,26 @@ fn aligned(table: &[Vec<String>]) -> String {
     text
 }
 
-/// Who may begin a flow to whom, by the ports that were tried; not what is tried as a detour.
-fn edges(plan: &Plan, rows: &[Expectation]) -> BTreeMap<(Party, Party), BTreeSet<u16>> {
-    let mut edges: BTreeMap<_, BTreeSet<u16>> = BTreeMap::new();
+/// Who may begin a flow to whom, with the ports in words; not what is tried as a detour.
+pub(crate) fn edges(plan: &Plan, rows: &[Expectation]) -> BTreeMap<(Party, Party), String> {
+    let mut edges: BTreeMap<(Party, Party), BTreeSet<u16>> = BTreeMap::new();
     for row in rows {
         let (from, to) = (party(plan, &row.probe.from), party(plan, &row.probe.to));
         if let (true, None, Some(from), Some(to)) = (row.allowed, &row.probe.via, from, to) {
             edges.entry((from, to)).or_default().insert(row.probe.port);
         }
     }
-    edges
+    let labelled = edges.into_iter().map(|(ends, ports)| {
+        let label = label(&ends.1, &ports);
+        (ends, label)
+    });
+    labelled.collect()
 }
 
-/// The ports of an edge; `all` where one passes that no rule names.
-fn label(ports: &BTreeSet<u16>) -> String {
-    if ports.contains(&OTHER_PORT) {
+/// The ports of an edge; `all` where one passes that no rule names, and on the way out, where no
+/// rule asks for the port.
+fn label(to: &Party, ports: &BTreeSet<u16>) -> String {
+    if ports.contains(&OTHER_PORT) || *to == Party::Internet {
         return "all".to_owned();
     }
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
@@ -161,7 +166,7 @@ fn label(ports: &BTreeSet<u16>) -> String {
 }
 
 /// The parties of a graph, numbered.
-fn nodes(edges: &BTreeMap<(Party, Party), BTreeSet<u16>>) -> BTreeMap<&Party, usize> {
+fn nodes(edges: &BTreeMap<(Party, Party), String>) -> BTreeMap<&Party, usize> {
     let parties: BTreeSet<&Party> = edges.keys().flat_map(|(from, to)| [from, to]).collect();
     let numbered = parties.into_iter().enumerate();
     numbered.map(|(number, party)| (party, number)).collect()
@@ -178,7 +183,7 @@ pub fn mermaid(plan: &Plan, rows: &[Expectation]) -> String {
         let _infallible = writeln!(text, "  n{number}[\"{party}\"]");
     }
     for ((from, to), ports) in &edges {
-        let (from, to, ports) = (nodes[from], nodes[to], label(ports));
+        let (from, to) = (nodes[from], nodes[to]);
         let _infallible = writeln!(text, "  n{from} -->|\"{ports}\"| n{to}");
     }
     text
@@ -198,7 +203,7 @@ pub fn dot(plan: &Plan, rows: &[Expectation]) -> String {
         let _infallible = writeln!(text, "  n{number} [label=\"{party}\"];");
     }
     for ((from, to), ports) in &edges {
-        let (from, to, ports) = (nodes[from], nodes[to], label(ports));
+        let (from, to) = (nodes[from], nodes[to]);
         let _infallible = writeln!(text, "  n{from} -> n{to} [label=\"{ports}\"];");
     }
     text.push_str("}\n");

@@ -61,7 +61,7 @@ pub struct Requirement {
     /// How IPv6 leaves the lab.
     #[serde(default)]
     pub v6_mode: V6Mode,
-    /// Findings of `lint` that are meant so.
+    /// Findings of [`lint`](crate::lint()) that are meant so.
     #[serde(default)]
     pub allow: Vec<Allow>,
 }

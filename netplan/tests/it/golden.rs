@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use netplan::{Expectation, Plan, Policy, dot, matrix_table, mermaid, reachability};
+use netplan::{
+    Expectation, Plan, Policy, dot, map_text, matrix_table, mermaid, picture_mermaid, picture_svg,
+    reachability,
+};
 
 use crate::{labs, planned, requirement};
 
 #[track_caller]
-fn check(case: &str, name: &str, text: &str) {
+pub(crate) fn check(case: &str, name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
         .join(case)
@@ -26,6 +29,7 @@ fn check(case: &str, name: &str, text: &str) {
 fn check_all(case: &str, plan: &Plan) {
     let json = serde_json::to_string_pretty(plan).expect("a plan is data");
     check(case, "plan.json", &format!("{json}\n"));
+    check(case, "map.txt", &map_text(plan));
     check(case, "network.lock", &plan.lock().to_text());
     check_policy(case, plan);
 }
@@ -41,6 +45,8 @@ fn check_policy(case: &str, plan: &Plan) {
     let rows = reachability(plan, &policy);
     check(case, "reachability.txt", &list(&rows));
     check(case, "matrix.txt", &matrix_table(plan, &rows));
+    check(case, "picture.svg", &picture_svg(plan, &rows));
+    check(case, "picture.mmd", &picture_mermaid(plan, &rows));
     check(case, "flows.mmd", &mermaid(plan, &rows));
     check(case, "flows.dot", &dot(plan, &rows));
 }

@@ -1,12 +1,23 @@
 //! Tests of the public API; the modules are named for what they test.
 
+mod diff;
 mod golden;
+mod guest;
+mod guest_programs;
+mod host;
+mod host_programs;
+mod ipaddress;
 mod labs;
+mod lint;
+mod namespace;
+mod net_algebra;
 mod net_text;
 mod nft;
 mod packets;
 mod policy;
 mod pool;
+mod reserved;
+mod special;
 mod views;
 
 use netplan::{HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan};

@@ -3,7 +3,7 @@
 use artifacts::Version;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use cluster_lab::OciRuntime;
-use netplan::LabName;
+use netplan::{Allow, LabName};
 use std::{ffi::OsString, path::PathBuf};
 
 /// What `--help` ends with.
@@ -128,8 +128,24 @@ pub(crate) enum Verb {
         #[arg(short = 'n', long, value_name = "N")]
         lines: Option<u32>,
     },
-    /// Print networks, machines and ranges.
-    Map,
+    /// Print networks, machines and ranges, or a picture of them.
+    Map {
+        /// The form.
+        #[arg(long = "as", value_enum, default_value = "text")]
+        view: View,
+    },
+    /// Say whether one end reaches another, and which rule decides at each point on the way.
+    Explain {
+        /// Who begins: a machine, `pod:NODE`, `host`, `internet`, or an address.
+        from: String,
+        /// Who should answer: the same, or `router`.
+        to: String,
+        /// The port there.
+        port: u16,
+        /// The transport.
+        #[arg(long, value_enum, default_value = "tcp")]
+        protocol: Transport,
+    },
     /// Look for what this machine lacks, and say what mends it.
     Doctor,
     /// List the certificates of the lab, the first to end first.
@@ -164,6 +180,44 @@ pub(crate) struct SpecArgs {
     /// Multiply every time limit, for slow machines.
     #[arg(long, value_name = "FACTOR")]
     pub(crate) patience: Option<f64>,
+    /// Let something that `plan` finds stay as it is, and say why; may be given again.
+    #[arg(long, value_name = "LINT=REASON", value_parser = allow)]
+    pub(crate) allow: Vec<Allow>,
+}
+
+/// Reads `LINT=REASON`.
+fn allow(text: &str) -> Result<Allow, String> {
+    match text.split_once('=') {
+        Some((lint, reason)) if !lint.is_empty() && !reason.trim().is_empty() => Ok(Allow {
+            lint: lint.to_owned(),
+            reason: reason.trim().to_owned(),
+        }),
+        _ => Err("write the name of the lint, =, and the reason why it may stay".to_owned()),
+    }
+}
+
+/// The form of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum View {
+    /// Tables and lanes for a terminal.
+    Text,
+    /// A picture for a web page or a README.
+    Svg,
+    /// The same picture as Mermaid.
+    Mermaid,
+    /// Who reaches whom, for Graphviz.
+    Dot,
+    /// Who reaches whom, as a table.
+    Matrix,
+}
+
+/// The transport of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
 }
 
 /// The program that starts containers.

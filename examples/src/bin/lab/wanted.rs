@@ -43,6 +43,11 @@ pub(crate) fn asked_for(global: &Global, args: &SpecArgs) -> anyhow::Result<Lab>
     spec.kubernetes = args.kubernetes.unwrap_or(spec.kubernetes);
     spec.runtime = args.runtime.map_or(spec.runtime, Into::into);
     spec.patience = args.patience.unwrap_or(spec.patience);
+    for allow in &args.allow {
+        // The newest reason counts, also where the lab remembers one.
+        spec.network.allow.retain(|known| known.lint != allow.lint);
+        spec.network.allow.push(allow.clone());
+    }
     spec.check()?;
     Ok(lab(spec, places))
 }

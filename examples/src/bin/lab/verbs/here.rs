@@ -119,6 +119,8 @@ workers = {workers}
 [network]
 # v4 = \"10.99.0.0/16\"
 # v6 = \"fd12:3456:789a::/48\"
+# What `lab plan` finds to say about them, and is meant so:
+# allow = [{{ lint = \"route-shadowed\", reason = \"that VPN is never up together with the lab\" }}]
 ",
         runtime = runtime.as_str(),
         etcd = machines.etcd,
@@ -135,9 +137,11 @@ mod tests {
     fn the_commented_file_is_the_default_lab_and_its_examples_are_possible() {
         let text = commented(&LabSpec::default());
         assert_eq!(LabSpec::from_toml(&text).unwrap(), LabSpec::default());
-        let spec = LabSpec::from_toml(&text.replace("# v", "v")).unwrap();
+        let spec =
+            LabSpec::from_toml(&text.replace("# v", "v").replace("# allow", "allow")).unwrap();
         assert_eq!(spec.network.v4.unwrap().to_string(), "10.99.0.0/16");
         assert_eq!(spec.network.v6.unwrap().to_string(), "fd12:3456:789a::/48");
+        assert_eq!(spec.network.allow.len(), 1);
         spec.check().unwrap();
     }
 }

@@ -1,12 +1,18 @@
 //! [`Net`]: a network that never carries host bits.
 
+mod algebra;
+mod hosts;
+mod text;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+
+pub use algebra::{Subnets, SubnetsError, SummarizeError, aggregate, summarize};
+pub use hosts::Hosts;
+pub use text::NetError;
 
 /// The address family of a network or pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,39 +61,26 @@ impl fmt::Display for Family {
 /// `ipnet`'s own types keep host bits and compare them, so `10.0.0.5/24` differs from
 /// `10.0.0.0/24` there. Here equality is equality of networks, and the order is family, address,
 /// length: a network sorts directly before what it contains.
+///
+/// # Text
+/// Written as ADDRESS/LENGTH in the canonical form: no host bits, IPv6 as in RFC 5952. What is
+/// read may be any form of an IPv6 address (RFC 4291, 2.2), but not host bits, leading zeros, a
+/// zone or white space. A network in `::ffff:0:0/96` is refused in favour of the IPv4 network
+/// that it means; only that block itself is read, because FreeBSD has a route for it. All others
+/// come back from their text as they were.
+///
+/// ```
+/// use netplan::Net;
+///
+/// let net: Net = "FD5C:0:0::/48".parse()?;
+/// assert_eq!(net.to_string(), "fd5c::/48");
+/// let error = "::ffff:10.0.0.0/104".parse::<Net>().expect_err("IPv4 in IPv6 notation");
+/// assert!(error.to_string().ends_with("write 10.0.0.0/8"));
+/// # Ok::<(), netplan::NetError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Net(IpNet);
-
-/// Why a text or a pair of address and length is not a [`Net`].
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum NetError {
-    /// The text is not an address, a slash and a length.
-    #[error("{text:?} is not a network: write ADDRESS/LENGTH, like 10.77.0.0/16 or fd5c::/48")]
-    Syntax {
-        /// The text as given.
-        text: String,
-    },
-    /// The length is longer than an address of this family.
-    #[error("prefix length {prefix_len} is longer than the {} bits of an {family} address", family.bits())]
-    Length {
-        /// The length as given.
-        prefix_len: u8,
-        /// The family of the address it was given with.
-        family: Family,
-    },
-    /// Bits behind the prefix are set.
-    #[error("{address}/{prefix_len} has bits set behind its prefix: write {mended}")]
-    HostBits {
-        /// The address as given.
-        address: IpAddr,
-        /// The length as given.
-        prefix_len: u8,
-        /// The network that contains the address.
-        mended: Net,
-    },
-}
 
 impl Net {
     /// A network from its first address and its length.
@@ -139,6 +132,13 @@ impl Net {
     /// A fixed IPv6 network of this crate, from its upper 64 bits.
     pub(crate) const fn fixed_v6(upper: u64, prefix_len: u8) -> Self {
         let address = Ipv6Addr::from_bits((upper as u128) << 64);
+        Self(IpNet::V6(Ipv6Net::new_assert(address, prefix_len)))
+    }
+
+    /// A fixed IPv6 network of this crate, from its eight groups.
+    pub(crate) const fn fixed_v6_groups(groups: [u16; 8], prefix_len: u8) -> Self {
+        let [a, b, c, d, e, f, g, h] = groups;
+        let address = Ipv6Addr::new(a, b, c, d, e, f, g, h);
         Self(IpNet::V6(Ipv6Net::new_assert(address, prefix_len)))
     }
 
@@ -230,52 +230,6 @@ fn address_from_bits(family: Family, bits: u128) -> IpAddr {
     match family {
         Family::V4 => IpAddr::V4(Ipv4Addr::from_bits(bits as u32)),
         Family::V6 => IpAddr::V6(Ipv6Addr::from_bits(bits)),
-    }
-}
-
-impl FromStr for Net {
-    type Err = NetError;
-
-    fn from_str(text: &str) -> Result<Self, NetError> {
-        let syntax = || NetError::Syntax {
-            text: text.to_owned(),
-        };
-        let (address, len) = text.split_once('/').ok_or_else(syntax)?;
-        let address: IpAddr = address.parse().map_err(|_| syntax())?;
-        // `parse` would take "+24" and "024"; a canonical file has neither.
-        let plain =
-            len.bytes().all(|b| b.is_ascii_digit()) && (len == "0" || !len.starts_with('0'));
-        if !plain {
-            return Err(syntax());
-        }
-        Self::new(address, len.parse().map_err(|_| syntax())?)
-    }
-}
-
-impl fmt::Display for Net {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `pad` on the finished text, so that a width in a format string works.
-        f.pad(&self.0.to_string())
-    }
-}
-
-impl fmt::Debug for Net {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl TryFrom<String> for Net {
-    type Error = NetError;
-
-    fn try_from(text: String) -> Result<Self, NetError> {
-        text.parse()
-    }
-}
-
-impl From<Net> for String {
-    fn from(net: Net) -> Self {
-        net.to_string()
     }
 }
 
