@@ -14,16 +14,26 @@ mod net_algebra;
 mod net_text;
 mod nft;
 mod packets;
+mod pf_judge;
+mod pf_parse;
+mod pf_round_trip;
 mod policy;
 mod pool;
 mod reserved;
 mod special;
 mod views;
 
-use netplan::{HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan};
+use netplan::{
+    HostFacts, InterfaceName, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement,
+    plan,
+};
 
 fn net(text: &str) -> Net {
     text.parse().expect("a network")
+}
+
+fn interface(text: &str) -> InterfaceName {
+    InterfaceName::new(text).expect("an interface name")
 }
 
 /// The reference lab with these counts, on a host that uses nothing.
