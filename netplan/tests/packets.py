@@ -1,6 +1,7 @@
-"""Builds a planned lab out of network namespaces and tries every expected flow with TCP.
+"""Builds a planned lab out of network namespaces and tries every expected flow with packets.
 
-Reads {"plan", "expectations", "rules"} as JSON from standard input; prints each flow that does not
+Reads JSON from standard input: "plan"; "routes" of each machine; "rules" of the router, of each
+class, and the router's names of "link" and "uplink"; "rows" to try. Prints each row that does not
 behave as expected and ends with status 1 if there is one. Runs inside
 `unshare --map-root-user --net --mount --pid --fork --mount-proc`, so nothing is left behind.
 """
@@ -9,35 +10,102 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
-LISTEN = """
-import select, socket, sys
-socks = []
-for port in (22, 80, 2379, 2380, 6443):
-    s = socket.socket(socket.AF_INET6)
-    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    s.bind(("::", port))
-    s.listen(50)
-    socks.append(s)
-print("up", flush=True)
-while True:
-    for s in select.select(socks, [], [])[0]:
-        peer, address = s.accept()
-        peer.sendall(address[0].encode())
-        peer.close()
-"""
-CONNECT = """
-import socket, sys
-source, target, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-s = socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET)
-s.settimeout(1.2)
-s.bind((source, 0))
-try:
-    s.connect((target, port))
-    print("yes", s.recv(99).decode())
-except OSError as error:
-    print("no", error)
+# In each namespace: answers on the ports, and tries what it is told.
+AGENT = r"""
+import asyncio, json, os, socket, struct, sys
+TCP, UDP = (22, 53, 80, 2379, 2380, 6443, 10250, 20000), (53, 123, 20000)
+LIMIT = 1.2
+
+async def hello(reader, writer):
+    peer = writer.get_extra_info("peername")[0]
+    writer.write(peer.encode())
+    await writer.drain()
+    writer.close()
+
+class Echo(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+    def datagram_received(self, data, peer):
+        self.transport.sendto(peer[0].encode(), peer)
+
+def family(target):
+    return socket.AF_INET6 if ":" in target else socket.AF_INET
+
+async def stream(loop, source, target, port):
+    with socket.socket(family(target), socket.SOCK_STREAM) as s:
+        s.setblocking(False)
+        s.bind((source, 0))
+        await asyncio.wait_for(loop.sock_connect(s, (target, port)), LIMIT)
+        return (await asyncio.wait_for(loop.sock_recv(s, 99), LIMIT)).decode()
+
+async def datagram(loop, source, target, port):
+    with socket.socket(family(target), socket.SOCK_DGRAM) as s:
+        s.setblocking(False)
+        s.bind((source, 0))
+        s.connect((target, port))
+        s.send(b"hello")
+        return (await asyncio.wait_for(loop.sock_recv(s, 99), LIMIT)).decode()
+
+def checksum(data):
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+async def echo(loop, source, target, number):
+    v6 = ":" in target
+    kind, answer = (128, 129) if v6 else (8, 0)
+    protocol = socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP
+    with socket.socket(family(target), socket.SOCK_RAW, protocol) as s:
+        s.setblocking(False)
+        s.bind((source, 0))
+        head = struct.pack("!BBHHH", kind, 0, 0, os.getpid() & 0xffff, number)
+        if not v6:
+            head = head[:2] + struct.pack("!H", checksum(head)) + head[4:]
+        s.sendto(head, (target, 0))
+        async def reply():
+            while True:
+                data = await loop.sock_recv(s, 999)
+                data = data if v6 else data[(data[0] & 15) * 4:]
+                if data[0] == answer and data[4:8] == head[4:8]:
+                    return "answered"
+        return await asyncio.wait_for(reply(), LIMIT)
+
+async def spoof(loop, source, target, port):
+    with socket.socket(family(target), socket.SOCK_DGRAM) as s:
+        s.bind((source, 0))
+        s.sendto(b"hello", (target, port))
+        return "sent"
+
+async def attempt(loop, number, row):
+    how = {"tcp": stream, "udp": datagram, "echo": echo, "spoof": spoof}[row["protocol"]]
+    port = number if row["protocol"] == "echo" else row["port"]
+    try:
+        said = await how(loop, row["source"], row["destination"], port)
+        return "yes " + said.removeprefix("::ffff:")
+    except (OSError, asyncio.TimeoutError) as error:
+        return f"no {str(error) or 'silence'}"
+
+async def main():
+    loop = asyncio.get_running_loop()
+    for port in TCP:
+        s = socket.socket(socket.AF_INET6)
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        s.bind(("::", port))
+        await asyncio.start_server(hello, sock=s, backlog=500)
+    for port in UDP:
+        s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        s.bind(("::", port))
+        await loop.create_datagram_endpoint(Echo, sock=s)
+    print("up", flush=True)
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        tries = [attempt(loop, number, row) for number, row in enumerate(json.loads(line))]
+        print(json.dumps(await asyncio.gather(*tries)), flush=True)
+    os._exit(0)
+
+asyncio.run(main())
 """
 
 
@@ -45,150 +113,275 @@ def run(*command, ns=None, text=None):
     prefix = ["ip", "netns", "exec", ns] if ns else []
     done = subprocess.run([*prefix, *command], input=text, text=True, capture_output=True)
     if done.returncode:
-        sys.exit(f"{' '.join(command)} in {ns}: {done.stderr}")
+        sys.exit(f"{' '.join(command)} in {ns}: {done.stderr}\n{text or ''}")
     return done.stdout
 
 
+def ip(ns, *lines):
+    run("ip", *(["-n", ns] if ns else []), "-batch", "-", text="".join(f"{line}\n" for line in lines))
+
+
 def namespace(name, forwards=False):
-    run("ip", "netns", "add", name)
-    run("ip", "link", "set", "dev", "lo", "up", ns=name)
-    if forwards:
-        run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", ns=name)
+    ip(None, f"netns add {name}")
+    settings = ["net.ipv4.conf.all.rp_filter=2", "net.ipv6.conf.default.accept_dad=0",
+                f"net.ipv4.ip_forward={int(forwards)}",
+                # Every refusal is heard.
+                "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0",
+                f"net.ipv6.conf.all.forwarding={int(forwards)}"]
+    if os.path.exists("/proc/sys/net/bridge"):
+        # Frames inside one network must not meet the router's forward chain.
+        settings += [f"net.bridge.bridge-nf-call-{t}tables=0" for t in ("ip", "ip6", "arp")]
+    run("sysctl", "-qw", *settings, ns=name)
+    ip(name, "link set dev lo up")
 
 
 def veth(ns, name, other_ns, other_name):
-    run("ip", "link", "add", "name", name, "netns", ns, "type", "veth",
-        "peer", "name", other_name, "netns", other_ns)
+    ip(None, f"link add name {name} netns {ns} type veth peer name {other_name} netns {other_ns}")
 
 
-def address(ns, device, pair, nets):
-    for family in ("v4", "v6"):
+def addresses(device, pair, nets):
+    lines = [f"link set dev {device} up"]
+    for family, address in pair.items():
         length = nets[family].split("/")[1]
-        nodad = ["nodad"] if family == "v6" else []
-        run("ip", "addr", "add", f"{pair[family]}/{length}", "dev", device, *nodad, ns=ns)
-    run("ip", "link", "set", "dev", device, "up", ns=ns)
+        lines.append(f"addr add {address}/{length} dev {device}" + (" nodad" if family == "v6" else ""))
+    return lines
 
 
-def routes(ns, entries):
-    for entry in entries:
-        run("ip", "route", "add", entry["to"], "via", entry["via"], ns=ns)
+def routes(entries):
+    return [f"route replace {entry['to']} via {entry['via']}" for entry in entries]
 
 
-def default_routes(ns, pair):
-    routes(ns, [{"to": "0.0.0.0/0", "via": pair["v4"]}, {"to": "::/0", "via": pair["v6"]}])
+def default_routes(pair):
+    everything = {"v4": "0.0.0.0/0", "v6": "::/0"}
+    return routes({"to": everything[family], "via": via} for family, via in pair.items())
 
 
 def nth(nets, index):
     return {family: str(ipaddress.ip_network(net)[index]) for family, net in nets.items()}
 
 
-def build_router(plan, rules):
-    for name in ("host", "internet"):
-        namespace(name)
-    namespace("router", forwards=True)
-    if os.path.exists("/proc/sys/net/bridge"):
-        # Frames inside one network must not meet the router's forward chain.
-        run("sysctl", "-qw", *[f"net.bridge.bridge-nf-call-{t}tables=0" for t in ("ip", "ip6", "arp")],
-            ns="router")
-    for network in plan["networks"]:
-        run("ip", "link", "add", "name", network["bridge"], "type", "bridge",
-            "forward_delay", "0", "mcast_snooping", "0", ns="router")
-        address("router", network["bridge"], network["gateway"], network["nets"])
-    link, net = plan["link"], plan["internet"]
-    veth("router", rules["link"], "host", "lab")
-    address("router", rules["link"], link["router"], link["nets"])
-    address("host", "lab", link["host"], link["nets"])
-    veth("router", rules["uplink"], "internet", "eth0")
-    address("router", rules["uplink"], net["router"], net["nets"])
-    address("internet", "eth0", net["internet"], net["nets"])
-    address("internet", "lo", net["server"], {"v4": "/32", "v6": "/128"})
+def pod(node):
+    return f"pod-on-{node}"
 
 
-def build_machine(machine, networks, rules):
-    name = machine["name"]
-    namespace(name, forwards=machine["pods"] is not None)
-    for nic in machine["nics"]:
-        network = networks[nic["network"]]
-        veth("router", nic["port"], name, nic["name"])
-        run("ip", "link", "set", "dev", nic["name"], "address", nic["mac"], ns=name)
-        run("ip", "link", "set", "dev", nic["port"], "master", network["bridge"], "up", ns="router")
-        address(name, nic["name"], nic["address"], network["nets"])
-        if nic["default_route"]:
-            default_routes(name, network["gateway"])
-    if machine["pods"]:
-        pod = f"pod on {name}"
-        namespace(pod)
-        veth(name, "cni0", pod, "eth0")
-        address(name, "cni0", nth(machine["pods"], 1), machine["pods"])
-        address(pod, "eth0", nth(machine["pods"], 2), machine["pods"])
-        default_routes(pod, nth(machine["pods"], 1))
-        # As CNI plugins do, and the worst case for etcd: what a node forwards has its address.
-        run("nft", "-f", "-", ns=name, text="table inet cni {\nchain nat {\n"
-            "type nat hook postrouting priority srcnat;\noifname \"etcd0\" masquerade\n}\n}\n")
-    if machine["class"] in rules:
-        run("nft", "-f", "-", ns=name, text=rules[machine["class"]])
+class Lab:
+    def __init__(self, plan, machine_routes, rules):
+        self.plan, self.rules, self.machine_routes = plan, rules, machine_routes
+        self.networks = {network["name"]: network for network in plan["networks"]}
+        self.machines = {machine["name"]: machine for machine in plan["machines"]}
+        self.is_host = plan["router"] != "namespace"
+        self.uplink = plan["router"]["host"]["uplink"] if self.is_host else rules["uplink"]
+        # A host's own addresses are not planned.
+        self.internet = plan["internet"] or {
+            "nets": {"v4": "203.0.113.0/24", "v6": "2001:db8:ffff::/64"},
+            "router": {"v4": "203.0.113.2", "v6": "2001:db8:ffff::2"},
+            "internet": {"v4": "203.0.113.1", "v6": "2001:db8:ffff::1"},
+            "server": {"v4": "198.51.100.1", "v6": "2001:db8:feed::1"},
+        }
+
+    def build(self):
+        self.build_outside()
+        for network in self.plan["networks"]:
+            bridge = network["bridge"]
+            ip("router", f"link add name {bridge} type bridge forward_delay 0 mcast_snooping 0",
+               *addresses(bridge, network["gateway"], network["nets"]))
+        for machine in self.plan["machines"]:
+            self.build_machine(machine)
+        for name, entries in self.machine_routes.items():
+            ip(name, *routes(entries))
+        ip("router", *routes(self.plan["router_routes"]), *default_routes(self.internet["internet"]))
+        run("nft", "-f", "-", ns="router", text=self.rules["router"])
+
+    def build_outside(self):
+        namespace("router", forwards=True)
+        namespace("internet")
+        net, link = self.internet, self.plan["link"]
+        veth("router", self.uplink, "internet", "eth0")
+        ip("router", *addresses(self.uplink, net["router"], net["nets"]))
+        # So that the internet's packets come to the router's rules, not just to no route.
+        into = [{"to": to, "via": net["router"][f]} for f, to in self.plan["supernet"].items()]
+        # Whoever gives the prefix or address outside sends it to the router.
+        outside = self.outside() or self.one_address()
+        into += [{"to": outside, "via": net["router"]["v6"]}] if outside and "v6" in net["router"] else []
+        ip("internet", *addresses("eth0", net["internet"], net["nets"]),
+           *addresses("lo", net["server"], {"v4": "/32", "v6": "/128"}),
+           *routes(self.plan["internet_routes"]), *routes(into))
+        if link:
+            namespace("host")
+            veth("router", self.rules["link"], "host", "lab")
+            ip("router", *addresses(self.rules["link"], link["router"], link["nets"]))
+            ip("host", *addresses("lab", link["host"], link["nets"]), *routes(self.plan["host_routes"]))
+        if self.is_host:
+            self.build_stranger()
+
+    def build_stranger(self):
+        """Something else on a host: a bridge of its own, and one behind it."""
+        nets = {"v4": "172.29.0.0/24", "v6": "fd29::/64"}
+        namespace("stranger")
+        veth("router", "other0", "stranger", "eth0")
+        ip("router", "link add name other type bridge forward_delay 0 mcast_snooping 0",
+           *addresses("other", nth(nets, 1), nets), "link set dev other0 master other up")
+        ip("stranger", *addresses("eth0", nth(nets, 2), nets), *default_routes(nth(nets, 1)))
+        ip("internet", *routes({"to": net, "via": self.internet["router"][f]} for f, net in nets.items()))
+
+    def build_machine(self, machine):
+        name, pods = machine["name"], machine.get("pods")
+        # At its worst: also what is no node forwards when it could.
+        namespace(name, forwards=bool(pods) or len(machine["nics"]) > 1)
+        ports, lines = [], []
+        for nic in machine["nics"]:
+            network = self.networks[nic["network"]]
+            veth("router", nic["port"], name, nic["name"])
+            ports.append(f"link set dev {nic['port']} master {network['bridge']} up")
+            lines.append(f"link set dev {nic['name']} address {nic['mac']}")
+            lines += addresses(nic["name"], nic["address"], network["nets"])
+            if nic["default_route"]:
+                lines += default_routes(network["gateway"])
+        ip("router", *ports)
+        ip(name, *lines)
+        if pods:
+            namespace(pod(name))
+            veth(name, "cni0", pod(name), "eth0")
+            ip(name, *addresses("cni0", nth(pods, 1), pods))
+            ip(pod(name), *addresses("eth0", nth(pods, 2), pods), *default_routes(nth(pods, 1)))
+        self.masquerade(machine)
+        if machine["class"] in self.rules["classes"]:
+            run("nft", "-f", "-", ns=name, text=self.rules["classes"][machine["class"]])
+
+    def masquerade(self, machine):
+        """As CNI plugins do, and the worst case for etcd: what is forwarded has the node's address."""
+        kubernetes = self.plan["kubernetes"]
+        nodes = kubernetes["network"] if kubernetes and machine.get("pods") else None
+        for nic in machine["nics"]:
+            if not nic["default_route"] and nic["network"] != nodes:
+                run("nft", "-f", "-", ns=machine["name"],
+                    text=f"table inet cni {{\nchain nat_{nic['name']} {{\n"
+                    f"type nat hook postrouting priority srcnat;\noifname \"{nic['name']}\" masquerade\n}}\n}}\n")
+
+    def outside(self):
+        mode = self.plan["v6_mode"]
+        return mode["npt"]["outside"] if isinstance(mode, dict) and "npt" in mode else None
+
+    def seen_as(self, source):
+        """The sender's address as the internet has to see it."""
+        if ":" not in source:
+            return self.internet["router"]["v4"]
+        return self.one_address() or self.translated(source)
+
+    def one_address(self):
+        mode = self.plan["v6_mode"]
+        return mode["nat66"]["address"] if isinstance(mode, dict) and "nat66" in mode else None
+
+    def translated(self, inside):
+        """The same host under the prefix that it has outside."""
+        if not self.outside():
+            return inside
+        net = ipaddress.ip_network(self.outside())
+        host = int(ipaddress.ip_address(inside)) & int(net.hostmask)
+        return str(net[host])
+
+    def detour(self, row):
+        """The machine whose route has to be bent for a row, and how."""
+        sender = self.machines[row["from"].removeprefix("pod-on-")]
+        router = {nic["network"]: nic["address"] for nic in self.machines[row["via"]]["nics"]}
+        shared = [nic for nic in sender["nics"] if nic["network"] in router]
+        nic = max(shared, key=lambda nic: nic["default_route"])
+        address = ipaddress.ip_address(row["destination"])
+        family = f"v{address.version}"
+        to = next(net["nets"][family] for net in self.plan["networks"]
+                  if family in net["nets"] and address in ipaddress.ip_network(net["nets"][family]))
+        return sender["name"], to, router[nic["network"]][family]
 
 
-def build(plan, rules):
-    build_router(plan, rules)
-    networks = {network["name"]: network for network in plan["networks"]}
-    for machine in plan["machines"]:
-        build_machine(machine, networks, rules)
-    for machine in plan["machines"]:
-        routes(machine["name"], machine["routes"])
-    routes("router", plan["router_routes"])
-    routes("internet", plan["internet_routes"])
-    routes("host", plan["host_routes"])
-    # So that the internet's IPv4 packets come to the router's rules, not just to no route.
-    routes("internet", [{"to": plan["supernet"]["v4"], "via": plan["internet"]["router"]["v4"]}])
-    run("nft", "-f", "-", ns="router", text=rules["router"])
+class Agents:
+    def __init__(self):
+        names = [line.split()[0] for line in run("ip", "netns", "list").splitlines()]
+        self.agents = {name: subprocess.Popen(
+            ["ip", "netns", "exec", name, sys.executable, "-c", AGENT],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for name in names}
+        for agent in self.agents.values():
+            if agent.stdout.readline() != "up\n":
+                sys.exit("an agent did not start")
+
+    def attempt(self, rows):
+        by_sender = {}
+        for row in rows:
+            by_sender.setdefault(row["from"], []).append(row)
+        for sender, own in by_sender.items():
+            self.agents[sender].stdin.write(json.dumps(own) + "\n")
+            self.agents[sender].stdin.flush()
+        return [pair for sender, own in by_sender.items()
+                for pair in zip(own, json.loads(self.agents[sender].stdout.readline()))]
+
+    def close(self):
+        for agent in self.agents.values():
+            agent.stdin.close()
+            agent.wait()
 
 
-def listen(ns):
-    process = subprocess.Popen(["ip", "netns", "exec", ns, sys.executable, "-c", LISTEN],
-                               stdout=subprocess.PIPE, text=True)
-    process.stdout.readline()
-    return process
+def spoofed(lab, agents):
+    """Each network gets packets with an address from elsewhere, and the router's rule counts them."""
+    rows = {}
+    for machine in lab.machines.values():
+        nic = next(nic for nic in machine["nics"] if nic["default_route"])
+        for family, source in (("v4", "198.18.0.1"), ("v6", "2001:db8:bad::1")):
+            if family in nic["address"] and (nic["network"], family) not in rows:
+                nodad = " nodad" if family == "v6" else ""
+                ip(machine["name"], f"addr add {source} dev {nic['name']}{nodad}")
+                rows[(nic["network"], family)] = {
+                    "from": machine["name"], "source": source, "port": 80, "protocol": "spoof",
+                    "destination": lab.internet["server"][family]}
+    sent = agents.attempt(rows.values())
+    wrong = [f"spoof from {row['from']}: {said}" for row, said in sent if not said.startswith("yes")]
+    listed = json.loads(run("nft", "-j", "list", "table", *lab.rules["table"].split(), ns="router"))
+    rules = [entry["rule"] for entry in listed["nftables"] if "rule" in entry]
+    for network in {network for network, _ in rows}:
+        own = [rule for rule in rules if rule.get("comment") == f"spoof-{network}"]
+        counted = sum(part["counter"]["packets"] for rule in own for part in rule["expr"] if "counter" in part)
+        sent = sum(1 for name, _ in rows if name == network)
+        # Pods that leave over a network that is not the nodes' are counted too.
+        wrong += [f"spoof-{network} counts {counted} of {sent}"] if counted < sent else []
+    return wrong
 
 
-def endpoint(value):
-    if isinstance(value, str):
-        return value
-    (kind, name), = value.items()
-    return name if kind == "machine" else f"pod on {name}"
-
-
-def attempt(expectation):
-    probe = expectation["probe"]
-    said = run(sys.executable, "-c", CONNECT, probe["source"], probe["destination"],
-               str(probe["port"]), ns=endpoint(probe["from"]))
-    if said.startswith("yes") == expectation["allowed"]:
-        return None
-    way = f"{endpoint(probe['from'])} -> {endpoint(probe['to'])} {probe['destination']}:{probe['port']}"
-    return f"{way} via {probe['via']}: {said.strip()}, expected {expectation['why']}"
+def complaint(lab, row, said):
+    way = f"{row['from']} -> {row['to']} {row['protocol']} [{row['destination']}]:{row['port']}"
+    if said.startswith("yes") != row["allowed"]:
+        return f"{way} via {row['via']}: {said}, expected {row['why']}"
+    if row["protocol"] != "echo" and not row["allowed"] and row.get("refused") == said.endswith("silence"):
+        return f"{way} via {row['via']}: {said}, expected {row['why']}"
+    seen = said.partition(" ")[2]
+    expected = row.get("seen_as")
+    if row["to"] == "internet" and not expected:
+        expected = lab.seen_as(row["source"])
+    if row["allowed"] and row["protocol"] == "tcp" and expected and seen != expected:
+        return f"{way}: seen as {seen}, expected {expected}"
+    return None
 
 
 def main():
     given = json.load(sys.stdin)
-    plan, rules, expectations = given["plan"], given["rules"], given["expectations"]
     run("mount", "-t", "tmpfs", "tmpfs", "/run")
-    build(plan, rules)
-    servers = [listen(ns) for ns in ["router", "internet"] + [m["name"] for m in plan["machines"]]]
-    wrong = []
-    with ThreadPoolExecutor(24) as pool:
-        wrong += pool.map(attempt, [e for e in expectations if not e["probe"]["via"]])
-    through = [e for e in expectations if e["probe"]["via"]]
-    machines = {machine["name"]: machine for machine in plan["machines"]}
-    etcd = next(network for network in plan["networks"] if network["name"] == "etcd")
-    for router, sender in {(e["probe"]["via"], next(iter(e["probe"]["from"].values()))) for e in through}:
-        kube = next(nic for nic in machines[router]["nics"] if nic["network"] == "kube")
-        routes(sender, [{"to": etcd["nets"][f], "via": kube["address"][f]} for f in ("v4", "v6")])
-    with ThreadPoolExecutor(24) as pool:
-        wrong += pool.map(attempt, through)
-    for server in servers:
-        server.kill()
-    wrong = [line for line in wrong if line]
-    print("\n".join(wrong))
+    lab = Lab(given["plan"], given["routes"], given["rules"])
+    lab.build()
+    agents = Agents()
+    rows = given["rows"]
+    for row in rows:
+        if row.get("translate"):
+            row["destination"] = lab.translated(row["destination"])
+    results = agents.attempt([row for row in rows if not row["via"]])
+    for via in sorted({row["via"] for row in rows if row["via"]}):
+        own = [row for row in rows if row["via"] == via]
+        bends = {lab.detour(row) for row in own}
+        for machine, to, gateway in bends:
+            ip(machine, f"route add {to} via {gateway}")
+        results += agents.attempt(own)
+        for machine, to, gateway in bends:
+            ip(machine, f"route del {to} via {gateway}")
+    wrong = spoofed(lab, agents)
+    agents.close()
+    wrong += [line for line in (complaint(lab, row, said) for row, said in results) if line]
+    print("\n".join([*wrong, f"{len(results)} tried"]))
     sys.exit(1 if wrong else 0)
 
 

@@ -185,27 +185,11 @@ impl Probe {
 /// Whose address it is.
 fn owner(plan: &Plan, address: IpAddr) -> Result<Endpoint, ProbeError> {
     let family = Family::of(address);
-    let is = |addresses: Addresses| addresses.of(family) == Some(address);
     if let Some(endpoint) = machine_or_pod(plan, address) {
         return Ok(endpoint);
     }
-    let routers = plan.networks.iter().map(|network| network.gateway);
-    let routers = routers.chain(plan.link.map(|link| link.router));
-    let mut routers = routers.chain(plan.internet.map(|internet| internet.router));
-    if routers.any(is) {
-        return Ok(match plan.router {
-            RouterSpec::Namespace => Endpoint::Router,
-            RouterSpec::Host { .. } => Endpoint::Host,
-        });
-    }
-    if plan.link.is_some_and(|link| is(link.host)) {
-        return Ok(Endpoint::Host);
-    }
-    if plan
-        .internet
-        .is_some_and(|net| is(net.internet) || is(net.server))
-    {
-        return Ok(Endpoint::Internet);
+    if let Some(endpoint) = outside_machines(plan, address) {
+        return Ok(endpoint);
     }
     let services = plan.kubernetes.as_ref();
     let services = services.and_then(|kubernetes| kubernetes.services.nets.of(family));
@@ -220,6 +204,29 @@ fn owner(plan: &Plan, address: IpAddr) -> Result<Endpoint, ProbeError> {
         None => Ok(Endpoint::Internet),
         Some(kind) => Err(ProbeError::Nowhere { address, lab, kind }),
     }
+}
+
+fn outside_machines(plan: &Plan, address: IpAddr) -> Option<Endpoint> {
+    let is = |addresses: Addresses| addresses.of(Family::of(address)) == Some(address);
+    let routers = plan.networks.iter().map(|network| network.gateway);
+    let routers = routers.chain(plan.link.map(|link| link.router));
+    let mut routers = routers.chain(plan.internet.map(|internet| internet.router));
+    if routers.any(is) {
+        return Some(match plan.router {
+            RouterSpec::Namespace => Endpoint::Router,
+            RouterSpec::Host { .. } => Endpoint::Host,
+        });
+    }
+    if plan.link.is_some_and(|link| is(link.host)) {
+        return Some(Endpoint::Host);
+    }
+    if plan
+        .internet
+        .is_some_and(|net| is(net.internet) || is(net.server))
+    {
+        return Some(Endpoint::Internet);
+    }
+    None
 }
 
 fn machine_or_pod(plan: &Plan, address: IpAddr) -> Option<Endpoint> {

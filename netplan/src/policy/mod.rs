@@ -4,8 +4,12 @@ mod evaluate;
 mod flow;
 mod guests;
 mod nft;
+pub mod pf;
 mod reachability;
 mod route;
+mod rule;
+mod sender;
+mod sets;
 mod standard;
 mod views;
 

@@ -1,13 +1,13 @@
 //! The matrix of who reaches whom, to be proven with packets.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::addresses::Addresses;
 use crate::net::Family;
 use crate::plan::{Class, Machine, Nic, Plan};
 use crate::policy::guests::{ETCD_CLIENT_PORT, ETCD_PEER_PORT};
+use crate::policy::sender::{Matrix, Sender};
 use crate::policy::standard::{API_PORT, DNS_PORT, SSH_PORT};
 use crate::policy::{Endpoint, Policy, Probe, Protocol, Verdict, Zone};
 use crate::requirement::{Role, RouterSpec};
@@ -31,32 +31,29 @@ const WEB_PORT: u16 = 80;
 const KUBELET_PORT: u16 = 10250;
 /// Stands for all ports that no rule names.
 pub(crate) const OTHER_PORT: u16 = 20_000;
-/// Stands for the internet where none is simulated (RFC 5737, RFC 3849).
-const INTERNET: Addresses = Addresses {
-    v4: Some(Ipv4Addr::new(198, 51, 100, 1)),
-    v6: Some(Ipv6Addr::new(0x2001, 0xdb8, 0xfeed, 0, 0, 0, 0, 1)),
-};
 
 /// Every promise of the policy as TCP flows of each family that there is: from a machine of each
 /// class, a pod on each kind of node, the host and the internet; to each class on each of its
 /// networks, to pods, the router, the host and the internet; and through each machine of several
 /// networks as router. All etcd members are tried, and all control planes as a way around.
-/// Derived from the rules, so it holds what they say.
+/// Derived from the rules, so it holds what they say. Left out is what a CNI plugin decides: the
+/// way of a pod over its node's default routes, where these are on another network than the pods;
+/// and what has no route there or back.
 #[must_use]
 pub fn reachability(plan: &Plan, policy: &Policy) -> Vec<Expectation> {
-    let matrix = |family| Matrix { plan, family };
-    let probes = Family::BOTH.into_iter().flat_map(|family| {
-        let matrix = matrix(family);
+    let rows = Family::BOTH.into_iter().flat_map(|family| {
+        let matrix = Matrix { plan, family };
         let mut probes = matrix.to_machines();
         probes.extend(matrix.to_pods());
         probes.extend(matrix.to_router_and_host(policy));
         probes.extend(matrix.to_internet());
         probes.extend(matrix.detours());
-        probes
+        let probes = probes.into_iter();
+        let rows = probes.map(|probe| expectation(plan, policy, probe));
+        let rows = rows.filter(|row| !row.allowed || matrix.is_answered(&row.probe));
+        rows.collect::<Vec<_>>()
     });
-    probes
-        .map(|probe| expectation(plan, policy, probe))
-        .collect()
+    rows.collect()
 }
 
 fn expectation(plan: &Plan, policy: &Policy, probe: Probe) -> Expectation {
@@ -75,119 +72,13 @@ fn expectation(plan: &Plan, policy: &Policy, probe: Probe) -> Expectation {
     }
 }
 
-/// One family of the matrix.
-struct Matrix<'a> {
-    plan: &'a Plan,
-    family: Family,
-}
-
-/// Who sends.
-#[derive(Clone, Copy)]
-enum Sender<'a> {
-    Machine(&'a Machine),
-    PodOn(&'a Machine),
-    Host,
-    Internet,
-}
-
-impl Sender<'_> {
-    fn endpoint(self) -> Endpoint {
-        match self {
-            Self::Machine(machine) => Endpoint::Machine(machine.name.clone()),
-            Self::PodOn(node) => Endpoint::PodOn(node.name.clone()),
-            Self::Host => Endpoint::Host,
-            Self::Internet => Endpoint::Internet,
-        }
-    }
-
-    /// The machine whose routes its packets follow.
-    fn machine(&self) -> Option<&Machine> {
-        match self {
-            Self::Machine(machine) | Self::PodOn(machine) => Some(machine),
-            Self::Host | Self::Internet => None,
-        }
-    }
-}
-
-impl<'a> Matrix<'a> {
-    fn machines(&self, class: &'a Class) -> impl Iterator<Item = &'a Machine> + use<'a> {
-        let machines = self.plan.machines.iter();
-        machines.filter(|machine| machine.class == class.name)
-    }
-
-    fn first_of_each(&self) -> impl Iterator<Item = &'a Machine> {
-        let classes = self.plan.classes.iter();
-        classes.filter_map(|class| self.machines(class).next())
-    }
-
-    /// One of each kind, in this order: machines, pods, the host, the internet.
-    fn senders(&self) -> Vec<Sender<'a>> {
-        let mut senders = self.guests();
-        senders.extend([Sender::Host, Sender::Internet]);
-        senders
-    }
-
-    fn guests(&self) -> Vec<Sender<'a>> {
-        let machines = self.first_of_each().map(Sender::Machine);
-        let nodes = self.first_of_each().filter(|node| self.pod(node).is_some());
-        machines.chain(nodes.map(Sender::PodOn)).collect()
-    }
-
-    /// The first addresses of a pod range are the bridge's; a CNI gives the next ones.
-    fn pod(&self, node: &Machine) -> Option<IpAddr> {
-        node.pods?.of(self.family)?.nth(2)
-    }
-
-    /// The address with which a sender turns to a destination, as routes and prefixes choose it;
-    /// `None` when it has no way there in this family.
-    fn source(&self, sender: Sender<'_>, to: IpAddr) -> Option<IpAddr> {
-        match sender {
-            Sender::Machine(machine) => {
-                let nic = self.connected(machine, to);
-                let nic = nic.or(machine.nics.iter().find(|nic| nic.default_route))?;
-                nic.address.of(self.family)
-            }
-            Sender::PodOn(node) => self.pod(node),
-            Sender::Internet => self.internet(),
-            Sender::Host => match self.plan.link {
-                Some(link) => link.host.of(self.family),
-                None => self.nearest_gateway(to),
-            },
-        }
-    }
-
-    /// The interface of a machine on the network of an address.
-    fn connected<'m>(&self, machine: &'m Machine, to: IpAddr) -> Option<&'m Nic> {
-        machine.nics.iter().find(|nic| {
-            let net = self.plan.network_of(nic).nets.of(self.family);
-            net.is_some_and(|net| net.contains(to))
-        })
-    }
-
-    /// What a host that routes itself sends with.
-    fn nearest_gateway(&self, to: IpAddr) -> Option<IpAddr> {
-        let mut networks = self.plan.networks.iter();
-        let network = networks.find(|network| {
-            let net = network.nets.of(self.family);
-            net.is_some_and(|net| net.contains(to))
-        });
-        let pods = || {
-            self.plan
-                .network(self.plan.kubernetes.as_ref()?.network.as_str())
-        };
-        network.or_else(pods)?.gateway.of(self.family)
-    }
-
-    fn internet(&self) -> Option<IpAddr> {
-        let simulated = self.plan.internet.map(|internet| internet.server);
-        simulated.unwrap_or(INTERNET).of(self.family)
-    }
-
+impl Matrix<'_> {
     fn probe(&self, sender: Sender<'_>, to: &(Endpoint, IpAddr), port: u16) -> Option<Probe> {
         let (to, destination) = to.clone();
         let from = sender.endpoint();
-        let source = self.source(sender, destination)?;
-        (from != to).then_some(Probe {
+        let source = self.source(sender, &to, destination)?;
+        let has_way = from != to && self.has_way_back(&to, &from, source);
+        has_way.then_some(Probe {
             from,
             to,
             source,
@@ -294,7 +185,12 @@ impl<'a> Matrix<'a> {
                 Zone::Host => Sender::Host,
                 _ => Sender::Internet,
             };
-            let at = exposure.at.and_then(|at| at.of(self.family));
+            let mut servers = exposure.servers.iter();
+            let server = servers.find_map(|server| server.of(self.family));
+            let at = exposure
+                .at
+                .and_then(|at| at.of(self.family))
+                .filter(|_| server.is_some());
             let to = at.map(|at| (router.clone(), at));
             probes.extend(to.and_then(|to| self.probe(sender, &to, exposure.port)));
         }

@@ -1,10 +1,9 @@
-//! The standard policy of a lab: its sets, and the rules of its router.
+//! The standard policy of a lab, and the rules of its router.
 
-use std::collections::BTreeMap;
-
-use crate::addresses::{Addresses, Nets};
-use crate::net::{Family, Net};
-use crate::plan::{Network, Plan};
+use crate::addresses::Addresses;
+use crate::net::Family;
+use crate::plan::{Machine, Network, Plan};
+use crate::policy::sets::{members, sets};
 use crate::policy::{
     AddressSet, ApiExposure, Chain, Point, Policy, Rule, Source, Traffic, Verdict, Zone, guests,
 };
@@ -38,13 +37,16 @@ impl Policy {
     }
 
     /// The same policy, and the API servers behind the router's addresses on its uplink, for
-    /// everybody. Nothing changes without Kubernetes or control planes.
+    /// everybody. Nothing changes without Kubernetes or control planes, or the second time.
     #[must_use]
     pub fn with_api_on_uplink(mut self, plan: &Plan) -> Self {
         let at = plan.internet.map(|internet| internet.router);
         let Some(exposure) = exposure(plan, Zone::Internet, at) else {
             return self;
         };
+        if self.exposures.contains(&exposure) {
+            return self;
+        }
         let servers = AddressSet::Members(Role::ControlPlane, exposure.network.clone());
         let members = members(plan, &servers);
         let rule = Rule::new("api-from-internet", Verdict::Allow)
@@ -75,9 +77,9 @@ fn over_link(plan: &Plan) -> Option<ApiExposure> {
 
 fn exposure(plan: &Plan, entering: Zone, at: Option<Addresses>) -> Option<ApiExposure> {
     let network = plan.kubernetes.as_ref()?.network.clone();
-    let servers: Vec<Addresses> = plan
-        .addresses(Role::ControlPlane, network.as_str())
-        .collect();
+    let planes = plan.role(Role::ControlPlane);
+    let servers = planes.filter_map(|plane| answering(plane, network.as_str()));
+    let servers: Vec<Addresses> = servers.collect();
     (!servers.is_empty()).then_some(ApiExposure {
         entering,
         at,
@@ -87,101 +89,16 @@ fn exposure(plan: &Plan, entering: Zone, at: Option<Addresses>) -> Option<ApiExp
     })
 }
 
-/// The sets that the rules name, and the lab's for translation.
-fn sets(plan: &Plan, chains: &[Chain]) -> BTreeMap<AddressSet, Vec<Net>> {
-    let rules = chains.iter().flat_map(|chain| &chain.rules);
-    let named = rules.flat_map(|rule| rule.from.iter().map(Source::set).chain(&rule.to));
-    let networks = plan.networks.iter();
-    let networks = networks.map(|network| AddressSet::Network(network.name.clone()));
-    named
-        .cloned()
-        .chain(networks)
-        .chain([AddressSet::Lab])
-        .map(|set| {
-            let members = members(plan, &set);
-            (set, members)
-        })
-        .collect()
-}
-
-fn members(plan: &Plan, set: &AddressSet) -> Vec<Net> {
-    let hosts = |addresses: &mut dyn Iterator<Item = Addresses>| {
-        let addresses = addresses.flat_map(Addresses::iter);
-        addresses.map(Net::host).collect()
-    };
-    match set {
-        AddressSet::Lab => plan.supernet.iter().collect(),
-        AddressSet::Network(name) => {
-            let network = plan.network(name.as_str());
-            let pods = plan.kubernetes.as_ref();
-            let pods = pods.filter(|kubernetes| kubernetes.network == *name);
-            let nets = network.map(|network| network.nets).into_iter();
-            let nets = nets.chain(pods.map(|kubernetes| kubernetes.pods));
-            nets.flat_map(Nets::iter).collect()
-        }
-        AddressSet::Members(role, network) => hosts(&mut plan.addresses(*role, network.as_str())),
-        AddressSet::Administration => {
-            let link = plan.link.iter().map(|link| link.host);
-            let gateways = plan.networks.iter().map(|network| network.gateway);
-            hosts(&mut link.chain(gateways))
-        }
+/// The addresses of a machine on a network at which it answers to who is elsewhere: of the families
+/// that it has default routes of.
+fn answering(machine: &Machine, network: &str) -> Option<Addresses> {
+    let (own, main) = (machine.address(network)?, machine.main_address()?);
+    let mut addresses = Addresses::default();
+    let families = Family::BOTH.into_iter();
+    for address in families.filter_map(|family| main.of(family).and(own.of(family))) {
+        addresses.insert(address);
     }
-}
-
-impl Rule {
-    /// A rule for all packets, to be narrowed.
-    pub(crate) fn new(name: impl Into<String>, verdict: Verdict) -> Self {
-        Self {
-            name: name.into(),
-            entering: Vec::new(),
-            leaving: Vec::new(),
-            family: None,
-            from: None,
-            to: None,
-            traffic: Traffic::Any,
-            verdict,
-        }
-    }
-
-    /// Replies to what was allowed: the first rule of a chain that keeps state.
-    pub(crate) fn established() -> Self {
-        Self::new("established", Verdict::Allow).traffic(Traffic::Replies)
-    }
-
-    /// What belongs to no flow.
-    pub(crate) fn invalid() -> Self {
-        Self::new("invalid", Verdict::Drop).traffic(Traffic::Invalid)
-    }
-
-    pub(crate) fn entering(mut self, zones: &[Zone]) -> Self {
-        self.entering = zones.to_vec();
-        self
-    }
-
-    pub(crate) fn leaving(mut self, zones: &[Zone]) -> Self {
-        self.leaving = zones.to_vec();
-        self
-    }
-
-    pub(crate) fn from(mut self, source: Source) -> Self {
-        self.from = Some(source);
-        self
-    }
-
-    pub(crate) fn to(mut self, set: AddressSet) -> Self {
-        self.to = Some(set);
-        self
-    }
-
-    pub(crate) fn family(mut self, family: Family) -> Self {
-        self.family = Some(family);
-        self
-    }
-
-    pub(crate) fn traffic(mut self, traffic: Traffic) -> Self {
-        self.traffic = traffic;
-        self
-    }
+    addresses.iter().next().map(|_| addresses)
 }
 
 fn zone(network: &Network) -> Zone {
@@ -193,8 +110,6 @@ fn guest_zones(plan: &Plan) -> Vec<Zone> {
 }
 
 fn router_forward(plan: &Plan) -> Chain {
-    let guests = guest_zones(plan);
-    let is_host = matches!(plan.router, RouterSpec::Host { .. });
     let mut rules = vec![Rule::established()];
     rules.extend(plan.networks.iter().map(spoof));
     // Before the state is asked: between a machine and a pod of one network the router sees only
@@ -203,36 +118,48 @@ fn router_forward(plan: &Plan) -> Chain {
     rules.push(Rule::invalid());
     rules.extend(between(plan));
     rules.push(Rule::new("icmp-errors", Verdict::Allow).traffic(Traffic::IcmpErrors));
+    rules.extend(egress(plan));
+    rules.extend(outside(plan));
+    Chain {
+        point: Point::RouterForward,
+        rules,
+        default: Verdict::Drop,
+    }
+}
+
+fn egress(plan: &Plan) -> Vec<Rule> {
+    let guests = guest_zones(plan);
     let egress = |name, verdict| {
         Rule::new(name, verdict)
             .entering(&guests)
             .leaving(&[Zone::Internet])
     };
+    let mut rules = vec![egress("egress", Verdict::Allow)];
     if plan.v6_mode == V6Mode::UlaOnly {
         // Refused, so that a client takes IPv4 at once.
-        rules.push(egress("ula-only", Verdict::Refuse).family(Family::V6));
+        rules.insert(0, egress("ula-only", Verdict::Refuse).family(Family::V6));
     }
-    rules.push(egress("egress", Verdict::Allow));
-    if is_host {
-        rules.push(Rule::new(UNSOLICITED, Verdict::Drop).leaving(&guests));
-        // To what else the host is a router for: other labs, containers.
-        rules.push(Rule::new("guests-to-others", Verdict::Refuse).entering(&guests));
-    } else {
-        let host = [Zone::Host];
-        rules.extend([
+    rules
+}
+
+/// To and from what is neither the lab's nor the internet.
+fn outside(plan: &Plan) -> Vec<Rule> {
+    let guests = guest_zones(plan);
+    match plan.router {
+        RouterSpec::Namespace => vec![
             Rule::new("host-to-guests", Verdict::Allow)
-                .entering(&host)
+                .entering(&[Zone::Host])
                 .leaving(&guests),
             Rule::new("guests-to-host", Verdict::Refuse)
                 .entering(&guests)
-                .leaving(&host),
+                .leaving(&[Zone::Host]),
             Rule::new(UNSOLICITED, Verdict::Drop).entering(&[Zone::Internet]),
-        ]);
-    }
-    Chain {
-        point: Point::RouterForward,
-        rules,
-        default: Verdict::Drop,
+        ],
+        RouterSpec::Host { .. } => vec![
+            Rule::new(UNSOLICITED, Verdict::Drop).leaving(&guests),
+            // To what else the host is a router for: other labs, containers.
+            Rule::new("guests-to-others", Verdict::Refuse).entering(&guests),
+        ],
     }
 }
 

@@ -1,6 +1,10 @@
 //! Labs beside the reference lab, as files have them.
 
-use netplan::Requirement;
+use netplan::{
+    ClassName, ClassSpec, Families, KubernetesSpec, KubernetesVersion, NetworkName, NetworkSpec,
+    Requirement, Role, RouterSpec, V6Mode,
+};
+use proptest::prelude::*;
 
 fn parsed(text: &str) -> Requirement {
     serde_json::from_str(text).expect("a requirement")
@@ -52,7 +56,7 @@ pub(crate) fn nodes_nat66() -> Requirement {
 /// The reference lab without a way out for IPv6.
 pub(crate) fn ula_only() -> Requirement {
     Requirement {
-        v6_mode: netplan::V6Mode::UlaOnly,
+        v6_mode: V6Mode::UlaOnly,
         ..crate::requirement(1, 1, 1)
     }
 }
@@ -61,7 +65,105 @@ pub(crate) fn ula_only() -> Requirement {
 pub(crate) fn npt() -> Requirement {
     let outside = crate::net("2001:db8:5555::/48");
     Requirement {
-        v6_mode: netplan::V6Mode::Npt { outside },
+        v6_mode: V6Mode::Npt { outside },
+        ..crate::requirement(1, 1, 1)
+    }
+}
+
+/// The reference lab with a host as its router.
+pub(crate) fn cluster_on_host() -> Requirement {
+    let uplink = netplan::InterfaceName::new("wan0").expect("a name");
+    Requirement {
+        router: RouterSpec::Host { uplink },
+        ..crate::requirement(1, 1, 1)
+    }
+}
+
+/// Labs of up to four networks and five classes of any role, with and without a cluster, behind a
+/// namespace or a host, with any way out.
+pub(crate) fn any() -> impl Strategy<Value = Requirement> {
+    let families = prop::sample::select(vec![
+        Families::Dual,
+        Families::Dual,
+        Families::V4,
+        Families::V6,
+    ]);
+    let networks = prop::collection::vec(families, 1..=4);
+    let role = prop::sample::select(vec![
+        Role::Etcd,
+        Role::ControlPlane,
+        Role::Worker,
+        Role::Other,
+    ]);
+    let class = (role, 1..16_usize, 0..4_usize, 1..=2_u32);
+    let classes = prop::collection::vec(class, 1..=5);
+    let modes = (0..4_usize, prop::bool::ANY);
+    let cluster = prop::option::of(0..4_usize);
+    (networks, classes, modes, cluster).prop_map(|(networks, classes, modes, cluster)| {
+        let names: Vec<NetworkName> = (0..networks.len())
+            .map(|n| NetworkName::new(format!("net{n}")).expect("a name"))
+            .collect();
+        let cluster = cluster.map(|n| n % names.len());
+        let specs = names.iter().zip(&networks);
+        let specs = specs.map(|(name, families)| NetworkSpec {
+            families: *families,
+            ..NetworkSpec::new(name.clone())
+        });
+        let classes = classes.iter().enumerate();
+        Requirement {
+            networks: specs.collect(),
+            classes: classes
+                .map(|(n, (role, mask, default, count))| {
+                    let on_it = |at: &usize| {
+                        let is_node = role.is_node() && cluster == Some(*at);
+                        mask >> at & 1 == 1 || is_node
+                    };
+                    let on: Vec<NetworkName> = (0..names.len())
+                        .filter(on_it)
+                        .map(|at| names[at].clone())
+                        .collect();
+                    let on = if on.is_empty() {
+                        names[..1].to_vec()
+                    } else {
+                        on
+                    };
+                    let default = on[default % on.len()].clone();
+                    ClassSpec {
+                        role: *role,
+                        default_route: Some(default),
+                        ..ClassSpec::new(
+                            ClassName::new(format!("class{n}")).expect("a name"),
+                            *count,
+                            on,
+                        )
+                    }
+                })
+                .collect(),
+            kubernetes: cluster.map(|at| KubernetesSpec {
+                families: networks[at],
+                primary: networks[at].iter().next().expect("one at least"),
+                ..KubernetesSpec::new(KubernetesVersion::new(37), names[at].clone())
+            }),
+            ..other_choices(modes)
+        }
+    })
+}
+
+fn other_choices((mode, is_host): (usize, bool)) -> Requirement {
+    let uplink = netplan::InterfaceName::new("wan0").expect("a name");
+    let modes = [
+        V6Mode::Routed,
+        V6Mode::UlaOnly,
+        npt().v6_mode,
+        nodes_nat66().v6_mode,
+    ];
+    Requirement {
+        v6_mode: modes[mode],
+        router: if is_host {
+            RouterSpec::Host { uplink }
+        } else {
+            RouterSpec::Namespace
+        },
         ..crate::requirement(1, 1, 1)
     }
 }

@@ -8,27 +8,34 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Output, Stdio};
 
-use netplan::{NftRuleset, Plan, Policy, ROUTER_LINK, ROUTER_UPLINK, reachability};
+use netplan::{NftRuleset, Plan, Policy};
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
 
-use crate::{planned, requirement};
+use crate::{labs, planned, requirement};
 
-fn rulesets() -> Vec<NftRuleset> {
-    let plans = [
+fn plans() -> Vec<Plan> {
+    let all = [
         requirement(3, 1, 1),
         requirement(3, 3, 2),
         requirement(1, 1, 0),
+        labs::host_npt(),
+        labs::nodes_nat66(),
+        labs::ula_only(),
+        labs::npt(),
+        labs::cluster_on_host(),
     ];
-    plans
-        .iter()
-        .map(|requirement| Policy::standard(&planned(requirement)))
-        .flat_map(|policy| {
-            [
-                policy.nft_router(),
-                policy.nft_etcd_member(),
-                policy.nft_control_plane(),
-            ]
-        })
-        .collect()
+    all.iter().map(planned).collect()
+}
+
+fn rulesets(plan: &Plan) -> Vec<NftRuleset> {
+    let policy = Policy::standard(plan);
+    let guests = plan.classes.iter();
+    let guests = guests.filter_map(|class| policy.nft_guest(class));
+    let mut all: Vec<NftRuleset> = guests.collect();
+    all.push(policy.nft_router(plan));
+    all.push(policy.with_api_on_uplink(plan).nft_router(plan));
+    all
 }
 
 /// A network namespace, alive as long as the program that was started in it.
@@ -99,7 +106,14 @@ fn accepted(output: &Output, text: &str) -> String {
 #[ignore = "needs nft"]
 fn nft_accepts_every_file() {
     let namespace = Namespace::new();
-    for ruleset in rulesets() {
+    let mut runner = TestRunner::deterministic();
+    let labs = std::iter::repeat_with(|| labs::any().new_tree(&mut runner).expect("a lab"));
+    let others = labs.take(16).map(|lab| planned(&lab.current()));
+    for ruleset in plans()
+        .into_iter()
+        .chain(others)
+        .flat_map(|plan| rulesets(&plan))
+    {
         accepted(
             &namespace.nft(&["-c", "-f", "-"], &ruleset.load),
             &ruleset.load,
@@ -115,7 +129,7 @@ fn nft_accepts_every_file() {
 #[test]
 #[ignore = "needs nft"]
 fn the_kernel_holds_what_was_loaded_until_it_is_undone() {
-    for ruleset in rulesets() {
+    for ruleset in plans().iter().flat_map(rulesets) {
         let namespace = Namespace::new();
         let list = || accepted(&namespace.nft(&["list", "ruleset"], ""), "list ruleset");
         accepted(
@@ -139,66 +153,4 @@ fn the_kernel_holds_what_was_loaded_until_it_is_undone() {
         accepted(&namespace.nft(&["-f", "-"], &ruleset.undo), &ruleset.undo);
         assert_eq!(list(), before);
     }
-}
-
-/// The promises of the policy, kept by the kernel: each flow of the matrix is tried with TCP in a
-/// lab of namespaces.
-#[test]
-#[ignore = "needs nft, ip and python3"]
-fn packets_do_what_the_matrix_says() {
-    for requirement in [requirement(3, 1, 1), requirement(3, 3, 2)] {
-        let plan = planned(&requirement);
-        let policy = Policy::standard(&plan);
-        let output = packets(&plan, &policy, &policy.nft_control_plane().load);
-        let said = String::from_utf8_lossy(&output.stdout);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}{error}");
-    }
-}
-
-/// The same trial sees the hole when the guard is left out, so it can fail.
-#[test]
-#[ignore = "needs nft, ip and python3"]
-fn packets_show_the_hole_that_the_guard_closes() {
-    let plan = planned(&requirement(1, 1, 1));
-    let output = packets(&plan, &Policy::standard(&plan), "");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("worker-0 -> etcd-0 "), "{said}");
-    assert!(said.contains("via cp-0: yes"), "{said}");
-}
-
-fn packets(plan: &Plan, policy: &Policy, guard: &str) -> Output {
-    let input = serde_json::json!({
-        "plan": plan,
-        "expectations": reachability(plan, policy),
-        "rules": {
-            "router": policy.nft_router().load,
-            "etcd": policy.nft_etcd_member().load,
-            "control-plane": guard,
-            "link": ROUTER_LINK,
-            "uplink": ROUTER_UPLINK,
-        },
-    });
-    let mut child = Command::new("unshare")
-        .args([
-            "--map-root-user",
-            "--net",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--mount-proc",
-        ])
-        .args(["--kill-child", "--", "python3"])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packets.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("unshare is installed");
-    let mut stdin = child.stdin.take().expect("piped");
-    stdin
-        .write_all(input.to_string().as_bytes())
-        .expect("python3 reads");
-    drop(stdin);
-    child.wait_with_output().expect("python3 ends")
 }

@@ -1,0 +1,84 @@
+//! What the views say about the matrix; their texts are golden files.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "host-exec is not a dependency of this crate"
+)]
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use netplan::{Policy, dot, matrix_table, mermaid, reachability};
+
+use crate::{labs, planned, requirement};
+
+#[test]
+fn the_table_tells_families_apart() {
+    let plan = planned(&labs::ula_only());
+    let table = matrix_table(&plan, &reachability(&plan, &Policy::standard(&plan)));
+    let words = |start: &str| {
+        let mut lines = table.lines().filter(|line| line.starts_with(start));
+        let line = lines.next().expect("a line of the table");
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        words("internet"),
+        ["internet", "80", "v4", "v4", "v4", "v4", "v4"]
+    );
+    assert_eq!(words("router  ")[..2], ["router", "6443"]);
+}
+
+/// What is no flow of its own, a detour, and what is forbidden is not drawn.
+#[test]
+fn graphs_show_allowed_flows_with_their_ports() {
+    let plan = planned(&requirement(3, 1, 1));
+    let rows = reachability(&plan, &Policy::standard(&plan));
+    let chart = mermaid(&plan, &rows);
+    let number = |label: &str| {
+        let node = format!("[\"{label}\"]");
+        let line = chart.lines().find(|line| line.ends_with(&node));
+        let line = line.expect("a node of the graph").trim();
+        line.trim_end_matches(&node).to_owned()
+    };
+    let edge = |from: &str, label: &str, to: &str| {
+        format!("  {} -->|\"{label}\"| {}\n", number(from), number(to))
+    };
+    assert!(chart.contains(&edge("cp", "2379", "etcd")));
+    assert!(chart.contains(&edge("etcd", "2379, 2380", "etcd")));
+    assert!(chart.contains(&edge("worker", "all", "cp")));
+    let (worker, etcd) = (number("worker"), number("etcd"));
+    let from_worker = format!("  {worker} -->");
+    let to_etcd = format!("| {etcd}");
+    let mut lines = chart.lines();
+    assert!(!lines.any(|line| line.starts_with(&from_worker) && line.ends_with(&to_etcd)));
+}
+
+#[test]
+#[ignore = "needs dot"]
+fn dot_draws_every_graph() {
+    for requirement in [requirement(3, 1, 1), labs::host_npt(), labs::nodes_nat66()] {
+        let plan = planned(&requirement);
+        let graph = dot(&plan, &reachability(&plan, &Policy::standard(&plan)));
+        let mut child = Command::new("dot")
+            .arg("-Tsvg")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("dot is installed");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(graph.as_bytes()).expect("dot reads");
+        drop(stdin);
+        let output = child.wait_with_output().expect("dot ends");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && error.is_empty(),
+            "{error}\n{graph}"
+        );
+        let svg = String::from_utf8_lossy(&output.stdout);
+        let edges = |text: &str, mark: &str| text.matches(mark).count();
+        assert_eq!(edges(&svg, "class=\"edge\""), edges(&graph, " -> "));
+    }
+}
