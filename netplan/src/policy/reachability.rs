@@ -226,12 +226,7 @@ impl Matrix<'_> {
         let network = into.network.as_str();
         let is_on_it = |machine: &Machine| machine.nic(network).is_some();
         let mut targets = self.plan.machines.iter();
-        let target = targets.find(|machine| {
-            let other = !machine.nics.iter().any(|nic| {
-                nic.network != into.network && router.nic(nic.network.as_str()).is_some()
-            });
-            is_on_it(machine) && other && machine.name != router.name
-        });
+        let target = targets.find(|machine| is_on_it(machine) && machine.name != router.name);
         let to = target.and_then(|machine| {
             let address = machine.address(network)?.of(self.family)?;
             let to = (Endpoint::Machine(machine.name.clone()), address);
