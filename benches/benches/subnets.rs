@@ -1,7 +1,9 @@
-//! Subnets: filling a pool, freeing and allocating in a full one, and how that grows.
+//! Subnets: filling a pool, freeing and allocating in a full one, in one full of holes, in one of
+//! mixed lengths, and how that grows.
 //!
 //! Criterion's "elem/s" counts networks: 40 Melem/s are 25 ns each. The yardstick, ipnet's own
 //! iterator, only counts up: it remembers nothing, so no allocator with a registry reaches it.
+//! The other yardstick, Kubernetes' cidrset, is a Go program: `benches/go/cidrset`.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on must stop")]
 
@@ -52,6 +54,31 @@ impl Case {
     }
 }
 
+/// Numbers without a pattern, the same in each run: xorshift64.
+struct Numbers(u64);
+
+impl Numbers {
+    fn new() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).unwrap()
+    }
+}
+
+/// An order without a pattern (Fisher and Yates).
+fn shuffled(mut nets: Vec<Net>) -> Vec<Net> {
+    let mut numbers = Numbers::new();
+    for last in (1..nets.len()).rev() {
+        nets.swap(last, numbers.below(last + 1));
+    }
+    nets
+}
+
 /// The pool is made and dropped outside the measured time.
 fn fill(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("fill");
@@ -88,17 +115,80 @@ fn churn(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// An order without a pattern, the same in each run (Fisher and Yates, with xorshift64).
-fn shuffled(mut nets: Vec<Net>) -> Vec<Net> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for last in (1..nets.len()).rev() {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let picked = state % (last as u64 + 1);
-        nets.swap(last, usize::try_from(picked).unwrap());
+/// Full pools with 16,384 holes of one network each, in which two free neighbours are one pair:
+/// freeing and allocating that pair, and the answer that no pair is free.
+fn fragmented(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("16,384 holes");
+    for case in &CASES[..2] {
+        let mut pool = case.fill(case.empty());
+        let pair_len = case.prefix_len - 1;
+        for net in pool.allocated().into_iter().step_by(4) {
+            pool.release(net).unwrap();
+        }
+        group.bench_function(format!("{}: no pair is free", case.name), |bencher| {
+            bencher.iter(|| pool.allocate(pair_len, Fit::Lowest).unwrap_err());
+        });
+        // The neighbour of a hole in the middle makes the only pair, which lowest fit must find.
+        let neighbour = pool.allocated()[pool.len() / 2 / 3 * 3];
+        pool.release(neighbour).unwrap();
+        group.bench_function(format!("{}: the only pair", case.name), |bencher| {
+            bencher.iter(|| {
+                let pair = pool.allocate(pair_len, Fit::Lowest).unwrap();
+                pool.release(pair).unwrap();
+            });
+        });
+        // Half of a hole by best fit: every hole is looked at, since none fits exactly.
+        for (name, below, fit) in [
+            ("one, lowest", 0, Fit::Lowest),
+            ("one, best", 0, Fit::Best),
+            ("one, sparse", 0, Fit::Sparse),
+            ("half of one, best", 1, Fit::Best),
+        ] {
+            group.bench_function(format!("{}: {name}", case.name), |bencher| {
+                bencher.iter(|| {
+                    let net = pool.allocate(case.prefix_len + below, fit).unwrap();
+                    pool.release(net).unwrap();
+                });
+            });
+        }
     }
-    nets
+    group.finish();
+}
+
+/// One iteration frees an allocation picked at random and allocates one of a random length.
+fn mixed(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("mixed lengths");
+    for (name, pool, lens) in [
+        ("any of /20 to /32 in a /8", "10.0.0.0/8", 20..=32_u8),
+        ("any of /56 to /127 in a /48", "fd5c:1:2::/48", 56..=127),
+    ] {
+        let mut pool = Pool::new(pool.parse().unwrap());
+        let mut numbers = Numbers::new();
+        let count = usize::from(lens.end() - lens.start()) + 1;
+        let mut any_len = move || lens.clone().nth(numbers.below(count)).unwrap();
+        let mut nets: Vec<Net> = Vec::new();
+        while nets.len() < 4_096
+            && let Ok(net) = pool.allocate(any_len(), Fit::Lowest)
+        {
+            nets.push(net);
+        }
+        let mut picks = Numbers::new();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let at = picks.below(nets.len());
+                pool.release(nets[at]).unwrap();
+                // The freed network leaves room for itself at least, so a length that does not
+                // fit any more is replaced by the one that does.
+                let freed_len = nets[at].prefix_len();
+                let found = pool.allocate(any_len(), Fit::Lowest);
+                nets[at] = found
+                    .or_else(|_| pool.allocate(freed_len, Fit::Lowest))
+                    .unwrap();
+            });
+        });
+        assert_eq!(pool.len(), nets.len(), "{name}");
+    }
+    group.finish();
 }
 
 fn yardstick(criterion: &mut Criterion) {
@@ -119,6 +209,8 @@ fn main() {
     let mut criterion = benches::settings();
     fill(&mut criterion);
     churn(&mut criterion);
+    fragmented(&mut criterion);
+    mixed(&mut criterion);
     yardstick(&mut criterion);
     criterion.final_summary();
 }

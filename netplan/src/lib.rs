@@ -41,7 +41,8 @@
 //!
 //! # Sources
 //! RFC 1918, 3021, 4193, 4291, 4890, 5453, 6164; nft(8), pf.conf(5); Kubernetes KEP-563 (dual
-//! stack), KEP-3070 (static service addresses).
+//! stack), KEP-3070 (static service addresses); systemd.network(5), systemd.link(5), cloud-init's
+//! network configuration version 2, hosts(5); rc.conf(5), ip-link(8).
 
 mod addresses;
 pub mod diff;
@@ -69,9 +70,11 @@ pub use diff::{Diff, diff};
 pub use facts::{HostFacts, Occupied};
 pub use guest::{NETWORKD_DIRECTORY, NetworkdFile, hosts_file, network_config_v2, networkd_files};
 pub use host::{Effect, HostRouter, HostStep, RcKnob, Sysctl};
-pub use host_pool::HostPool;
+pub use host_pool::{
+    Band, BandAllocateError, BandError, HostClaimError, HostPool, HostReleaseError,
+};
 pub use lint::{Finding, LINTS, Lint, Severity, lint};
-pub use lock::{Band, Lock, LockError, LockedClass};
+pub use lock::{HostNumbers, Lock, LockError, LockedClass};
 pub use map::map_text;
 pub use names::{ClassName, InterfaceName, LabName, Mac, MachineName, NameError, NetworkName};
 pub use net::{
@@ -87,7 +90,9 @@ pub use policy::{
     Probe, ProbeError, Protocol, ROUTER_LINK, ROUTER_UPLINK, Rule, Source, Traffic, Verdict, Zone,
     dot, matrix_table, mermaid, reachability,
 };
-pub use pool::{AllocateError, ClaimError, Fit, Pool, ReleaseError};
+pub use pool::{
+    AllocateError, Allocated, ClaimError, Fit, Free, OwnedClaimError, Pool, Registry, ReleaseError,
+};
 pub use requirement::{
     Allow, ClassSpec, ETCD_NETWORK, KUBE_NETWORK, KubernetesSpec, KubernetesVersion, MachineCounts,
     NetworkSpec, RangeSizes, Requirement, Role, RouterSpec, V4Mode, V6Mode, VersionError,

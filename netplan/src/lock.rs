@@ -50,19 +50,19 @@ pub struct LockedClass {
     /// What its machines are in a cluster.
     pub role: Role,
     /// The host numbers that its machines count through.
-    pub band: Band,
+    pub band: HostNumbers,
 }
 
 /// Consecutive host numbers of a class, the same on each of its networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-pub struct Band {
+pub struct HostNumbers {
     /// The first.
     pub first: u32,
     /// How many.
     pub room: u32,
 }
 
-impl Band {
+impl HostNumbers {
     /// The number behind the last.
     #[must_use]
     pub const fn end(self) -> u32 {

@@ -9,7 +9,8 @@ use crate::{Facts, LabSpec, Places, guest};
 use artifacts::{Architecture, VersionSet, Wanted};
 use host_exec::HostName;
 use netplan::{
-    Addresses, Finding, KubernetesVersion, Lock, Machine, Nets, Plan, Policy, Requirement, Role,
+    Addresses, Diff, Finding, KubernetesVersion, Lock, Machine, Nets, Plan, Policy, Requirement,
+    Role,
 };
 use nspawn_vm::{Group, GroupName};
 use pki::{ApiUrl, PkiSpec};
@@ -37,6 +38,8 @@ pub struct Blueprint {
     pub network: Plan,
     /// What there is to say about the networks, although they can be planned.
     pub findings: Vec<Finding>,
+    /// What of the networks is not as the lab has it; nothing for a new one.
+    pub changes: Diff,
     /// Who may reach whom.
     pub policy: Policy,
     /// The machines and the router between them.
@@ -95,6 +98,9 @@ impl Blueprint {
         if findings.iter().any(Finding::is_fatal) {
             return Err(BlueprintError::Lints(findings));
         }
+        let changes = lock
+            .map(|lock| network.changes_since(lock))
+            .unwrap_or_default();
         let policy = Policy::standard(&network);
         let program_dir = artifact_places(places).set_dir(&programs);
         let group = machines::group(spec, facts, places, &network, &policy, &program_dir)?;
@@ -104,6 +110,7 @@ impl Blueprint {
             programs,
             network,
             findings,
+            changes,
             policy,
             group,
             pki,

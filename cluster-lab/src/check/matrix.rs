@@ -3,12 +3,13 @@
 use super::{CheckError, stage::Stage};
 use crate::{
     Blueprint,
-    blueprint::{both, internet},
+    blueprint::{API_PORT, both, internet},
 };
 use host_exec::{Host, NetworkNamespace};
 use netplan::{Endpoint, Expectation, Family, Probe, Role};
 use serde::Serialize;
 use std::{
+    collections::BTreeMap,
     io,
     net::{IpAddr, SocketAddr},
     time::Duration,
@@ -38,6 +39,9 @@ pub struct MatrixRow {
     pub evidence: String,
 }
 
+/// The kubelet's port (`port` of its configuration).
+const KUBELET_PORT: u16 = 10250;
+
 /// How long a flow may take to get through, and how long one that must not is waited for.
 const LIMIT: Duration = Duration::from_secs(1);
 
@@ -59,7 +63,10 @@ pub(super) async fn prove(
     expectations.retain(|flow| {
         !(flow.allowed && flow.family == Family::V6 && flow.probe.port == etcd_bootstrap::PEER_PORT)
     });
-    let stage = Stage::set(blueprint, here).await?;
+    for flow in &mut expectations {
+        play_pod(blueprint, flow);
+    }
+    let stage = Stage::set(blueprint, here, &expectations).await?;
     let result = play(blueprint, &stage, expectations).await;
     // Also after a failure: what the trial added must not stay.
     stage.strike(here).await?;
@@ -182,6 +189,18 @@ pub(super) fn stand_in_addresses(blueprint: &Blueprint, node: &str) -> Option<[I
     Some([v4.into(), v6.into()])
 }
 
+/// Leads a flow to a pod to the one that is played, which no real pod is.
+fn play_pod(blueprint: &Blueprint, flow: &mut Expectation) {
+    if let Endpoint::PodOn(node) = &flow.probe.to
+        && let Some([v4, v6]) = stand_in_addresses(blueprint, node.as_str())
+    {
+        flow.probe.destination = match flow.family {
+            Family::V4 => v4,
+            Family::V6 => v6,
+        };
+    }
+}
+
 fn stand_in(blueprint: &Blueprint, from: &Endpoint) -> Option<IpAddr> {
     match from {
         Endpoint::PodOn(node) => Some(stand_in_addresses(blueprint, node.as_str())?[1]),
@@ -189,23 +208,24 @@ fn stand_in(blueprint: &Blueprint, from: &Endpoint) -> Option<IpAddr> {
     }
 }
 
-/// Where the trial listens: on the internet, and at the router's ssh port, which nobody may reach and where a
-/// refusal would prove nothing.
-pub(super) fn servers(blueprint: &Blueprint) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
-    const WEB_PORT: u16 = 80;
-    const SSH_PORT: u16 = 22;
-    let network = &blueprint.network;
-    let internet = internet(network)
-        .server
-        .iter()
-        .map(|ip| SocketAddr::new(ip, WEB_PORT))
-        .collect();
-    let networks = network.networks.iter();
-    let router = networks
-        .flat_map(|network| network.gateway.iter())
-        .map(|ip| SocketAddr::new(ip, SSH_PORT))
-        .collect();
-    (internet, router)
+/// Where the trial listens: everywhere that a flow leads to and no service of the lab is, since a refusal by the
+/// destination itself would prove nothing. The services' own ports are left to them.
+pub(super) fn servers(expectations: &[Expectation]) -> BTreeMap<SocketAddr, Endpoint> {
+    const SERVED: [u16; 4] = [
+        etcd_bootstrap::CLIENT_PORT,
+        etcd_bootstrap::PEER_PORT,
+        API_PORT,
+        KUBELET_PORT,
+    ];
+    let flows = expectations.iter().map(|flow| &flow.probe);
+    let unserved =
+        flows.filter(|probe| !SERVED.contains(&probe.port) && !matches!(probe.to, Endpoint::Host));
+    unserved
+        .map(|probe| {
+            let address = SocketAddr::new(probe.destination, probe.port);
+            (address, probe.to.clone())
+        })
+        .collect()
 }
 
 /// The first node of each kind that runs pods' routes: where a pod is played.

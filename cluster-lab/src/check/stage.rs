@@ -6,9 +6,10 @@ use super::{
 };
 use crate::Blueprint;
 use host_exec::{Command, Host, NetworkNamespace, RunError, Stdin};
-use netplan::{Endpoint, Expectation, KUBE_NETWORK};
+use netplan::{Endpoint, Expectation};
 use std::{
     collections::BTreeSet,
+    io,
     net::{IpAddr, SocketAddr},
     sync::Mutex,
 };
@@ -22,7 +23,7 @@ pub(super) struct Stage<'b> {
     blueprint: &'b Blueprint,
     here: &'b dyn Host,
     /// Dropping the set ends the servers.
-    _servers: JoinSet<()>,
+    servers: JoinSet<()>,
     detours: Mutex<BTreeSet<(String, IpAddr)>>,
 }
 
@@ -30,6 +31,7 @@ impl<'b> Stage<'b> {
     pub(super) async fn set(
         blueprint: &'b Blueprint,
         here: &'b dyn Host,
+        expectations: &[Expectation],
     ) -> Result<Self, CheckError> {
         // What a check that was killed has left.
         clear(blueprint, here).await.map_err(CheckError::Stage)?;
@@ -38,22 +40,21 @@ impl<'b> Stage<'b> {
                 .await
                 .map_err(CheckError::Stage)?;
         }
-        let mut tasks = JoinSet::new();
-        let (internet, router) = servers(blueprint);
-        for (namespace, addresses) in [("internet", internet), ("router", router)] {
-            let there = NetworkNamespace::named(&blueprint.group_name().netns(namespace));
-            for address in addresses {
-                let listener = there.listen(address).await;
-                let listener = listener.map_err(|source| CheckError::Listen { address, source })?;
-                tasks.spawn(tell_senders(listener));
-            }
-        }
-        Ok(Self {
+        let mut stage = Self {
             blueprint,
             here,
-            _servers: tasks,
+            servers: JoinSet::new(),
             detours: Mutex::default(),
-        })
+        };
+        for (address, endpoint) in servers(expectations) {
+            match stage.namespace(&endpoint).listen(address).await {
+                Ok(listener) => drop(stage.servers.spawn(tell_senders(listener))),
+                // Somebody answers there already.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                Err(source) => return Err(CheckError::Listen { address, source }),
+            }
+        }
+        Ok(stage)
     }
 
     /// Where an endpoint's connections come from.
@@ -98,11 +99,14 @@ impl<'b> Stage<'b> {
             Endpoint::Machine(name) | Endpoint::PodOn(name) => name.to_string(),
             _ => return None,
         };
-        let router = self
-            .blueprint
-            .network
-            .machine(flow.probe.via.as_ref()?.as_str())?;
-        Some((machine, router.address(KUBE_NETWORK)?.of(flow.family)?))
+        let network = &self.blueprint.network;
+        let router = network.machine(flow.probe.via.as_ref()?.as_str())?;
+        // On a network that both are on.
+        let nics = &network.machine(&machine)?.nics;
+        let via = nics
+            .iter()
+            .find_map(|nic| router.address(nic.network.as_str()))?;
+        Some((machine, via.of(flow.family)?))
     }
 
     /// Takes away all that was added.

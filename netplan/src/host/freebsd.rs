@@ -42,7 +42,7 @@ impl HostRouter<'_> {
             HostStep {
                 argv: words(&format!("ifconfig {uplink} inet6 -no_radr accept_rtadv")),
                 undo: None,
-                effect: Effect::Flags(uplink.clone()),
+                effect: Effect::Properties(uplink.clone()),
                 repeatable: true,
                 why,
             },
@@ -63,7 +63,7 @@ fn bridge(network: &Network) -> Vec<HostStep> {
         steps.push(HostStep {
             argv: words(&format!("ifconfig {name} inet6 -ifdisabled auto_linklocal")),
             undo: None,
-            effect: Effect::Flags(name.clone()),
+            effect: Effect::Properties(name.clone()),
             repeatable: true,
             why: "a bridge has no IPv6 and no link-local address by itself",
         });

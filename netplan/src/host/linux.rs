@@ -71,7 +71,7 @@ fn link_property(network: &Network, property: &str) -> HostStep {
     HostStep {
         argv: words(&format!("ip link set dev {name} {property}")),
         undo: None,
-        effect: Effect::Flags(name.clone()),
+        effect: Effect::Properties(name.clone()),
         repeatable: true,
         why: "its link-local address is the one below and no other",
     }

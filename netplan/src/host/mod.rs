@@ -95,7 +95,7 @@ pub struct HostStep {
 pub enum Effect {
     /// An interface of this name.
     Interface(InterfaceName),
-    /// This interface is up, with the properties that the step sets.
+    /// This interface is up.
     Up(InterfaceName),
     /// An address.
     Address {
@@ -110,8 +110,9 @@ pub enum Effect {
     Route(Route),
     /// A kernel setting, sysctl(8).
     Setting(Sysctl),
-    /// Flags of an interface, with the arguments of the step.
-    Flags(InterfaceName),
+    /// Properties of this interface, which the step's arguments name. They are not worth a look
+    /// beforehand: the step can always be run again.
+    Properties(InterfaceName),
 }
 
 impl HostStep {

@@ -92,7 +92,9 @@ impl HostRouter<'_> {
     }
 
     /// The lines for a FreeBSD host's `/etc/sysctl.conf`: packets between two machines of one
-    /// bridge pass by pf, those that are routed do not. Releases differ in their defaults.
+    /// bridge pass by pf, those that are routed do not. Releases differ in their defaults. The
+    /// names are unknown until the first bridge is there; at the end of the boot the file is read
+    /// once more (`sysctl_lastload`).
     #[must_use]
     pub fn sysctl_conf(&self) -> Vec<Sysctl> {
         let names = ["pfil_member", "pfil_bridge", "pfil_local_phys"];

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use thiserror::Error;
 
 use crate::hash::checksum;
-use crate::lock::{Band, Lock, LockedClass};
+use crate::lock::{HostNumbers, Lock, LockedClass};
 use crate::names::{ClassName, LabName};
 use crate::net::Net;
 use crate::requirement::Role;
@@ -264,7 +264,7 @@ fn parse_class(name: &str, value: &str) -> Option<LockedClass> {
         let value: u32 = text.parse().ok()?;
         (value.to_string() == text).then_some(value)
     };
-    let band = Band {
+    let band = HostNumbers {
         first: number(first)?,
         room: number(room)?,
     };

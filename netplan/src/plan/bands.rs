@@ -1,6 +1,6 @@
 //! Which host numbers the machines of each class count through.
 
-use crate::lock::{Band, Lock};
+use crate::lock::{HostNumbers, Lock};
 use crate::plan::PlanError;
 use crate::requirement::ClassSpec;
 
@@ -15,8 +15,11 @@ const MOST_NUMBERS: u32 = 1 << 20;
 /// Explicit bands first, then what the lock remembers, then the lowest that is free; a band that
 /// was remembered and has to be larger moves where it cannot grow. That renumbers nobody: the
 /// addresses themselves are in the lock too.
-pub(crate) fn bands(classes: &[ClassSpec], lock: Option<&Lock>) -> Result<Vec<Band>, PlanError> {
-    let mut bands: Vec<Option<Band>> = classes.iter().map(explicit).collect();
+pub(crate) fn bands(
+    classes: &[ClassSpec],
+    lock: Option<&Lock>,
+) -> Result<Vec<HostNumbers>, PlanError> {
+    let mut bands: Vec<Option<HostNumbers>> = classes.iter().map(explicit).collect();
     for at in 0..classes.len() {
         if let Some(band) = bands[at] {
             check_explicit(classes, &bands, at, band)?;
@@ -25,7 +28,7 @@ pub(crate) fn bands(classes: &[ClassSpec], lock: Option<&Lock>) -> Result<Vec<Ba
     for at in 0..classes.len() {
         let remembered = lock.and_then(|lock| lock.class(classes[at].name.as_str()));
         if let (None, Some(locked)) = (bands[at], remembered) {
-            let band = Band {
+            let band = HostNumbers {
                 first: locked.band.first,
                 room: classes[at].room().max(locked.band.room),
             };
@@ -41,16 +44,16 @@ pub(crate) fn bands(classes: &[ClassSpec], lock: Option<&Lock>) -> Result<Vec<Ba
     Ok(bands.into_iter().flatten().collect())
 }
 
-fn explicit(class: &ClassSpec) -> Option<Band> {
+fn explicit(class: &ClassSpec) -> Option<HostNumbers> {
     let room = class.room();
-    class.first.map(|first| Band { first, room })
+    class.first.map(|first| HostNumbers { first, room })
 }
 
 fn check_explicit(
     classes: &[ClassSpec],
-    bands: &[Option<Band>],
+    bands: &[Option<HostNumbers>],
     at: usize,
-    band: Band,
+    band: HostNumbers,
 ) -> Result<(), PlanError> {
     let class = &classes[at];
     let field = format!("classes.{}.first", class.name);
@@ -89,10 +92,10 @@ fn too_many(class: &ClassSpec) -> PlanError {
 /// A class whose band shares a number with this one, on a network that both are on.
 fn conflict(
     classes: &[ClassSpec],
-    bands: &[Option<Band>],
+    bands: &[Option<HostNumbers>],
     at: usize,
-    band: Band,
-) -> Option<(usize, Band)> {
+    band: HostNumbers,
+) -> Option<(usize, HostNumbers)> {
     let neighbours = bands.iter().enumerate().filter_map(|(other, taken)| {
         let taken = (*taken)?;
         (other != at && share_a_network(&classes[at], &classes[other])).then_some((other, taken))
@@ -110,13 +113,13 @@ fn share_a_network(one: &ClassSpec, other: &ClassSpec) -> bool {
 
 fn lowest_free(
     classes: &[ClassSpec],
-    bands: &[Option<Band>],
+    bands: &[Option<HostNumbers>],
     at: usize,
-) -> Result<Band, PlanError> {
+) -> Result<HostNumbers, PlanError> {
     let room = classes[at].room();
     let mut first = FIRST_CHOSEN;
     loop {
-        let band = Band { first, room };
+        let band = HostNumbers { first, room };
         if band.end() > MOST_NUMBERS {
             return Err(too_many(&classes[at]));
         }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::addresses::{Addresses, Nets};
 use crate::facts::HostFacts;
-use crate::lock::{Band, Lock};
+use crate::lock::{HostNumbers, Lock};
 use crate::names::InterfaceName;
 use crate::net::{Family, Net};
 use crate::plan::bands::bands;
@@ -101,8 +101,8 @@ fn networks(requirement: &Requirement, placements: &Placements) -> Vec<Network> 
     specs.map(network).collect()
 }
 
-fn classes(requirement: &Requirement, bands: &[Band]) -> Vec<Class> {
-    let class = |(spec, band): (&ClassSpec, &Band)| {
+fn classes(requirement: &Requirement, bands: &[HostNumbers]) -> Vec<Class> {
+    let class = |(spec, band): (&ClassSpec, &HostNumbers)| {
         let default_route = spec.default_network()?.clone();
         Some(Class {
             name: spec.name.clone(),

@@ -18,7 +18,7 @@ pub use build::plan;
 pub use error::PlanError;
 
 use crate::addresses::{Addresses, Nets};
-use crate::lock::{Band, Lock, LockedClass};
+use crate::lock::{HostNumbers, Lock, LockedClass};
 use crate::names::{ClassName, InterfaceName, LabName, Mac, MachineName, NetworkName};
 use crate::net::{Family, Net};
 use crate::requirement::{KubernetesVersion, Role, RouterSpec, V4Mode, V6Mode};
@@ -47,7 +47,7 @@ pub struct Class {
     /// What its machines are in a cluster.
     pub role: Role,
     /// The host numbers of its machines.
-    pub band: Band,
+    pub band: HostNumbers,
     /// The networks that each machine has an interface on, in this order.
     pub networks: Vec<NetworkName>,
     /// The one of them that the default routes go out on. On a machine of several networks there

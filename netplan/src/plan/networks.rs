@@ -2,7 +2,7 @@
 
 use crate::addresses::Nets;
 use crate::hash::stable_hash;
-use crate::lock::{Band, Lock};
+use crate::lock::{HostNumbers, Lock};
 use crate::net::{Family, Net};
 use crate::plan::place::{Prefer, Want, place};
 use crate::plan::{Gone, PlanError};
@@ -30,7 +30,7 @@ pub(crate) fn families(requirement: &Requirement) -> impl Iterator<Item = Family
 impl Placements {
     pub(crate) fn new(
         requirement: &Requirement,
-        bands: &[Band],
+        bands: &[HostNumbers],
         supernet: Nets,
         lock: Option<&Lock>,
     ) -> Result<Self, PlanError> {
@@ -76,7 +76,7 @@ fn network_id(network: &NetworkSpec) -> String {
 /// Everything that is to be placed in one family.
 pub(crate) fn wants(
     requirement: &Requirement,
-    bands: &[Band],
+    bands: &[HostNumbers],
     family: Family,
 ) -> Result<Vec<Want>, PlanError> {
     let mut wants = Vec::new();
@@ -151,7 +151,7 @@ fn slot(slot: u64, prefix_len: u8, family: Family) -> u64 {
 
 fn network_want(
     requirement: &Requirement,
-    bands: &[Band],
+    bands: &[HostNumbers],
     network: &NetworkSpec,
     family: Family,
 ) -> Result<Want, PlanError> {
@@ -206,7 +206,7 @@ fn explicit_len(net: Net, family: Family, needed: u8, field: &str) -> Result<u8,
 
 /// The IPv4 length that holds the bands of all classes on a network, and the broadcast address
 /// behind them; at least 14 hosts.
-fn needed_len(requirement: &Requirement, bands: &[Band], network: &NetworkSpec) -> u8 {
+fn needed_len(requirement: &Requirement, bands: &[HostNumbers], network: &NetworkSpec) -> u8 {
     let on_it = requirement.classes.iter().zip(bands);
     let ends = on_it
         .filter(|(class, _)| class.networks.contains(&network.name))

@@ -3,7 +3,7 @@
 use crate::addresses::Nets;
 use crate::facts::HostFacts;
 use crate::hash::{mix, stable_hash};
-use crate::lock::{Band, Lock};
+use crate::lock::{HostNumbers, Lock};
 use crate::net::{Family, Net};
 use crate::plan::PlanError;
 use crate::plan::networks::{families, supernet_len, wants};
@@ -28,7 +28,7 @@ const ULA: Net = Net::fixed_v6(0xfd00_0000_0000_0000, 8);
 /// lab's own; [`lint`](crate::lint()) looks at those.
 pub(crate) fn supernet(
     requirement: &Requirement,
-    bands: &[Band],
+    bands: &[HostNumbers],
     facts: &HostFacts,
     lock: Option<&Lock>,
     seed: u64,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use netplan::{Effect, HostRouter, HostStep, Plan};
+use netplan::{Effect, HostRouter, HostStep, Plan, Route};
 
 use crate::golden::check;
 use crate::guest::plans;
@@ -107,15 +107,13 @@ fn steps_and_lines_of_freebsd_say_the_same() {
                     prefix_len,
                     ..
                 } => format!(" {address}/{prefix_len} "),
-                Effect::Route(route) => match route.via.is_ipv4() {
-                    true => format!("=\"-net {} {}\"", route.to, route.via),
-                    false => format!(
-                        "=\"{} -prefixlen {} {}\"",
-                        route.to.address(),
-                        route.to.prefix_len(),
-                        route.via
-                    ),
-                },
+                Effect::Route(Route { to, via }) if via.is_ipv4() => {
+                    format!("=\"-net {to} {via}\"")
+                }
+                Effect::Route(Route { to, via }) => {
+                    let (address, length) = (to.address(), to.prefix_len());
+                    format!("=\"{address} -prefixlen {length} {via}\"")
+                }
                 Effect::Setting(setting) if setting.name.contains("bridge") => setting.to_string(),
                 // The rest is what gateway_enable and ipv6_cpe_wanif stand for.
                 _ => continue,

@@ -1,139 +1,8 @@
-//! The pool against a model that tries every block.
+//! The pool by examples: ends, edges and the texts of its errors.
 
-use netplan::{AllocateError, ClaimError, Fit, Net, Pool};
-use proptest::prelude::*;
+use netplan::{AllocateError, ClaimError, Fit, Pool};
 
 use crate::net;
-
-/// Every network of this length in the pool, in order.
-fn blocks(pool: Net, prefix_len: u8) -> Vec<Net> {
-    let step = 1_u128 << (pool.family().bits() - prefix_len);
-    (0..1_u128 << (prefix_len - pool.prefix_len()))
-        .map(|n| Net::new(pool.nth(n * step).expect("inside"), prefix_len).expect("aligned"))
-        .collect()
-}
-
-fn model_find(pool: Net, used: &[Net], prefix_len: u8, first: usize) -> Option<Net> {
-    let all = blocks(pool, prefix_len);
-    let free = |net: &&Net| !used.iter().any(|used| used.overlaps(**net));
-    let (before, behind) = all.split_at(first);
-    behind
-        .iter()
-        .find(free)
-        .or_else(|| before.iter().find(free))
-        .copied()
-}
-
-#[derive(Clone, Debug)]
-enum Operation {
-    Allocate(u8),
-    Near(u8, u64),
-    Claim(u8, usize),
-    Release(usize),
-    ReleaseAny(u8, usize),
-}
-
-fn operation(span: u8) -> impl Strategy<Value = Operation> {
-    prop_oneof![
-        4 => (0..=span).prop_map(Operation::Allocate),
-        3 => ((0..=span), any::<u64>()).prop_map(|(len, n)| Operation::Near(len, n)),
-        3 => ((0..=span), any::<usize>()).prop_map(|(len, n)| Operation::Claim(len, n)),
-        5 => any::<usize>().prop_map(Operation::Release),
-        1 => ((0..=span), any::<usize>()).prop_map(|(len, n)| Operation::ReleaseAny(len, n)),
-    ]
-}
-
-fn agree(pool_net: Net, operations: &[Operation]) -> Result<(), TestCaseError> {
-    let own = pool_net.prefix_len();
-    let mut pool = Pool::new(pool_net);
-    let mut used: Vec<Net> = Vec::new();
-    for operation in operations {
-        match *operation {
-            Operation::Allocate(len) => {
-                let expected = model_find(pool_net, &used, own + len, 0);
-                prop_assert_eq!(pool.allocate(own + len, Fit::Lowest).ok(), expected);
-                used.extend(expected);
-            }
-            Operation::Near(len, n) => {
-                let first = usize::try_from(n % (1 << len)).expect("small");
-                let expected = model_find(pool_net, &used, own + len, first);
-                prop_assert_eq!(pool.allocate(own + len, Fit::Near(n)).ok(), expected);
-                used.extend(expected);
-            }
-            Operation::Claim(len, n) => {
-                let all = blocks(pool_net, own + len);
-                let net = all[n % all.len()];
-                let taken = used.iter().filter(|used| used.overlaps(net)).min().copied();
-                match pool.claim(net) {
-                    Ok(()) => {
-                        prop_assert_eq!(taken, None);
-                        used.push(net);
-                    }
-                    Err(ClaimError::Taken { taken: found, .. }) => {
-                        prop_assert_eq!(Some(found), taken);
-                    }
-                    Err(other) => return Err(TestCaseError::fail(other.to_string())),
-                }
-            }
-            Operation::Release(n) if !used.is_empty() => {
-                let net = used.swap_remove(n % used.len());
-                prop_assert_eq!(pool.release(net), Ok(()));
-            }
-            Operation::Release(_) => {}
-            Operation::ReleaseAny(len, n) => {
-                let all = blocks(pool_net, own + len);
-                let net = all[n % all.len()];
-                let at = used.iter().position(|used| *used == net);
-                prop_assert_eq!(pool.release(net).is_ok(), at.is_some());
-                if let Some(at) = at {
-                    used.swap_remove(at);
-                }
-            }
-        }
-        used.sort();
-        prop_assert_eq!(pool.len(), used.len());
-        prop_assert_eq!(&pool.allocated(), &used);
-        let largest = (own..=own + 9).find_map(|len| model_find(pool_net, &used, len, 0));
-        prop_assert_eq!(pool.largest_free(), largest);
-    }
-    Ok(())
-}
-
-proptest! {
-    #[test]
-    fn agrees_with_a_search_of_all_blocks(
-        family in 0..4_usize,
-        operations in prop::collection::vec(operation(9), 1..60),
-    ) {
-        // Nine bits: two levels of the trie, the second one not full; and pools that end at the
-        // last address of their family.
-        let pools = ["10.77.0.0/23", "fd00::/119", "255.255.254.0/23", "ffff:ffff:ffff:ffff::/64"];
-        let pool = net(pools[family]);
-        if pool.prefix_len() == 64 {
-            let pool = Net::containing(pool.last_address(), 119).expect("a length");
-            agree(pool, &operations)?;
-        } else {
-            agree(pool, &operations)?;
-        }
-    }
-
-    #[test]
-    fn the_same_set_gives_the_same_answers_in_any_order(
-        claims in prop::collection::vec((1..=20_u8, any::<u32>()), 1..40),
-        len in 1..=20_u8,
-    ) {
-        let supernet = net("fd5c:1b2a:9e10::/48");
-        let mut forward = Pool::new(supernet);
-        for (len, n) in claims {
-            let _full = forward.allocate(48 + len, Fit::Near(u64::from(n)));
-        }
-        let mut backward = Pool::new(supernet);
-        for net in forward.allocated().into_iter().rev() {
-            prop_assert_eq!(backward.claim(net), Ok(()));
-        }
-        prop_assert_eq!(forward.allocate(48 + len, Fit::Lowest), backward.allocate(48 + len, Fit::Lowest));
-    }
-}
 
 #[test]
 fn fills_to_the_last_block_and_says_so() {
@@ -155,19 +24,133 @@ fn fills_to_the_last_block_and_says_so() {
     assert_eq!(pool.allocate(24, Fit::Near(3)), Ok(net("10.99.7.0/24")));
 }
 
+const FITS: [Fit; 5] = [
+    Fit::Lowest,
+    Fit::Highest,
+    Fit::Best,
+    Fit::Sparse,
+    Fit::Near(7),
+];
+
 #[test]
 fn whole_families_and_single_addresses() {
     for whole in ["0.0.0.0/0", "::/0", "10.0.0.1/32", "fd00::1/128"] {
         let whole = net(whole);
         let mut pool = Pool::new(whole);
-        assert_eq!(pool.allocate(whole.prefix_len(), Fit::Near(7)), Ok(whole));
-        assert_eq!(pool.largest_free(), None);
-        pool.release(whole).expect("allocated above");
         let bits = whole.family().bits();
-        let host = pool.allocate(bits, Fit::Lowest).expect("an address");
-        assert_eq!(host.address(), whole.address());
+        for fit in FITS {
+            assert_eq!(pool.allocate(whole.prefix_len(), fit), Ok(whole), "{fit:?}");
+            assert_eq!(pool.largest_free(), None);
+            assert_eq!(pool.free().next(), None);
+            assert_eq!(pool.count_free(bits), 0);
+            for other in FITS {
+                assert!(pool.allocate(bits, other).is_err(), "{other:?}");
+            }
+            pool.release(whole).expect("allocated above");
+        }
+        assert_eq!(pool.free().collect::<Vec<_>>(), [whole]);
+        let host = pool.allocate(bits, Fit::Highest).expect("an address");
+        assert_eq!(host.address(), whole.last_address());
         assert_eq!(pool.overlaps(whole), Some(host));
     }
+}
+
+#[test]
+fn counts_what_is_free_in_whole_families() {
+    let mut all = Pool::new(net("::/0"));
+    assert_eq!(all.count_free(128), u128::MAX, "2^128 is one more");
+    assert_eq!(all.count_free(127), 1 << 127);
+    all.allocate(128, Fit::Lowest).expect("free");
+    assert_eq!(all.count_free(128), u128::MAX, "2^128 - 1");
+    assert_eq!(all.count_free(0), 0);
+    assert_eq!(all.free().count(), 128);
+    let v4 = Pool::new(net("0.0.0.0/0"));
+    assert_eq!(v4.count_free(32), 1 << 32);
+    assert_eq!(v4.count_free(33), 0, "no such length");
+}
+
+#[test]
+fn pools_of_two_addresses() {
+    for pair in ["255.255.255.254/31", "fd00::6/127"] {
+        let pair = net(pair);
+        let bits = pair.family().bits();
+        for fit in FITS {
+            let mut pool = Pool::new(pair);
+            let one = pool.allocate(bits, fit).expect("two are free");
+            assert!(pool.allocate(bits - 1, fit).is_err(), "{fit:?}");
+            let two = pool.allocate(bits, fit).expect("one is free");
+            let mut both = [one.address(), two.address()];
+            both.sort();
+            assert_eq!(both, [pair.address(), pair.last_address()], "{fit:?}");
+            assert!(pool.allocate(bits, fit).is_err(), "{fit:?}");
+        }
+    }
+}
+
+#[test]
+fn sparse_allocations_halve_the_space() {
+    let mut pool = Pool::new(net("10.77.0.0/16"));
+    let third = |_| {
+        let net = pool.allocate(24, Fit::Sparse).expect("free");
+        let std::net::IpAddr::V4(address) = net.address() else {
+            panic!("an IPv4 pool");
+        };
+        address.octets()[2]
+    };
+    let order: Vec<u8> = (0..8).map(third).collect();
+    assert_eq!(order, [0, 128, 64, 192, 32, 96, 160, 224]);
+}
+
+#[test]
+fn best_keeps_large_blocks_whole() {
+    let mut pool = Pool::new(net("10.77.0.0/16"));
+    // Free are a /17 at the start, and a /24 and a /22 behind it.
+    for taken in [
+        "10.77.128.0/18",
+        "10.77.192.0/19",
+        "10.77.224.0/20",
+        "10.77.240.0/21",
+        "10.77.252.0/23",
+        "10.77.254.0/24",
+    ] {
+        pool.claim(net(taken)).expect("free");
+    }
+    assert_eq!(pool.allocate(24, Fit::Best), Ok(net("10.77.255.0/24")));
+    assert_eq!(pool.allocate(24, Fit::Best), Ok(net("10.77.248.0/24")));
+    assert_eq!(pool.largest_free(), Some(net("10.77.0.0/17")));
+}
+
+#[test]
+fn other_families_and_neighbours_are_outside() {
+    let mut pool = Pool::new(net("10.77.0.0/16"));
+    pool.claim(net("10.77.3.0/24")).expect("free");
+    for other in [
+        "10.76.0.0/16",
+        "10.78.0.0/24",
+        "10.0.0.0/8",
+        "fd00::/16",
+        "::/24",
+        "::/0",
+    ] {
+        let other = net(other);
+        assert!(!pool.is_free(other), "{other}");
+        assert!(
+            matches!(pool.claim(other), Err(ClaimError::Outside { .. })),
+            "{other}"
+        );
+        assert!(pool.release(other).is_err(), "{other}");
+    }
+    assert_eq!(pool.overlaps(net("10.0.0.0/8")), Some(net("10.77.3.0/24")));
+    assert_eq!(pool.overlaps(net("10.76.0.0/16")), None);
+    let mut v6 = Pool::new(net("fd00::/64"));
+    assert!(matches!(
+        v6.claim(net("10.0.0.0/8")),
+        Err(ClaimError::Outside { .. })
+    ));
+    assert!(matches!(
+        v6.claim(net("fcff:ffff:ffff:ffff::/64")),
+        Err(ClaimError::Outside { .. })
+    ));
 }
 
 #[test]
@@ -179,6 +162,18 @@ fn errors_say_what_would_go() {
         text(pool.claim(net("10.77.1.0/24"))),
         "10.77.1.0/24 overlaps 10.77.0.0/17, which is allocated; \
          the nearest free one of this length is 10.77.128.0/24"
+    );
+    pool.claim(net("10.77.129.0/24")).expect("free");
+    pool.claim(net("10.77.130.0/23")).expect("free");
+    assert_eq!(
+        text(pool.claim(net("10.77.129.0/24"))),
+        "10.77.129.0/24 overlaps 10.77.129.0/24, which is allocated; \
+         the nearest free one of this length is 10.77.128.0/24"
+    );
+    assert_eq!(
+        text(pool.claim(net("10.77.0.0/17"))),
+        "10.77.0.0/17 overlaps 10.77.0.0/17, which is allocated; \
+         no network of this length is free"
     );
     assert_eq!(
         text(pool.claim(net("10.78.0.0/24"))),

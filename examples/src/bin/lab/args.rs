@@ -306,7 +306,7 @@ mod tests {
     fn a_lab_called_kubectl_is_not_the_verb() {
         let cli = parse("lab --name kubectl map --output json");
         assert_eq!(cli.global.output, Format::Json);
-        assert!(matches!(cli.verb, Verb::Map));
+        assert!(matches!(cli.verb, Verb::Map { .. }));
     }
 
     #[test]

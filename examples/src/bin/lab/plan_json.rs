@@ -15,6 +15,8 @@ pub(crate) struct PlanJson<'p> {
     certainty: Certainty,
     spec: &'p LabSpec,
     network: &'p netplan::Plan,
+    network_findings: &'p [netplan::Finding],
+    network_changes: &'p netplan::Diff,
     programs: Programs<'p>,
     certificates: &'p [PlanItem],
     machines: &'p nspawn_vm::Plan,
@@ -51,6 +53,8 @@ impl<'p> PlanJson<'p> {
             certainty: plan.certainty,
             spec: &plan.blueprint.spec,
             network: &plan.blueprint.network,
+            network_findings: &plan.blueprint.findings,
+            network_changes: &plan.blueprint.changes,
             programs: match &plan.programs {
                 Ok(steps) => Programs::Steps(steps),
                 Err(problem) => Programs::Problem(problem),

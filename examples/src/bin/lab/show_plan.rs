@@ -20,7 +20,13 @@ pub(crate) fn text(plan: &LabPlan, paint: Paint) -> String {
         versions.kubernetes, versions.etcd, versions.coredns
     );
     text.push_str(&netplan::map_text(&plan.blueprint.network));
+    let changes = plan.blueprint.changes.to_string();
     let sections = [
+        ("what to know about the networks", findings(plan)),
+        (
+            "changes of the networks, and what follows",
+            changes.lines().map(str::to_owned).collect(),
+        ),
         ("programs", programs(plan)),
         ("certificates and keys", certificates(plan)),
         ("machines and networks", machines(plan)),
@@ -36,6 +42,11 @@ pub(crate) fn text(plan: &LabPlan, paint: Paint) -> String {
     }
     text.push_str(&format!("\n{}\n", verdict(plan)));
     text
+}
+
+fn findings(plan: &LabPlan) -> Vec<String> {
+    let findings = plan.blueprint.findings.iter();
+    findings.map(ToString::to_string).collect()
 }
 
 /// What each machine gets, gathered from all layers.

@@ -171,17 +171,6 @@ pub(crate) async fn doctor(global: &Global) -> anyhow::Result<Exit> {
     Ok(if ok { Exit::DONE } else { Exit::NOT_SO })
 }
 
-/// `lab map`.
-pub(crate) async fn map(global: &Global) -> anyhow::Result<Exit> {
-    let lab = wanted::asked_for(global, &SpecArgs::default())?;
-    let network = lab.draft().await?.network;
-    match global.output {
-        Format::Json => screen::print_json(&network)?,
-        Format::Text => screen::print(&netplan::map_text(&network))?,
-    }
-    Ok(Exit::DONE)
-}
-
 /// `lab certs`.
 pub(crate) fn certs(global: &Global) -> anyhow::Result<Exit> {
     let lab = wanted::existing(global)?;

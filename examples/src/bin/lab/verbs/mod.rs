@@ -4,6 +4,7 @@ mod change;
 mod here;
 mod look;
 mod machine;
+mod network;
 
 use crate::{
     args::{Cli, Verb},
@@ -44,7 +45,21 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Status => look::status(global).await,
         Verb::Check => look::check(global).await,
         Verb::Doctor => look::doctor(global).await,
-        Verb::Map => look::map(global).await,
+        Verb::Map { view } => network::map(global, view).await,
+        Verb::Explain {
+            from,
+            to,
+            port,
+            protocol,
+        } => {
+            let flow = network::Flow {
+                from,
+                to,
+                port,
+                protocol,
+            };
+            network::explain(global, &flow).await
+        }
         Verb::Certs => look::certs(global),
         Verb::Kubectl { args } => machine::kubectl(global, args).await,
         Verb::Exec { node, command } => machine::exec(global, &node, command).await,
