@@ -28,9 +28,8 @@
 //!
 //! # What this crate does not do
 //! It reads no routes, configures no interface, loads no rule and draws no random number: facts
-//! and seed are parameters, and what comes out is data and text. It translates no IPv6 (NPT,
-//! NAT66) and plans no networks beside the lab's two. Whether a host really runs what was
-//! printed is for the caller to prove; [`reachability`] says what to try.
+//! and seed are parameters, and what comes out is data and text. Whether a host really runs what
+//! was printed is for the caller to prove; [`reachability`] says what to try.
 //!
 //! # Invariants
 //! - The networks of a plan are disjoint and inside its /16 and its /48; no two interfaces share

@@ -127,11 +127,13 @@ def namespace(name, forwards=False):
                 f"net.ipv4.ip_forward={int(forwards)}",
                 # Every refusal is heard.
                 "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0",
+                "net.ipv4.icmp_msgs_per_sec=100000", "net.ipv4.icmp_msgs_burst=10000",
                 f"net.ipv6.conf.all.forwarding={int(forwards)}"]
     if os.path.exists("/proc/sys/net/bridge"):
         # Frames inside one network must not meet the router's forward chain.
         settings += [f"net.bridge.bridge-nf-call-{t}tables=0" for t in ("ip", "ip6", "arp")]
-    run("sysctl", "-qw", *settings, ns=name)
+    # Older kernels have some of these once for all namespaces.
+    run("sysctl", "-eqw", *settings, ns=name)
     ip(name, "link set dev lo up")
 
 

@@ -225,12 +225,13 @@ impl Matrix<'_> {
     fn detours_into(&self, into: &Nic, router: &Machine) -> Vec<Probe> {
         let network = into.network.as_str();
         let is_on_it = |machine: &Machine| machine.nic(network).is_some();
-        let mut targets = self.plan.machines.iter();
-        let target = targets.find(|machine| {
-            let other = !machine.nics.iter().any(|nic| {
-                nic.network != into.network && router.nic(nic.network.as_str()).is_some()
-            });
-            is_on_it(machine) && other && machine.name != router.name
+        let targets = self.plan.machines.iter();
+        let targets = targets.filter(|machine| is_on_it(machine) && machine.name != router.name);
+        // Best one that has no other network in common with the router.
+        let target = targets.min_by_key(|machine| {
+            let nics = machine.nics.iter();
+            let shared = nics.filter(|nic| router.nic(nic.network.as_str()).is_some());
+            shared.count()
         });
         let to = target.and_then(|machine| {
             let address = machine.address(network)?.of(self.family)?;

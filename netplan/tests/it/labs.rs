@@ -144,12 +144,16 @@ pub(crate) fn any() -> impl Strategy<Value = Requirement> {
                 primary: networks[at].iter().next().expect("one at least"),
                 ..KubernetesSpec::new(KubernetesVersion::new(37), names[at].clone())
             }),
-            ..other_choices(modes)
+            ..other_choices(
+                networks.iter().any(|one| one.has(netplan::Family::V6)),
+                modes,
+            )
         }
     })
 }
 
-fn other_choices((mode, is_host): (usize, bool)) -> Requirement {
+/// A mode of IPv6 is refused where there is none.
+fn other_choices(has_v6: bool, (mode, is_host): (usize, bool)) -> Requirement {
     let uplink = netplan::InterfaceName::new("wan0").expect("a name");
     let modes = [
         V6Mode::Routed,
@@ -158,7 +162,7 @@ fn other_choices((mode, is_host): (usize, bool)) -> Requirement {
         nodes_nat66().v6_mode,
     ];
     Requirement {
-        v6_mode: modes[mode],
+        v6_mode: if has_v6 { modes[mode] } else { V6Mode::Routed },
         router: if is_host {
             RouterSpec::Host { uplink }
         } else {
