@@ -7,20 +7,18 @@ use crate::addresses::Addresses;
 use crate::hash::stable_hash;
 use crate::host_pool::HostPool;
 use crate::lock::Lock;
-use crate::names::{InterfaceName, LabName, Mac, MachineName, NetworkName};
+use crate::names::{InterfaceName, Mac, MachineName, NetworkName};
 use crate::net::{Family, Net, bits_of};
 use crate::plan::{Class, Gone, Machine, Network, Nic, PlanError};
 use crate::pool::{ClaimError, Pool};
-use crate::requirement::RouterSpec;
+use crate::requirement::{Requirement, RouterSpec};
 
 /// All machines with their addresses, without pods.
 pub(crate) struct Machines<'a> {
-    pub(crate) lab: &'a LabName,
+    pub(crate) requirement: &'a Requirement,
     pub(crate) seed: u64,
-    pub(crate) router: &'a RouterSpec,
     pub(crate) networks: &'a [Network],
     pub(crate) classes: &'a [Class],
-    pub(crate) counts: &'a [u32],
     pub(crate) lock: Option<&'a Lock>,
 }
 
@@ -85,9 +83,10 @@ impl<'a> Machines<'a> {
     }
 
     fn names<'s>(&'s self, sources: &'s [Vec<Source>]) -> Vec<Place<'s>> {
-        let classes = self.classes.iter().zip(sources).zip(self.counts);
-        let places = classes.flat_map(|((class, sources), count)| {
-            (0..*count).map(move |index| Place {
+        let specs = self.requirement.classes.iter();
+        let classes = self.classes.iter().zip(sources).zip(specs);
+        let places = classes.flat_map(|((class, sources), spec)| {
+            (0..spec.count).map(move |index| Place {
                 class,
                 sources,
                 index,
@@ -141,9 +140,11 @@ impl<'a> Machines<'a> {
 
     /// Unique in the router's namespace, or on a host that carries other labs too.
     fn port(&self, machine: &MachineName, network: &NetworkName) -> InterfaceName {
-        match self.router {
+        match self.requirement.router {
             RouterSpec::Namespace => InterfaceName::fitted(&format!("{machine}-{network}")),
-            RouterSpec::Host { .. } => InterfaceName::of_machine(self.lab, machine, network),
+            RouterSpec::Host { .. } => {
+                InterfaceName::of_machine(&self.requirement.lab, machine, network)
+            }
         }
     }
 }
