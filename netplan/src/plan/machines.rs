@@ -116,13 +116,13 @@ impl<'a> Machines<'a> {
     }
 
     fn finish(&self, places: Vec<Place<'_>>) -> Vec<Machine> {
-        let mut macs = BTreeSet::new();
+        let (mut macs, mut ports) = (BTreeSet::new(), BTreeSet::new());
         let machine = |place: Place<'_>| {
             let nics = place.class.networks.iter().zip(place.addresses);
             let nics = nics.map(|(network, address)| Nic {
                 network: network.clone(),
                 name: InterfaceName::composed(format!("{network}0")),
-                port: self.port(&place.name, network),
+                port: unused_port(&mut ports, self.port(&place.name, network)),
                 mac: unused_mac(&mut macs, self.seed, address),
                 address,
                 default_route: *network == place.class.default_route,
@@ -344,6 +344,17 @@ fn unmirror(offset: u128) -> Option<u32> {
         number = number.checked_mul(10)?.checked_add(digit)?;
     }
     Some(number)
+}
+
+/// Names that are cut end in a hash; of two that meet the second gets another.
+fn unused_port(used: &mut BTreeSet<InterfaceName>, wanted: InterfaceName) -> InterfaceName {
+    let mut port = wanted.clone();
+    let mut attempt = 0_u64;
+    while !used.insert(port.clone()) {
+        attempt += 1;
+        port = wanted.another(attempt);
+    }
+    port
 }
 
 /// A MAC address made from the seed and the machine's own address, which the lock keeps.
