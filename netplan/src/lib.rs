@@ -85,6 +85,7 @@ pub use plan::{
     Class, Internet, Kubernetes, Link, Machine, Network, Nic, Plan, PlanError, Route, Services,
     plan,
 };
+pub use policy::pf;
 pub use policy::{
     AddressSet, ApiExposure, Chain, Decision, Endpoint, Expectation, NftRuleset, Point, Policy,
     Probe, ProbeError, Protocol, ROUTER_LINK, ROUTER_UPLINK, Rule, Source, Traffic, Verdict, Zone,

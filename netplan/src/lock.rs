@@ -152,6 +152,11 @@ impl Lock {
         self.gone.clear();
     }
 
+    /// What this name had, when it is gone.
+    pub(crate) fn gone_net(&self, id: &str, family: Family) -> Option<Net> {
+        self.gone.get(&(id.to_owned(), family)).copied()
+    }
+
     /// What this name has or had.
     pub(crate) fn kept(&self, id: &str, family: Family) -> Option<Net> {
         let key = (id.to_owned(), family);
@@ -204,17 +209,26 @@ impl Lock {
     }
 
     fn rename(&mut self, new_id: impl Fn(&str) -> Option<String>) {
-        for map in [&mut self.nets, &mut self.gone] {
-            let changed: Vec<(Key, Key)> = map
-                .keys()
+        let renamed = |map: &BTreeMap<Key, Net>| -> Vec<(Key, Key)> {
+            map.keys()
                 .filter_map(|(id, family)| Some(((id.clone(), *family), (new_id(id)?, *family))))
-                .collect();
-            for (old, new) in changed {
-                if !map.contains_key(&new)
-                    && let Some(net) = map.remove(&old)
-                {
-                    map.insert(new, net);
-                }
+                .collect()
+        };
+        for (old, new) in renamed(&self.nets) {
+            if !self.nets.contains_key(&new)
+                && let Some(net) = self.nets.remove(&old)
+            {
+                // Whoever had the new name before is gone, and this one has it now.
+                self.gone.remove(&new);
+                self.nets.insert(new, net);
+            }
+        }
+        for (old, new) in renamed(&self.gone) {
+            if !self.nets.contains_key(&new)
+                && !self.gone.contains_key(&new)
+                && let Some(net) = self.gone.remove(&old)
+            {
+                self.gone.insert(new, net);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::hash::stable_hash;
 
 /// A text that cannot be a name of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{text:?} is not a {kind}: {rule}")]
+#[error("{text:?} is not {kind}: {rule}")]
 pub struct NameError {
     /// The text as given.
     pub text: String,
@@ -82,7 +82,7 @@ macro_rules! name {
 name!(
     /// The name of a lab, part of names of interfaces, tables, units and directories.
     LabName,
-    "lab name",
+    "a lab name",
     "write 1 to 20 of a-z, 0-9 and '-', a letter first, no '-' at the end",
     |text| is_label(text, 20)
 );
@@ -91,7 +91,7 @@ name!(
     /// The name of a network, part of names of bridges, interfaces, address sets and lock lines:
     /// one word.
     NetworkName,
-    "network name",
+    "a network name",
     "write 1 to 12 of a-z and 0-9, a letter first",
     |text| is_label(text, 12) && !text.contains('-')
 );
@@ -99,7 +99,7 @@ name!(
 name!(
     /// The name of a class of machines, the first part of their names.
     ClassName,
-    "class name",
+    "a class name",
     "write 1 to 20 of a-z, 0-9 and '-', a letter first, no '-' at the end",
     |text| is_label(text, 20)
 );
@@ -107,7 +107,7 @@ name!(
 name!(
     /// The name of a machine, its host name at the same time (one label of RFC 1123).
     MachineName,
-    "machine name",
+    "a machine name",
     "write 1 to 63 of a-z, 0-9 and '-', a letter first, no '-' at the end",
     |text| is_label(text, 63)
 );
@@ -116,7 +116,7 @@ name!(
     /// The name of a network interface: at most 15 bytes, the limit of both kernels
     /// (`IFNAMSIZ` is 16 with the final zero in Linux and FreeBSD).
     InterfaceName,
-    "interface name",
+    "an interface name",
     "write 1 to 15 of a-z, A-Z, 0-9, '_', '.' and '-', a letter first",
     |text| {
         text.len() <= 15
@@ -160,10 +160,11 @@ impl InterfaceName {
         Self::hashed(lab, &[lab.as_str(), machine.as_str(), network.as_str()])
     }
 
-    /// `{lab}{network}`, or where that is too long or `lab` has a '-' (two labs could then meet in
-    /// one name) a start of the lab's name and eight digits of the hash of both.
+    /// `{lab}-{network}`, or where that is too long or `lab` has a '-' a start of the lab's name and
+    /// eight digits of the hash of both. Names of two labs never meet: the first form has one '-',
+    /// and neither of its parts has any.
     pub(crate) fn of_network(lab: &LabName, network: &NetworkName) -> Self {
-        let text = format!("{lab}{network}");
+        let text = format!("{lab}-{network}");
         if text.len() <= 15 && !lab.as_str().contains('-') {
             return Self::composed(text);
         }

@@ -12,6 +12,8 @@ use crate::requirement::Role;
 
 const HEADER: &str = "netplan lock, version 2";
 const END: &str = "end";
+/// How git marks what it could not merge, with and without the base (git-merge-file(1)).
+const CONFLICT_MARKS: [&str; 4] = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
 
 /// Why a text is not a lock; `line` counts from 1.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -19,14 +21,24 @@ const END: &str = "end";
 pub enum LockError {
     /// The first line is not one of this version.
     #[error(
-        "line 1 of the network lock is {found:?} instead of {HEADER:?}: it was not written by this version"
+        "line 1 of the network lock is {found:?} instead of {HEADER:?}: it was not written by this version; restore the lock, or take the lab down and remove it"
     )]
     Version {
         /// The first line.
         found: String,
     },
+    /// A merge that is not finished.
+    #[error(
+        "line {line} of the network lock is {found:?}, a mark of a merge conflict: remove the marks, keep one line about each thing, and sort them (LC_ALL=C sort)"
+    )]
+    Conflict {
+        /// Its number.
+        line: usize,
+        /// The line.
+        found: String,
+    },
     /// A line that is not what belongs there.
-    #[error("line {line} of the network lock is {found:?}: expected {expected}")]
+    #[error("line {line} of the network lock is {found:?}: expected {expected}; restore the line")]
     Line {
         /// Its number.
         line: usize,
@@ -44,9 +56,7 @@ pub enum LockError {
         line: usize,
     },
     /// Two lines about one thing, as after a merge.
-    #[error(
-        "line {line} of the network lock is the second about {id} of one family: keep one of the two"
-    )]
+    #[error("line {line} of the network lock is the second about {id}: keep one of the two")]
     Twice {
         /// The number of the second line.
         line: usize,
@@ -72,7 +82,9 @@ pub enum LockError {
         missing: &'static str,
     },
     /// Something follows the end.
-    #[error("line {line} of the network lock follows its end")]
+    #[error(
+        "line {line} of the network lock follows its line `end`: remove it, or the `end` before it"
+    )]
     Trailing {
         /// The number of the line.
         line: usize,
@@ -173,6 +185,13 @@ struct Reader {
 
 impl Reader {
     fn read(&mut self, number: usize, line: &str) -> Result<(), LockError> {
+        if CONFLICT_MARKS.iter().any(|mark| line.starts_with(mark)) {
+            let found = line.to_owned();
+            return Err(LockError::Conflict {
+                line: number,
+                found,
+            });
+        }
         let wrong = |expected| unreadable(number, line, expected);
         let (body, found) = line
             .rsplit_once(" #")
@@ -230,6 +249,7 @@ impl Reader {
             let known = gone.unwrap_or(&id);
             // Gone and still asked for at the same time is a contradiction too.
             if lock.kept(known, net.family()).is_some() {
+                let id = format!("{id} in {}", net.family());
                 return Err(LockError::Twice { line, id });
             }
             match gone {

@@ -37,6 +37,14 @@ impl Family {
         }
     }
 
+    /// How fields of this family are named: `v4` or `v6`.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::V4 => "v4",
+            Self::V6 => "v6",
+        }
+    }
+
     /// The family of an address.
     #[must_use]
     pub const fn of(address: IpAddr) -> Self {

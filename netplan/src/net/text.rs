@@ -19,7 +19,7 @@ pub enum NetError {
         text: String,
     },
     /// The length is longer than an address of this family.
-    #[error("prefix length {prefix_len} is longer than the {} bits of an {family} address", family.bits())]
+    #[error("prefix length {prefix_len} is longer than the {} bits of an {family} address: write 0 to {}", family.bits(), family.bits())]
     Length {
         /// The length as given.
         prefix_len: u8,

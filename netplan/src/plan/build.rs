@@ -8,8 +8,8 @@ use crate::lock::{HostNumbers, Lock};
 use crate::names::InterfaceName;
 use crate::net::{Family, Net};
 use crate::plan::bands::bands;
-use crate::plan::check::check;
-use crate::plan::machines::Machines;
+use crate::plan::check::{check, check_translation};
+use crate::plan::machines::{Machines, gone_inside};
 use crate::plan::networks::{Placements, families};
 use crate::plan::pods::place_pods;
 use crate::plan::supernet::supernet;
@@ -20,7 +20,9 @@ use crate::requirement::{ClassSpec, Requirement, RouterSpec, V6Mode};
 ///
 /// Pure and deterministic. With the lock of an earlier plan everything that is in it stays where
 /// it is; without one, the same requirement on the same host still gives the same plan, and an
-/// edit of it moves hardly anything, since places follow from names.
+/// edit of it moves hardly any network, since places follow from names. The order of networks and
+/// classes does not matter. Classes that share a network and have no `first` count through bands
+/// that follow each other by name: without the lock, one more moves those behind it.
 ///
 /// # Errors
 /// When a field is impossible by itself, networks overlap each other or the host's, a range is
@@ -42,6 +44,7 @@ pub fn plan(
     let seed = lock.map_or(requirement.seed, Lock::seed);
     let bands = bands(&requirement.classes, lock)?;
     let supernet = supernet(requirement, &bands, facts, lock, seed)?;
+    check_translation(requirement, supernet)?;
     let placements = Placements::new(requirement, &bands, supernet, lock)?;
     let networks: Vec<Network> = networks(requirement, &placements);
     let classes: Vec<Class> = classes(requirement, &bands);
@@ -50,6 +53,7 @@ pub fn plan(
         .iter()
         .map(|class| class.count)
         .collect();
+    let inside = lock.map(|lock| gone_inside(lock, &placements.gone));
     let (mut machines, gone) = Machines {
         lab: &requirement.lab,
         seed,
@@ -75,7 +79,7 @@ pub fn plan(
         internet_routes: Vec::new(),
         host_routes: Vec::new(),
         machines: Vec::new(),
-        gone: [placements.gone, gone].concat(),
+        gone: [placements.gone, gone, inside.unwrap_or_default()].concat(),
         classes: Vec::new(),
     };
     if let Some(spec) = &requirement.kubernetes {
@@ -83,6 +87,8 @@ pub fn plan(
         plan.gone.extend(gone);
     }
     (plan.machines, plan.classes) = (machines, classes);
+    // In the order of the lock's text: a plan from its own lock is then the same plan.
+    plan.gone.sort_unstable();
     add_routes(&mut plan);
     Ok(plan)
 }

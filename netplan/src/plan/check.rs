@@ -2,8 +2,11 @@
 
 use std::fmt::Display;
 
+use crate::addresses::Nets;
 use crate::net::{Family, Net};
 use crate::plan::PlanError;
+use crate::plan::lengths::check_lengths;
+use crate::plan::networks::families;
 use crate::requirement::{ClassSpec, KubernetesSpec, NetworkSpec, Requirement, V6Mode};
 
 pub(crate) fn check(requirement: &Requirement) -> Result<(), PlanError> {
@@ -36,7 +39,22 @@ pub(crate) fn check(requirement: &Requirement) -> Result<(), PlanError> {
     if let Some(kubernetes) = &requirement.kubernetes {
         check_kubernetes(requirement, kubernetes)?;
     }
-    check_translation(requirement)
+    check_families(requirement)
+}
+
+/// A network of a family that the lab does not have would be dropped in silence.
+fn check_families(requirement: &Requirement) -> Result<(), PlanError> {
+    let wholes = [(Family::V4, requirement.v4), (Family::V6, requirement.v6)];
+    for (family, whole) in wholes {
+        if let Some(net) = whole
+            && !families(requirement).any(|has| has == family)
+        {
+            let reason = format!("no network has {family}");
+            let remedy = "leave it out, or let a network have that family";
+            return Err(PlanError::field(family.key(), net, reason, remedy));
+        }
+    }
+    Ok(())
 }
 
 fn twice<'a>(field: &str, names: impl Iterator<Item = &'a str>) -> Result<(), PlanError> {
@@ -61,7 +79,7 @@ fn check_network(network: &NetworkSpec) -> Result<(), PlanError> {
         if let Some(net) = explicit
             && !network.families.has(family)
         {
-            let field = format!("networks.{}.{}", network.name, key(family));
+            let field = format!("networks.{}.{}", network.name, family.key());
             let reason = format!("networks.{}.families is {}", network.name, network.families);
             let remedy = "leave it out, or let the network have that family";
             return Err(PlanError::field(field, net, reason, remedy));
@@ -139,43 +157,52 @@ fn check_kubernetes(
     requirement: &Requirement,
     kubernetes: &KubernetesSpec,
 ) -> Result<(), PlanError> {
+    known_network(requirement, "kubernetes.network", &kubernetes.network)?;
+    check_kubernetes_families(requirement, kubernetes)?;
+    check_nodes(requirement, kubernetes)?;
+    for family in Family::BOTH {
+        let (pods, services) = (
+            kubernetes.explicit_pods(family),
+            kubernetes.explicit_services(family),
+        );
+        check_range(kubernetes, pods, "pods", family)?;
+        check_range(kubernetes, services, "services", family)?;
+    }
+    for family in kubernetes.families.iter() {
+        check_lengths(kubernetes, family)?;
+    }
+    Ok(())
+}
+
+fn check_kubernetes_families(
+    requirement: &Requirement,
+    kubernetes: &KubernetesSpec,
+) -> Result<(), PlanError> {
     let network = &kubernetes.network;
-    known_network(requirement, "kubernetes.network", network)?;
-    let spec = requirement
-        .networks
-        .iter()
-        .find(|spec| spec.name == *network);
-    let families = spec.map(|spec| spec.families).unwrap_or_default();
-    if let Some(family) = kubernetes
-        .families
-        .iter()
-        .find(|family| !families.has(*family))
-    {
+    let mut networks = requirement.networks.iter();
+    let spec = networks.find(|spec| spec.name == *network);
+    let on_network = spec.map(|spec| spec.families).unwrap_or_default();
+    let families = kubernetes.families;
+    if let Some(family) = families.iter().find(|family| !on_network.has(*family)) {
         let reason = format!("network {network} has no {family}");
-        let remedy = format!("write \"{families}\"");
-        return Err(PlanError::field(
-            "kubernetes.families",
-            kubernetes.families,
-            reason,
-            remedy,
-        ));
+        let remedy = format!("write \"{on_network}\"");
+        let field = "kubernetes.families";
+        return Err(PlanError::field(field, families, reason, remedy));
     }
-    if !kubernetes.families.has(kubernetes.primary) {
-        let reason = format!("kubernetes.families is {}", kubernetes.families);
+    if !families.has(kubernetes.primary) {
+        let (field, value) = ("kubernetes.primary", kubernetes.primary.key());
+        let reason = format!("kubernetes.families is {families}");
         let remedy = "write a family that pods and services have";
-        return Err(PlanError::field(
-            "kubernetes.primary",
-            kubernetes.primary,
-            reason,
-            remedy,
-        ));
+        return Err(PlanError::field(field, value, reason, remedy));
     }
+    Ok(())
+}
+
+fn check_nodes(requirement: &Requirement, kubernetes: &KubernetesSpec) -> Result<(), PlanError> {
+    let network = &kubernetes.network;
     let mut nodes: u64 = 0;
-    for class in requirement
-        .classes
-        .iter()
-        .filter(|class| class.role.is_node())
-    {
+    let classes = requirement.classes.iter();
+    for class in classes.filter(|class| class.role.is_node()) {
         nodes += u64::from(class.count);
         if !class.networks.contains(network) {
             let reason = format!("a node must be on {network}, the network of kubernetes.network");
@@ -187,83 +214,48 @@ fn check_kubernetes(
     if nodes > kubernetes.nodes.into() {
         let reason = format!("there are {nodes} nodes");
         let remedy = "write at least as many, with some to spare: the pod range cannot grow later";
-        return Err(PlanError::field(
-            "kubernetes.nodes",
-            kubernetes.nodes,
-            reason,
-            remedy,
-        ));
-    }
-    for family in kubernetes.families.iter() {
-        check_lengths(kubernetes, family)?;
-        check_range(kubernetes.explicit_pods(family), "pods", family)?;
-        check_range(kubernetes.explicit_services(family), "services", family)?;
+        let field = "kubernetes.nodes";
+        return Err(PlanError::field(field, kubernetes.nodes, reason, remedy));
     }
     Ok(())
 }
 
-fn check_range(explicit: Option<Net>, name: &str, family: Family) -> Result<(), PlanError> {
-    match explicit {
-        Some(net) if net.family() != family => Err(PlanError::Unsuitable {
-            field: format!("kubernetes.{name}_{}", key(family)),
-            net,
-            wanted: format!("an {family} network"),
-        }),
-        _ => Ok(()),
+fn check_range(
+    kubernetes: &KubernetesSpec,
+    explicit: Option<Net>,
+    name: &str,
+    family: Family,
+) -> Result<(), PlanError> {
+    let Some(net) = explicit else {
+        return Ok(());
+    };
+    let field = format!("kubernetes.{name}_{}", family.key());
+    if !kubernetes.families.has(family) {
+        let reason = format!("kubernetes.families is {}", kubernetes.families);
+        let remedy = "leave it out, or let pods and services have that family";
+        return Err(PlanError::field(field, net, reason, remedy));
     }
-}
-
-/// What the plan itself needs; what Kubernetes refuses besides is for lints.
-fn check_lengths(kubernetes: &KubernetesSpec, family: Family) -> Result<(), PlanError> {
-    let bits = family.bits();
-    let (services, pods, one) = (
-        kubernetes.services_len(family),
-        kubernetes.pods_len(family),
-        kubernetes.node_pods_len(family),
-    );
-    let key = key(family);
-    let checks = [
-        (
-            format!("kubernetes.sizes.services_{key}"),
-            services,
-            1..=bits - 4,
-            "the tenth address is for DNS".to_owned(),
-        ),
-        (
-            format!("kubernetes.sizes.node_pods_{key}"),
-            one,
-            pods..=bits - 2,
-            format!("the pods of one node are a part of all pods, a /{pods}"),
-        ),
-    ];
-    for (field, value, allowed, reason) in checks {
-        if !allowed.contains(&value) {
-            let remedy = format!("write {} to {}", allowed.start(), allowed.end());
-            return Err(PlanError::field(field, value, reason, remedy));
-        }
-    }
-    let held = 1_u64.checked_shl(u32::from(one - pods)).unwrap_or(u64::MAX);
-    if held < kubernetes.nodes.into() {
-        let reason = format!(
-            "it holds the pods of {held} nodes, and kubernetes.nodes is {}",
-            kubernetes.nodes
-        );
-        let remedy = "write a shorter prefix, or fewer nodes";
-        return Err(PlanError::field(
-            format!("kubernetes.sizes.pods_{key}"),
-            pods,
-            reason,
-            remedy,
-        ));
+    if net.family() != family {
+        let wanted = format!("an {family} network");
+        return Err(PlanError::Unsuitable { field, net, wanted });
     }
     Ok(())
 }
 
-fn check_translation(requirement: &Requirement) -> Result<(), PlanError> {
+/// Prefix for prefix needs two of one length.
+pub(crate) fn check_translation(
+    requirement: &Requirement,
+    supernet: Nets,
+) -> Result<(), PlanError> {
     let V6Mode::Npt { outside } = requirement.v6_mode else {
         return Ok(());
     };
-    let inside_len = requirement.v6.map_or(48, Net::prefix_len);
+    let Some(inside) = supernet.v6 else {
+        let (reason, remedy) = ("no network has IPv6", "leave v6_mode out");
+        let field = "v6_mode.npt.outside";
+        return Err(PlanError::field(field, outside, reason, remedy));
+    };
+    let inside_len = inside.prefix_len();
     if outside.family() == Family::V6 && outside.prefix_len() == inside_len {
         return Ok(());
     }
@@ -274,11 +266,4 @@ fn check_translation(requirement: &Requirement) -> Result<(), PlanError> {
             "an IPv6 /{inside_len}, as long as the lab's own network, or set v6 to one of its length"
         ),
     })
-}
-
-fn key(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "v4",
-        Family::V6 => "v6",
-    }
 }

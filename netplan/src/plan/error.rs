@@ -62,17 +62,16 @@ pub enum PlanError {
         other_net: Net,
     },
     /// A range is used up.
-    #[error("no room for {wanted} in {range}: {remedy}")]
+    #[error("{field} has no place for {id}: {cause}; {remedy}")]
     Exhausted {
-        /// Who needed room.
-        wanted: String,
-        /// Where.
-        range: Net,
+        /// The field that decides about it.
+        field: String,
+        /// The allocation's name in the lock.
+        id: String,
+        /// What was looked for, and the largest that is free. Not a source: the remedy follows it.
+        cause: AllocateError,
         /// What to change.
         remedy: String,
-        /// What was looked for, and the largest that is free.
-        #[source]
-        source: AllocateError,
     },
     /// The host numbers of a class are used up by others.
     #[error(
@@ -90,12 +89,12 @@ pub enum PlanError {
     },
     /// Nothing is left of the private IPv4 ranges.
     #[error(
-        "this host's {occupied} occupied networks leave no free /{prefix_len} in 10.0.0.0/8 and 172.16.0.0/12: set v4 to a network that the lab may shadow"
+        "v4 has no free /{prefix_len} for the lab in 10.0.0.0/8 and 172.16.0.0/12, of which this host uses {occupied} networks: make rooms and ranges smaller, or set v4 to a network that the lab may shadow"
     )]
     NoSupernet {
         /// The length looked for.
         prefix_len: u8,
-        /// How many networks the host occupies.
+        /// How many networks in there the host occupies.
         occupied: usize,
     },
     /// The lock is another lab's.

@@ -1,6 +1,6 @@
 //! The machines of a plan: names, interfaces and addresses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::addresses::Addresses;
@@ -62,11 +62,17 @@ impl<'a> Machines<'a> {
             .map(|class| sources(class, &segments))
             .collect();
         let mut places = self.names(&sources);
-        for place in &mut places {
-            self.claim_locked(place, &mut segments)?;
-        }
         if let Some(lock) = self.lock {
-            let names: BTreeSet<&str> = places.iter().map(|place| place.name.as_str()).collect();
+            for place in &mut places {
+                place.claim_locked(lock, &mut segments)?;
+            }
+            for place in &mut places {
+                place.claim_returning(lock, &mut segments);
+            }
+            let names: BTreeMap<&str, &Class> = places
+                .iter()
+                .map(|place| (place.name.as_str(), place.class))
+                .collect();
             for segment in &mut segments {
                 segment.keep_gone(lock, &names);
             }
@@ -110,36 +116,6 @@ impl<'a> Machines<'a> {
         each.collect()
     }
 
-    fn claim_locked(
-        &self,
-        place: &mut Place<'_>,
-        segments: &mut [Segment<'_>],
-    ) -> Result<(), PlanError> {
-        let Some(lock) = self.lock else {
-            return Ok(());
-        };
-        for source in place.sources {
-            let segment = &mut segments[source.segment];
-            let id = address_id(&place.class.networks[source.nic], &place.name);
-            let Some(net) = lock.kept(&id, segment.family()) else {
-                continue;
-            };
-            let conflict = match segment.pool.claim(net) {
-                Ok(()) if net.prefix_len() == net.family().bits() => {
-                    place.addresses[source.nic].insert(net.address());
-                    continue;
-                }
-                Ok(()) => "which is no single address".to_owned(),
-                Err(ClaimError::Outside { pool, .. }) => format!("which is not in {pool}"),
-                Err(ClaimError::Taken { taken, .. }) => {
-                    format!("which overlaps {taken}, another machine's or reserved")
-                }
-            };
-            return Err(PlanError::BadLock { id, net, conflict });
-        }
-        Ok(())
-    }
-
     fn finish(&self, places: Vec<Place<'_>>) -> Vec<Machine> {
         let mut macs = BTreeSet::new();
         let machine = |place: Place<'_>| {
@@ -181,11 +157,13 @@ impl Segment<'_> {
         self.net().family()
     }
 
-    /// Holds the addresses of machines that are no longer asked for.
-    fn keep_gone(&mut self, lock: &Lock, names: &BTreeSet<&str>) {
+    /// Holds the addresses of machines that are no longer asked for on this network.
+    fn keep_gone(&mut self, lock: &Lock, names: &BTreeMap<&str, &Class>) {
         let prefix = format!("address/{}/", self.network.name);
         for (id, net) in lock.kept_below(&prefix, self.family()) {
-            if !names.contains(&id[prefix.len()..]) && self.pool.claim(net).is_ok() {
+            let class = names.get(&id[prefix.len()..]);
+            let is_wanted = class.is_some_and(|class| class.networks.contains(&self.network.name));
+            if !is_wanted && self.pool.claim(net).is_ok() {
                 self.gone.push((id.to_owned(), net));
             }
         }
@@ -194,15 +172,6 @@ impl Segment<'_> {
     /// The address with this host number.
     fn address(&self, number: u32) -> Option<IpAddr> {
         self.net().nth(host_offset(number, self.family()))
-    }
-
-    /// The host number of an address, where it has one.
-    fn number(&self, address: IpAddr) -> Option<u32> {
-        let offset = bits_of(address) - self.net().bits();
-        match self.family() {
-            Family::V4 => u32::try_from(offset).ok(),
-            Family::V6 => unmirror(offset),
-        }
     }
 
     fn is_free(&self, number: u32, also_gone: bool) -> bool {
@@ -226,6 +195,49 @@ impl Segment<'_> {
 }
 
 impl Place<'_> {
+    /// Claims what the lock says about this machine.
+    fn claim_locked(&mut self, lock: &Lock, segments: &mut [Segment<'_>]) -> Result<(), PlanError> {
+        for source in self.sources {
+            let segment = &mut segments[source.segment];
+            let id = self.address_id(*source);
+            let Some(net) = lock.net(&id, segment.family()) else {
+                continue;
+            };
+            let conflict = match segment.pool.claim(net) {
+                Ok(()) if net.prefix_len() == net.family().bits() => {
+                    self.addresses[source.nic].insert(net.address());
+                    continue;
+                }
+                Ok(()) => "which is no single address".to_owned(),
+                Err(ClaimError::Outside { pool, .. }) => format!("which is not in {pool}"),
+                Err(ClaimError::Taken { taken, .. }) => {
+                    format!("which overlaps {taken}, another machine's or reserved")
+                }
+            };
+            return Err(PlanError::BadLock { id, net, conflict });
+        }
+        Ok(())
+    }
+
+    /// Gives a machine that was gone the addresses that it had, where they are still free.
+    fn claim_returning(&mut self, lock: &Lock, segments: &mut [Segment<'_>]) {
+        for source in self.sources {
+            let segment = &mut segments[source.segment];
+            let lacking = self.addresses[source.nic].of(segment.family()).is_none();
+            let had = lock.gone_net(&self.address_id(*source), segment.family());
+            let single = had.filter(|net| lacking && net.prefix_len() == net.family().bits());
+            if let Some(net) = single
+                && segment.pool.claim(net).is_ok()
+            {
+                self.addresses[source.nic].insert(net.address());
+            }
+        }
+    }
+
+    fn address_id(&self, source: Source) -> String {
+        format!("address/{}/{}", self.class.networks[source.nic], self.name)
+    }
+
     /// Gives a machine the addresses that it lacks: with the number that it has elsewhere, else
     /// with its own in the band of its class, else with the lowest that is free there; and only
     /// when there is none, with one that is kept for a machine that is gone.
@@ -234,7 +246,7 @@ impl Place<'_> {
         for source in self.sources {
             let segment = &segments[source.segment];
             match self.addresses[source.nic].of(segment.family()) {
-                Some(address) => known = known.or(segment.number(address)),
+                Some(address) => known = known.or(host_number(segment.net(), address)),
                 None => lacking.push(*source),
             }
         }
@@ -276,8 +288,33 @@ fn sources(class: &Class, segments: &[Segment<'_>]) -> Vec<Source> {
     all.collect()
 }
 
-fn address_id(network: &NetworkName, machine: &MachineName) -> String {
-    format!("address/{network}/{machine}")
+/// What the lock keeps inside of networks and ranges that are gone themselves, and whose places
+/// are still kept: addresses of machines, and pods of nodes.
+pub(crate) fn gone_inside(lock: &Lock, gone_networks: &[(String, Net)]) -> Gone {
+    let mut gone = Vec::new();
+    for (id, net) in gone_networks {
+        let prefix = match id.strip_prefix("network/") {
+            Some(name) => format!("address/{name}/"),
+            None if id == "range/pods" => "pods/".to_owned(),
+            None => continue,
+        };
+        let kept = lock.kept_below(&prefix, net.family());
+        let inside = kept.filter(|(_, address)| net.covers(*address));
+        gone.extend(inside.map(|(id, address)| (id.to_owned(), address)));
+    }
+    gone
+}
+
+/// The host number of an address in its network, where it has one.
+pub(crate) fn host_number(net: Net, address: IpAddr) -> Option<u32> {
+    if !net.contains(address) {
+        return None;
+    }
+    let offset = bits_of(address) - net.bits();
+    match net.family() {
+        Family::V4 => u32::try_from(offset).ok(),
+        Family::V6 => unmirror(offset),
+    }
 }
 
 /// How far an address with this number is from the first of its network.

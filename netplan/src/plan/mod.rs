@@ -4,6 +4,7 @@ mod bands;
 mod build;
 mod check;
 mod error;
+mod lengths;
 mod machines;
 mod networks;
 mod place;
@@ -109,7 +110,8 @@ pub struct Nic {
     pub name: InterfaceName,
     /// The name of its other end, in the bridge: a veth, or a tap.
     pub port: InterfaceName,
-    /// Its Ethernet address. It follows from the address, so it stays when names change.
+    /// Its Ethernet address. It follows from the address, IPv4 where there is one, so it stays when
+    /// names change.
     pub mac: Mac,
     /// Its addresses.
     pub address: Addresses,

@@ -4,6 +4,7 @@ use crate::addresses::Nets;
 use crate::hash::stable_hash;
 use crate::lock::{HostNumbers, Lock};
 use crate::net::{Family, Net};
+use crate::plan::lengths::Length;
 use crate::plan::place::{Prefer, Want, place};
 use crate::plan::{Gone, PlanError};
 use crate::requirement::{NetworkSpec, Requirement, RouterSpec};
@@ -43,11 +44,10 @@ impl Placements {
         };
         for pool in supernet.iter() {
             let wants = wants(requirement, bands, pool.family())?;
-            let ids: Vec<Want> = wants;
             let remedy = "make ranges or rooms smaller, move explicit networks, or give the lab a larger network";
-            let placed = place(pool, &ids, lock, &["network/", "range/"], remedy)?;
+            let placed = place(pool, &wants, lock, &["network/", "range/"], remedy)?;
             placements.gone.extend(placed.gone);
-            for (want, net) in ids.iter().zip(placed.nets) {
+            for (want, net) in wants.iter().zip(placed.nets) {
                 placements.put(requirement, &want.id, net);
             }
         }
@@ -86,52 +86,37 @@ pub(crate) fn wants(
         }
     }
     if requirement.router == RouterSpec::Namespace {
-        let (field, len) = match family {
-            Family::V4 => ("v4", 30),
-            Family::V6 => ("v6", 126),
-        };
-        wants.push(range("link", field, len, slot(2, len, family), None));
+        let len = family.bits() - 2;
+        let (field, near) = (family.key().to_owned(), slot(2, len, family));
+        wants.push(range("link", field, len, near, None));
     }
     let Some(kubernetes) = &requirement.kubernetes else {
         return Ok(wants);
     };
     if kubernetes.families.has(family) {
-        let fields = match family {
-            Family::V4 => ("kubernetes.services_v4", "kubernetes.pods_v4"),
-            Family::V6 => ("kubernetes.services_v6", "kubernetes.pods_v6"),
-        };
         // IPv4 by the third byte, IPv6 by the subnet's 16 bits. Written, they are alike: services
         // are at `10.x.16.0` and `fd..:16::`; pods at the upper half and from `fd..:100::`.
         let slots = match family {
             Family::V4 => (16, 128),
             Family::V6 => (0x16, 0x100),
         };
-        let len = kubernetes.services_len(family);
-        let explicit = kubernetes.explicit_services(family);
-        wants.push(range(
-            "services",
-            fields.0,
-            len,
+        let Length { len, field, .. } = Length::of_services(kubernetes, family);
+        let (near, explicit) = (
             slot(slots.0, len, family),
-            explicit,
-        ));
-        let len = kubernetes.pods_len(family);
-        let explicit = kubernetes.explicit_pods(family);
-        wants.push(range(
-            "pods",
-            fields.1,
-            len,
-            slot(slots.1, len, family),
-            explicit,
-        ));
+            kubernetes.explicit_services(family),
+        );
+        wants.push(range("services", field, len, near, explicit));
+        let Length { len, field, .. } = Length::of_pods(kubernetes, family);
+        let (near, explicit) = (slot(slots.1, len, family), kubernetes.explicit_pods(family));
+        wants.push(range("pods", field, len, near, explicit));
     }
     Ok(wants)
 }
 
-fn range(id: &str, field: &str, prefix_len: u8, near: u64, explicit: Option<Net>) -> Want {
+fn range(id: &str, field: String, prefix_len: u8, near: u64, explicit: Option<Net>) -> Want {
     Want {
         id: format!("range/{id}"),
-        field: field.to_owned(),
+        field,
         prefix_len,
         prefer: Prefer::Slot(near),
         explicit,
@@ -145,7 +130,7 @@ fn slot(slot: u64, prefix_len: u8, family: Family) -> u64 {
     if prefix_len > unit {
         slot.checked_shl(u32::from(prefix_len - unit)).unwrap_or(0)
     } else {
-        slot >> (unit - prefix_len)
+        slot.checked_shr(u32::from(unit - prefix_len)).unwrap_or(0)
     }
 }
 
@@ -155,9 +140,10 @@ fn network_want(
     network: &NetworkSpec,
     family: Family,
 ) -> Result<Want, PlanError> {
-    let (explicit, field) = match family {
-        Family::V4 => (network.v4, format!("networks.{}.v4", network.name)),
-        Family::V6 => (network.v6, format!("networks.{}.v6", network.name)),
+    let field = format!("networks.{}.{}", network.name, family.key());
+    let explicit = match family {
+        Family::V4 => network.v4,
+        Family::V6 => network.v6,
     };
     let needed = match family {
         Family::V4 => needed_len(requirement, bands, network),

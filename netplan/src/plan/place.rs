@@ -58,6 +58,7 @@ pub(crate) fn place(
     }
     placement.claim_explicit()?;
     if let Some(lock) = lock {
+        placement.claim_returning(lock, net.family());
         placement.keep_gone(lock, net.family(), prefixes);
     }
     placement.keep_room();
@@ -65,6 +66,13 @@ pub(crate) fn place(
     let nets = placement.placed.into_iter().flatten().collect();
     let gone = placement.gone;
     Ok(Placed { nets, gone })
+}
+
+/// A network that is claimed for nobody that is asked for.
+struct Held {
+    /// The name that is gone; without one it is room for growth.
+    id: Option<String>,
+    net: Net,
 }
 
 struct Placement<'a> {
@@ -83,7 +91,7 @@ impl Placement<'_> {
     /// others have their places.
     fn claim_locked(&mut self, lock: &Lock, family: Family) -> Result<(), PlanError> {
         for (want, slot) in self.wants.iter().zip(&mut self.placed) {
-            let Some(net) = lock.kept(&want.id, family) else {
+            let Some(net) = lock.net(&want.id, family) else {
                 continue;
             };
             contradiction(want, net)?;
@@ -168,6 +176,27 @@ impl Placement<'_> {
         }
     }
 
+    /// Gives those that were gone and are asked for again the places that they had. Nobody is
+    /// there now, so a place that no longer suits is no contradiction: such a one is placed anew.
+    fn claim_returning(&mut self, lock: &Lock, family: Family) {
+        for (want, slot) in self.wants.iter().zip(&mut self.placed) {
+            let had = lock.gone_net(&want.id, family);
+            let Some(had) = had.filter(|had| slot.is_none() && contradiction(want, *had).is_ok())
+            else {
+                continue;
+            };
+            let len = want.prefix_len.min(had.prefix_len());
+            let net = Net::containing(had.address(), len)
+                .ok()
+                .filter(|net| net.address() == had.address());
+            if let Some(net) = net
+                && self.pool.claim(net).is_ok()
+            {
+                *slot = Some(net);
+            }
+        }
+    }
+
     /// Holds the places of names that are no longer asked for.
     fn keep_gone(&mut self, lock: &Lock, family: Family, prefixes: &[&str]) {
         let wanted: BTreeSet<&str> = self.wants.iter().map(|want| want.id.as_str()).collect();
@@ -232,20 +261,23 @@ impl Placement<'_> {
             return Ok(net);
         }
         let (Prefer::Slot(near) | Prefer::Hash(near)) = want.prefer;
-        loop {
+        let mut given_up = Vec::new();
+        let net = loop {
             match self.pool.allocate(want.prefix_len, Fit::Near(near)) {
-                Ok(net) => return Ok(net),
-                Err(_) if self.give_up_one() => {}
-                Err(source) => {
-                    return Err(PlanError::Exhausted {
-                        wanted: want.id.clone(),
-                        range: self.pool.net(),
+                Ok(net) => break net,
+                Err(cause) => {
+                    let held = self.give_up_one().ok_or_else(|| PlanError::Exhausted {
+                        field: want.field.clone(),
+                        id: want.id.clone(),
+                        cause,
                         remedy: self.remedy.to_owned(),
-                        source,
-                    });
+                    })?;
+                    given_up.push(held);
                 }
             }
-        }
+        };
+        self.hold_again(given_up);
+        Ok(net)
     }
 
     /// The first half of a free block of twice the size.
@@ -259,20 +291,36 @@ impl Placement<'_> {
     }
 
     /// Gives up what is held for nobody that is asked for; growth last.
-    fn give_up_one(&mut self) -> bool {
-        let net = self.gone.pop().map(|(_, net)| net);
-        match net.or_else(|| self.room.pop()) {
-            Some(net) => {
-                self.pool.release(net).expect("what is held is claimed");
-                true
+    fn give_up_one(&mut self) -> Option<Held> {
+        let held = match self.gone.pop() {
+            Some((id, net)) => Held { id: Some(id), net },
+            None => Held {
+                id: None,
+                net: self.room.pop()?,
+            },
+        };
+        self.pool
+            .release(held.net)
+            .expect("what is held is claimed");
+        Some(held)
+    }
+
+    /// Holds on to what was given up and was not in the way after all.
+    fn hold_again(&mut self, given_up: Vec<Held>) {
+        for Held { id, net } in given_up.into_iter().rev() {
+            if self.pool.claim(net).is_ok() {
+                match id {
+                    Some(id) => self.gone.push((id, net)),
+                    None => self.room.push(net),
+                }
             }
-            None => false,
         }
     }
 }
 
-/// Whether the requirement asks for something else than the lock says. To be larger is no
-/// contradiction for what may grow, and to be smaller is none ever: it stays as it is.
+/// Whether the requirement asks for something else than the lock says. What may grow contradicts
+/// it by an explicit network elsewhere only: to be larger is for [`Placement::grow`], and with a
+/// smaller need it stays as it is.
 fn contradiction(want: &Want, locked: Net) -> Result<(), PlanError> {
     let asked = match want.explicit {
         Some(explicit) if explicit == locked => None,

@@ -2,7 +2,7 @@
 
 use crate::addresses::Nets;
 use crate::lock::Lock;
-use crate::net::Net;
+use crate::plan::lengths::Length;
 use crate::plan::machines::host_offset;
 use crate::plan::place::{Prefer, Want, place};
 use crate::plan::{Class, Gone, Machine, PlanError};
@@ -22,13 +22,14 @@ pub(crate) fn place_pods(
     let mut gone = Vec::new();
     for pool in pods.iter() {
         let family = pool.family();
+        let length = Length::of_node_pods(kubernetes, family);
         let nodes = machines.iter().zip(&numbers);
         let wants: Vec<Want> = nodes
             .filter(|(machine, _)| machine.role.is_node())
             .map(|(machine, number)| Want {
                 id: format!("pods/{}", machine.name),
-                field: format!("kubernetes.sizes.node_pods_{}", short(pool)),
-                prefix_len: kubernetes.node_pods_len(family),
+                field: length.field.clone(),
+                prefix_len: length.len,
                 prefer: Prefer::Slot(low_bits(host_offset(*number, family))),
                 explicit: None,
                 grows: false,
@@ -64,13 +65,6 @@ fn numbers(machines: &[Machine], classes: &[Class]) -> Vec<u32> {
         Some(*next - 1)
     };
     machines.iter().filter_map(number).collect()
-}
-
-fn short(net: Net) -> &'static str {
-    match net.family() {
-        crate::net::Family::V4 => "v4",
-        crate::net::Family::V6 => "v6",
-    }
 }
 
 /// A block number wraps around the pool anyway.

@@ -35,9 +35,10 @@ pub(crate) fn supernet(
 ) -> Result<Nets, PlanError> {
     let mut nets = Nets::default();
     for family in families(requirement) {
-        let (field, explicit) = match family {
-            Family::V4 => ("v4", requirement.v4),
-            Family::V6 => ("v6", requirement.v6),
+        let field = family.key();
+        let explicit = match family {
+            Family::V4 => requirement.v4,
+            Family::V6 => requirement.v6,
         };
         let locked = lock.and_then(|lock| lock.net("supernet", family));
         nets.insert(match (locked, explicit) {
@@ -131,10 +132,13 @@ fn choose_v4(
     V4_POOLS
         .iter()
         .find_map(|range| choose(*range, &habits))
-        .or_else(|| choose(V4_POOLS[0], &[]))
+        .or_else(|| V4_POOLS.iter().find_map(|range| choose(*range, &[])))
         .ok_or(PlanError::NoSupernet {
             prefix_len,
-            occupied: facts.occupied.len(),
+            occupied: outermost(facts.occupied.iter().map(|occupied| occupied.net))
+                .into_iter()
+                .filter(|net| V4_POOLS.iter().any(|range| range.overlaps(*net)))
+                .count(),
         })
 }
 

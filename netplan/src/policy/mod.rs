@@ -4,6 +4,7 @@ mod evaluate;
 mod flow;
 mod guests;
 mod nft;
+pub mod pf;
 mod reachability;
 mod route;
 mod rule;

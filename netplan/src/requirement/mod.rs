@@ -124,7 +124,7 @@ pub struct ClassSpec {
     #[serde(default)]
     pub room: Option<u32>,
     /// The host number of its first machine on each of its networks; the others count up from
-    /// there. Without one it is chosen, from 16 up.
+    /// there. Without one it is chosen, from 16 up, after those of classes before it by name.
     #[serde(default)]
     pub first: Option<u32>,
     /// The networks that each machine has an interface on, in this order.

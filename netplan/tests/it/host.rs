@@ -94,7 +94,8 @@ fn steps_and_lines_of_freebsd_say_the_same() {
         for HostStep { effect, .. } in router.freebsd_steps() {
             let line = match effect {
                 Effect::Interface(name) => format!("_name=\"{name}\""),
-                Effect::Up(name) => format!("ifconfig_{name}="),
+                // rc.subr(8) reads a variable whose name has '_' where the interface has '-'.
+                Effect::Up(name) => format!("ifconfig_{}=", name.as_str().replace('-', "_")),
                 Effect::Address {
                     address,
                     prefix_len,

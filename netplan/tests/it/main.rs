@@ -1,6 +1,9 @@
 //! Tests of the public API; the modules are named for what they test.
 
+mod bad_specs;
+mod choices;
 mod diff;
+mod fuzz_seeds;
 mod golden;
 mod guest;
 mod guest_programs;
@@ -10,24 +13,43 @@ mod host_programs;
 mod ipaddress;
 mod labs;
 mod lint;
+mod lock;
+mod lost_lock;
 mod namespace;
 mod net_algebra;
 mod net_text;
 mod nft;
 mod packets;
+mod pf_agreement;
+mod pf_anchor;
+mod pf_flows;
+mod pf_judge;
+mod pf_labs;
+mod pf_parse;
+mod pf_round_trip;
+mod plan;
+mod plan_properties;
 mod policy;
 mod pool;
 mod pool_maps;
 mod pool_model;
 mod pool_registry;
 mod reserved;
+mod sound;
 mod special;
 mod views;
 
-use netplan::{HostFacts, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement, plan};
+use netplan::{
+    HostFacts, InterfaceName, KubernetesVersion, LabName, MachineCounts, Net, Plan, Requirement,
+    plan,
+};
 
 fn net(text: &str) -> Net {
     text.parse().expect("a network")
+}
+
+fn interface(text: &str) -> InterfaceName {
+    InterfaceName::new(text).expect("an interface name")
 }
 
 /// The reference lab with these counts, on a host that uses nothing.

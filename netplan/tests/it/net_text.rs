@@ -20,7 +20,7 @@ fn texts_that_are_no_network_say_why() {
         ),
         (
             "10.0.0.0/33",
-            "prefix length 33 is longer than the 32 bits of an IPv4 address",
+            "prefix length 33 is longer than the 32 bits of an IPv4 address: write 0 to 32",
         ),
         (
             "10.0.0.0",

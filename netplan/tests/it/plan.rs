@@ -1,376 +1,215 @@
-//! What every plan must keep, and what cannot be planned.
+//! What plans look like, and what they avoid.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use netplan::{
-    Class, Family, HostFacts, LabName, Lock, Net, NetworkName, Occupied, Plan, PlanError,
-    Requirement, plan, reserved,
+    Families, Family, HostFacts, InterfaceName, LabName, NetworkName, Occupied, Requirement,
+    RouterSpec, V6Mode, plan,
 };
-use proptest::prelude::*;
 
+use crate::sound::{assert_repeats, assert_sound};
 use crate::{net, planned, requirement};
 
-/// Networks that must not share an address.
-fn ranges(plan: &Plan) -> Vec<Net> {
-    let networks = plan.networks.iter().flat_map(|network| network.nets.both());
-    let rest = [plan.link.nets, plan.services.nets, plan.pods].map(netplan::NetPair::both);
-    networks.chain(rest.into_iter().flatten()).collect()
-}
-
-fn assert_sound(plan: &Plan) {
-    let ranges = ranges(plan);
-    for (at, net) in ranges.iter().enumerate() {
-        assert!(plan.supernet.of(net.family()).covers(*net), "{net} outside");
-        assert!(
-            !ranges[..at].iter().any(|other| other.overlaps(*net)),
-            "{net} overlaps"
-        );
-    }
-    let mut addresses: BTreeSet<IpAddr> = BTreeSet::new();
-    let mut macs = BTreeSet::new();
-    for network in &plan.networks {
-        addresses.extend(network.gateway.both());
-    }
-    for machine in &plan.machines {
-        assert_eq!(
-            machine.nics.iter().filter(|nic| nic.default_route).count(),
-            1
-        );
-        for nic in &machine.nics {
-            assert!(macs.insert(nic.mac));
-            assert_eq!(nic.mac.octets()[0], 2);
-            for address in nic.address.both() {
-                let net = plan.network(nic.network).nets.of(Family::of(address));
-                assert!(net.contains(address));
-                assert!(
-                    !reserved(net)
-                        .iter()
-                        .any(|reserved| reserved.net.contains(address))
-                );
-                assert!(addresses.insert(address), "{address} twice");
-            }
-        }
-    }
-    let pods: Vec<Net> = plan
-        .machines
-        .iter()
-        .filter_map(|m| m.pods)
-        .flat_map(netplan::NetPair::both)
-        .collect();
-    for (at, net) in pods.iter().enumerate() {
-        assert!(plan.pods.of(net.family()).covers(*net));
-        assert!(
-            !pods[..at].iter().any(|other| other.overlaps(*net)),
-            "{net} overlaps"
-        );
-    }
-}
-
-/// Everything of `old` that `new` has too stands where it stood.
-fn assert_nobody_moved(old: &Plan, new: &Plan) {
-    assert_eq!(old.supernet, new.supernet);
-    assert_eq!(old.networks, new.networks);
-    assert_eq!(
-        (old.link, old.services, old.pods),
-        (new.link, new.services, new.pods)
-    );
-    for before in &old.machines {
-        if let Some(after) = new.machine(before.name.as_str()) {
-            assert_eq!(before.nics, after.nics);
-            assert_eq!(before.pods, after.pods);
-        }
+fn occupied(texts: &[&str]) -> HostFacts {
+    let occupied = texts.iter().map(|text| Occupied {
+        net: net(text),
+        by: "route via eth0".to_owned(),
+    });
+    HostFacts {
+        occupied: occupied.collect(),
+        ..HostFacts::default()
     }
 }
 
 #[test]
 fn the_reference_lab_reads_well() {
-    let plan = planned(&requirement(3, 1, 1));
+    let asked = requirement(3, 1, 1);
+    let plan = planned(&asked);
     assert_sound(&plan);
+    assert_repeats(&asked, &HostFacts::default(), &plan);
     let cp = plan.machine("cp-0").expect("planned");
-    let etcd0 = cp.address(NetworkName::Etcd).expect("dual-homed");
-    let kube0 = cp.address(NetworkName::Kube).expect("dual-homed");
-    assert!(etcd0.v4.to_string().ends_with(".0.30") && kube0.v4.to_string().ends_with(".1.30"));
-    assert!(kube0.v6.to_string().ends_with(":1::30"));
-    assert!(
-        cp.pods
-            .expect("a node")
-            .v6
-            .to_string()
-            .ends_with(":130::/64")
-    );
-    assert!(plan.services.dns.v6.to_string().ends_with(":16::a"));
-    let nic = cp.nic(NetworkName::Etcd).expect("dual-homed");
-    assert_eq!(
-        (nic.name.as_str(), nic.port.as_str()),
-        ("etcd0", "cp-0-etcd")
-    );
+    let text = |network: &str, family| {
+        let address = cp.address(network).and_then(|both| both.of(family));
+        address.expect("dual-stack").to_string()
+    };
+    assert!(text("etcd", Family::V4).ends_with(".0.30"));
+    assert!(text("kube", Family::V4).ends_with(".1.30"));
+    assert!(text("kube", Family::V6).ends_with(":1::30"));
+    let pods = cp.pods.and_then(|pods| pods.v6).expect("a node");
+    assert!(pods.to_string().ends_with(":130::/64"), "{pods}");
+    let kubernetes = plan.kubernetes.as_ref().expect("a cluster");
+    let dns = kubernetes.services.dns.v6.expect("dual-stack");
+    assert!(dns.to_string().ends_with(":16::a"), "{dns}");
+    let nic = cp.nic("etcd").expect("dual-homed");
+    let names = (nic.name.as_str(), nic.port.as_str());
+    assert_eq!(names, ("etcd0", "cp-0-etcd"));
     assert!(!nic.default_route);
-    assert_eq!(plan.class(Class::Etcd).count(), 3);
+    assert_eq!(cp.main_address(), cp.address("kube"));
 }
 
 #[test]
 fn routes_lead_to_the_pods_of_the_others() {
     let plan = planned(&requirement(3, 1, 2));
     let worker = plan.machine("worker-0").expect("planned");
-    let own = worker.pods.expect("a node");
-    assert_eq!(worker.routes.len(), 4, "two other nodes, two families");
-    assert!(
-        worker
-            .routes
-            .iter()
-            .all(|route| !own.both().contains(&route.to))
-    );
-    assert!(plan.machine("etcd-0").expect("planned").routes.is_empty());
+    let own: Vec<_> = worker.pods.expect("a node").iter().collect();
+    let routes = plan.routes_of(worker);
+    assert_eq!(routes.len(), 4, "two other nodes, two families");
+    assert!(routes.iter().all(|route| !own.contains(&route.to)));
+    let cp = plan.machine("cp-0").expect("planned");
+    let via = cp.address("kube").and_then(|both| both.of(Family::V4));
+    assert_eq!(Some(routes[0].via), via);
+    let etcd = plan.machine("etcd-0").expect("planned");
+    assert!(plan.routes_of(etcd).is_empty());
     assert_eq!(
         plan.router_routes.len(),
         8,
         "three nodes and the default, two families"
     );
     assert_eq!(plan.router_routes[7].to, net("::/0"));
+    let back: Vec<_> = plan.internet_routes.iter().map(|route| route.to).collect();
+    assert_eq!(Some(back[0]), plan.supernet.v6);
 }
 
 #[test]
-fn occupied_networks_and_habits_are_avoided() {
-    let first = planned(&requirement(3, 1, 1));
-    let by = "route via eth0".to_owned();
-    let occupied = |text: &str| Occupied {
-        net: net(text),
-        by: by.clone(),
+fn the_internet_knows_the_name_that_the_lab_has_outside() {
+    let to = |v6_mode| {
+        let asked = Requirement {
+            v6_mode,
+            ..requirement(1, 1, 1)
+        };
+        let routes = planned(&asked).internet_routes;
+        routes.first().map(|route| route.to)
     };
-    let facts = HostFacts {
-        occupied: vec![
-            occupied("0.0.0.0/0"),
-            Occupied {
-                net: first.supernet.v4,
-                by: by.clone(),
-            },
-            occupied("10.128.0.0/9"),
-            occupied("10.130.1.0/24"),
-        ],
-    };
-    let second = plan(&requirement(3, 1, 1), &facts, None).expect("a plan");
-    for busy in facts.occupied.iter().skip(1).map(|occupied| occupied.net) {
-        assert!(
-            !second.supernet.v4.overlaps(busy),
-            "{} on {busy}",
-            second.supernet.v4
-        );
-    }
-    let facts = HostFacts {
-        occupied: vec![occupied("10.0.0.0/8")],
-    };
-    let moved = plan(&requirement(3, 1, 1), &facts, None).expect("a plan");
-    assert!(net("172.16.0.0/12").covers(moved.supernet.v4));
-    // What the lock says holds, whatever the host shows: it may be the lab's own route.
-    let facts = HostFacts {
-        occupied: vec![Occupied {
-            net: first.supernet.v4,
-            by,
-        }],
-    };
-    let kept = plan(&requirement(3, 1, 1), &facts, Some(&first.lock())).expect("a plan");
-    assert_eq!(kept, first);
+    let outside = net("2001:db8:7::/48");
+    assert_eq!(to(V6Mode::Npt { outside }), Some(outside));
+    let address = "2001:db8::7".parse().expect("an address");
+    assert_eq!(to(V6Mode::Nat66 { address }), Some(net("2001:db8::7/128")));
+    assert_eq!(to(V6Mode::UlaOnly), None);
 }
 
-/// One bad requirement per case, with the whole message.
 #[test]
-fn bad_requirements_name_field_value_and_remedy() {
-    type Edit = fn(&mut Requirement);
-    let cases: &[(Edit, &str)] = &[
-        (
-            |r| r.machines.etcd = 0,
-            "machines.etcd = 0 is impossible: a cluster needs at least one; write 1 to 20",
-        ),
-        (
-            |r| r.machines.etcd = 21,
-            "machines.etcd = 21 is impossible: the addresses of a class end there; write 1 to 20",
-        ),
-        (
-            |r| r.machines.control_planes = 0,
-            "machines.control_planes = 0 is impossible: a cluster needs at least one; write 1 to 20",
-        ),
-        (
-            |r| r.machines.workers = 200,
-            "machines.workers = 200 is impossible: the pod range has no room for more nodes (see sizes.pods_v4 and sizes.pods_v6); write 0 to 127",
-        ),
-        (
-            |r| {
-                r.sizes.node_pods_v4 = 26;
-                r.machines.workers = 206
-            },
-            "machines.workers = 206 is impossible: the addresses of a class end there; write 0 to 205",
-        ),
-        (
-            |r| r.sizes.services_v4 = 16,
-            "sizes.services_v4 = 16 is impossible: the lab's /16 holds other networks too, and Kubernetes needs some addresses; write 17 to 27",
-        ),
-        (
-            |r| r.sizes.services_v6 = 64,
-            "sizes.services_v6 = 64 is impossible: API servers before 1.33 refuse more than 20 bits, and DNS needs the tenth address; write 108 to 123",
-        ),
-        (
-            |r| r.sizes.node_pods_v6 = 80,
-            "sizes.node_pods_v6 = 80 is impossible: one node gets a part of the pod range, at most 16 bits longer (kubeadm's limit); write 56 to 72",
-        ),
-        (
-            |r| r.v4 = Some(net("10.77.0.0/17")),
-            "v4 = 10.77.0.0/17 cannot be used: write a /16 out of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10",
-        ),
-        (
-            |r| r.v4 = Some(net("8.8.0.0/16")),
-            "v4 = 8.8.0.0/16 cannot be used: write a /16 out of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10",
-        ),
-        (
-            |r| r.v6 = Some(net("fc00::/48")),
-            "v6 = fc00::/48 cannot be used: write a /48 out of fd00::/8, with 40 random bits behind the fd",
-        ),
-        (
-            |r| r.v4 = Some(net("192.168.0.0/16")),
-            "v4 = 192.168.0.0/16 overlaps 192.168.1.0/24 of this host (address of eth0): choose another network, or leave the field out to have a free one chosen",
-        ),
-        (
-            |r| {
-                r.v4 = Some(net("10.77.0.0/16"));
-                r.networks.kube_v4 = Some(net("10.78.0.0/24"))
-            },
-            "networks.kube_v4 = 10.78.0.0/24 cannot be used: write a network inside the lab's 10.77.0.0/16",
-        ),
-        (
-            |r| {
-                r.v4 = Some(net("10.77.0.0/16"));
-                r.networks.kube_v4 = Some(net("10.77.0.0/23"))
-            },
-            "networks.kube_v4 = 10.77.0.0/23 cannot be used: write an IPv4 network of length /24",
-        ),
-        (
-            |r| {
-                r.v4 = Some(net("10.77.0.0/16"));
-                r.networks.kube_v4 = Some(net("10.77.9.0/24"));
-                r.networks.etcd_v4 = r.networks.kube_v4
-            },
-            "networks.kube_v4 = 10.77.9.0/24 overlaps 10.77.9.0/24 (networks.etcd_v4): move one of them, or leave networks.kube_v4 out to have it placed",
-        ),
-        (
-            |r| {
-                r.v4 = Some(net("10.77.0.0/16"));
-                r.sizes.services_v4 = 17;
-            },
-            "no room for network/pods in 10.77.0.0/16: make the ranges in `sizes` smaller (longer prefixes), or move explicit networks",
-        ),
+fn occupied_networks_are_avoided() {
+    let asked = requirement(3, 1, 1);
+    let first = planned(&asked).supernet.v4.expect("IPv4").to_string();
+    let busy = ["0.0.0.0/0", &first, "10.128.0.0/9", "10.130.1.0/24"];
+    let second = plan(&asked, &occupied(&busy), None).expect("a plan");
+    let chosen = second.supernet.v4.expect("IPv4");
+    assert!(net("10.0.0.0/9").covers(chosen) && chosen != net(&first));
+    let moved = plan(&asked, &occupied(&["10.0.0.0/8"]), None).expect("a plan");
+    let chosen = moved.supernet.v4.expect("IPv4");
+    assert!(net("172.16.0.0/12").covers(chosen));
+    let ula = planned(&asked).supernet.v6.expect("IPv6").to_string();
+    let third = plan(&asked, &occupied(&[&ula, "::/0"]), None).expect("a plan");
+    assert!(third.supernet.v6.is_some_and(|chosen| chosen != net(&ula)));
+}
+
+/// What other tools take without asking is taken last only.
+#[test]
+fn habits_of_others_are_avoided_while_there_is_anything_else() {
+    let habits = [
+        "10.96.0.0/12",
+        "10.244.0.0/16",
+        "10.42.0.0/15",
+        "10.88.0.0/16",
+        "10.0.0.0/15",
     ];
-    let occupied = Occupied {
-        net: net("192.168.1.0/24"),
-        by: "address of eth0".to_owned(),
-    };
-    let facts = HostFacts {
-        occupied: vec![occupied],
-    };
-    for (edit, expected) in cases {
-        let mut requirement = requirement(3, 1, 1);
-        edit(&mut requirement);
-        let error = plan(&requirement, &facts, None).expect_err(expected);
-        assert_eq!(error.to_string(), *expected);
+    for name in [
+        "a", "b", "demo", "lab", "k8s", "test", "x1", "x2", "x3", "x4",
+    ] {
+        let asked = Requirement {
+            lab: LabName::new(name).expect("a name"),
+            ..requirement(1, 1, 0)
+        };
+        let chosen = planned(&asked).supernet.v4.expect("IPv4");
+        assert!(!habits.iter().any(|habit| net(habit).overlaps(chosen)));
     }
-}
-
-#[test]
-fn contradictions_of_the_lock_are_refused() {
-    let first = planned(&requirement(3, 1, 1));
-    let replan = |edit: &dyn Fn(&mut Requirement)| {
-        let mut requirement = requirement(3, 1, 1);
-        edit(&mut requirement);
-        plan(&requirement, &HostFacts::default(), Some(&first.lock())).expect_err("refused")
-    };
-    let is_locked = |error: PlanError, field: &str| match error {
-        PlanError::Locked { field: found, .. } => assert_eq!(found, field),
-        other => panic!("{other}"),
-    };
-    is_locked(replan(&|r| r.v4 = Some(net("10.77.0.0/16"))), "v4");
-    is_locked(replan(&|r| r.sizes.pods_v4 = 18), "networks.pods_v4");
-    is_locked(replan(&|r| r.sizes.node_pods_v4 = 25), "sizes.node_pods_v4");
-    let other = replan(&|r| r.lab = LabName::new("other").expect("a name"));
-    assert!(
-        other
-            .to_string()
-            .starts_with("the network lock belongs to lab lab, not other")
+    // Only 10.244.0.0/16 is free.
+    let mut busy = vec!["172.16.0.0/12".to_owned()];
+    busy.extend(
+        (0..256)
+            .filter(|at| *at != 244)
+            .map(|at| format!("10.{at}.0.0/16")),
     );
+    let busy: Vec<&str> = busy.iter().map(String::as_str).collect();
+    let last = plan(&requirement(1, 1, 0), &occupied(&busy), None).expect("a plan");
+    assert_eq!(last.supernet.v4, Some(net("10.244.0.0/16")));
 }
 
 #[test]
-fn unknown_fields_are_refused() {
-    let text = r#"{ "lab": "demo", "seed": 7, "workers": 2 }"#;
-    let error = serde_json::from_str::<Requirement>(text)
-        .expect_err("unknown")
-        .to_string();
-    assert!(error.contains("unknown field `workers`"), "{error}");
-    let text = r#"{ "lab": "demo", "seed": 7, "v4": "10.77.0.1/16" }"#;
-    let error = serde_json::from_str::<Requirement>(text)
-        .expect_err("host bits")
-        .to_string();
-    assert!(error.contains("write 10.77.0.0/16"), "{error}");
-}
-
-#[test]
-fn labs_of_two_names_have_bridges_of_two_names() {
-    let names = [
+fn labs_of_two_names_have_bridges_and_ports_of_two_names() {
+    let labs = [
         "a",
+        "aa",
+        "a-a",
         "ab",
-        "a-b",
         "abcdefghijkl",
         "abcdefghijklm",
         "abcdefghijk",
     ];
-    let mut seen = BTreeSet::new();
-    for name in names {
-        let plan = planned(&Requirement::new(LabName::new(name).expect("a name"), 1));
-        assert!(
-            seen.insert(plan.networks[0].host_bridge.to_string()),
-            "{name}"
-        );
-    }
-}
-
-prop_compose! {
-    fn counts()(etcd in 1..=20_u16, planes in 1..=20_u16, workers in 0..=100_u16) -> (u16, u16, u16) {
-        (etcd, planes, workers)
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn every_plan_is_sound_and_repeats_itself(
-        (etcd, planes, workers) in counts(),
-        seed in any::<u64>(),
-        name in "[a-z][a-z0-9]{0,18}",
-    ) {
-        let mut asked = requirement(etcd, planes, workers);
-        asked.seed = seed;
-        asked.lab = LabName::new(name).expect("a name");
-        let first = planned(&asked);
-        assert_sound(&first);
-        let lock = Lock::from_text(&first.lock().to_text()).expect("its own text");
-        let again = plan(&asked, &HostFacts::default(), Some(&lock)).expect("a plan");
-        prop_assert_eq!(&again, &first);
-        // The seed of the lock counts.
-        asked.seed = !seed;
-        prop_assert_eq!(&plan(&asked, &HostFacts::default(), Some(&lock)).expect("a plan"), &first);
-    }
-
-    #[test]
-    fn edits_move_nobody(edits in prop::collection::vec(counts(), 1..6)) {
-        let mut last: Option<Plan> = None;
-        for (etcd, planes, workers) in edits {
-            let lock = last.as_ref().map(Plan::lock);
-            let next = plan(&requirement(etcd, planes, workers), &HostFacts::default(), lock.as_ref())
-                .expect("a plan");
-            assert_sound(&next);
-            if let Some(last) = &last {
-                assert_nobody_moved(last, &next);
-            }
-            last = Some(next);
+    let networks = ["kube", "akube", "bkube", "aakube"];
+    let mut bridges = BTreeSet::new();
+    let mut ports = BTreeSet::new();
+    for lab in labs {
+        for network in networks {
+            let name = NetworkName::new(network).expect("a name");
+            let mut asked = Requirement {
+                lab: LabName::new(lab).expect("a name"),
+                router: RouterSpec::Host {
+                    uplink: InterfaceName::new("eth0").expect("a name"),
+                },
+                kubernetes: None,
+                ..requirement(1, 0, 0)
+            };
+            asked.networks.truncate(1);
+            asked.networks[0].name = name.clone();
+            asked.classes.truncate(1);
+            asked.classes[0].networks = vec![name];
+            let plan = planned(&asked);
+            assert_sound(&plan);
+            assert!(plan.link.is_none() && plan.internet.is_none());
+            let bridge = plan.networks[0].bridge.to_string();
+            let port = plan.machines[0].nics[0].port.to_string();
+            assert!(
+                bridges.insert(bridge.clone()),
+                "{bridge} of {lab} and {network}"
+            );
+            assert!(ports.insert(port.clone()), "{port} of {lab} and {network}");
         }
+    }
+    assert!(bridges.is_disjoint(&ports));
+}
+
+#[test]
+fn long_names_have_ports_that_fit() {
+    let mut asked = requirement(1, 1, 1);
+    asked.classes[2].name = "a-class-of-long-name".parse().expect("a name");
+    asked.classes[2].count = 205;
+    asked.kubernetes.as_mut().expect("a cluster").nodes = 256;
+    let plan = planned(&asked);
+    assert_sound(&plan);
+    let nic = &plan.machines.last().expect("a worker").nics[0];
+    assert!(nic.port.as_str().starts_with("a-class") && nic.port.as_str().len() == 15);
+}
+
+#[test]
+fn a_network_of_one_family_has_nothing_of_the_other() {
+    for (families, family) in [(Families::V4, Family::V6), (Families::V6, Family::V4)] {
+        let mut asked = requirement(3, 1, 1);
+        for network in &mut asked.networks {
+            network.families = families;
+        }
+        let kubernetes = asked.kubernetes.as_mut().expect("a cluster");
+        kubernetes.families = families;
+        kubernetes.primary = families.iter().next().expect("a family");
+        let plan = planned(&asked);
+        assert_sound(&plan);
+        assert_eq!(plan.supernet.of(family), None);
+        assert!(plan.lock().nets().all(|(_, net)| net.family() != family));
+        let routes = plan.router_routes.iter().chain(&plan.host_routes);
+        assert!(
+            routes
+                .chain(&plan.internet_routes)
+                .all(|route| route.to.family() != family)
+        );
     }
 }

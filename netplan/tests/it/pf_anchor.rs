@@ -1,0 +1,144 @@
+//! The anchors of several labs, against tests/data. `NETPLAN_BLESS=1 cargo test` writes them anew.
+
+use std::fs;
+use std::path::Path;
+
+use netplan::pf::{PfError, Ruleset, Statement, main_conf_lines};
+use netplan::{LabName, Point, Policy, Rule, Traffic, Verdict};
+
+use crate::pf_labs::{self, Lab, lab};
+use crate::{planned, requirement};
+
+#[track_caller]
+fn check(case: &str, lab: &Lab) {
+    let anchor = lab.policy.pf_anchor(&lab.plan).expect("an anchor");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(case)
+        .join("anchor.pf");
+    if option_env!("NETPLAN_BLESS").is_some() {
+        fs::create_dir_all(path.parent().expect("below tests/data")).expect("a folder");
+        fs::write(&path, &anchor.load).expect("a golden file");
+    }
+    let golden = fs::read_to_string(&path).expect("a golden file");
+    assert_eq!(anchor.load, golden, "{} differs", path.display());
+    let parsed = Ruleset::parse(&golden).expect("what is printed can be read");
+    assert_eq!(Ok(parsed), lab.policy.pf_rules(&lab.plan));
+}
+
+#[test]
+fn golden() {
+    for (case, lab) in pf_labs::all() {
+        check(case, &lab);
+    }
+}
+
+#[test]
+fn commands_touch_the_anchor_only() {
+    let lab = lab(&pf_labs::reference());
+    let anchor = lab.policy.pf_anchor(&lab.plan).expect("an anchor");
+    assert_eq!(anchor.anchor, "labcluster/lab");
+    assert_eq!(
+        anchor.check_arguments().join(" "),
+        "-n -a labcluster/lab -f -"
+    );
+    assert_eq!(anchor.load_arguments().join(" "), "-a labcluster/lab -f -");
+    assert_eq!(anchor.undo(), "pfctl -a labcluster/lab -F all\n");
+    for line in ["set skip on lo0", "anchor \"labcluster/*\""] {
+        assert!(main_conf_lines().contains(&line));
+    }
+}
+
+#[test]
+fn a_namespace_has_no_anchor() {
+    let plan = planned(&requirement(3, 1, 1));
+    let error = Policy::standard(&plan).pf_anchor(&plan).unwrap_err();
+    assert!(matches!(error, PfError::Namespace { .. }), "{error}");
+}
+
+/// A rule left out in silence would be a hole.
+#[test]
+fn a_rule_of_no_known_shape_is_an_error() {
+    let lab = lab(&pf_labs::reference());
+    for point in [Point::RouterForward, Point::RouterInput] {
+        for (traffic, verdict) in [
+            (Traffic::Tcp(vec![22]), Verdict::Drop),
+            (Traffic::Any, Verdict::Allow),
+            (Traffic::Icmp, Verdict::Drop),
+        ] {
+            let mut policy = lab.policy.clone();
+            let chain = policy.chains.iter_mut().find(|own| own.point == point);
+            chain.expect("a chain of the router").rules.push(Rule {
+                name: "own".to_owned(),
+                entering: Vec::new(),
+                leaving: Vec::new(),
+                family: None,
+                from: None,
+                to: None,
+                traffic,
+                verdict,
+            });
+            let rule = "own".to_owned();
+            assert_eq!(policy.pf_rules(&lab.plan), Err(PfError::Rule { rule }));
+        }
+    }
+}
+
+/// The longest names that there can be still give an anchor that can be read.
+#[test]
+fn long_names_fit() {
+    let mut wanted = pf_labs::with_networks(&["abcdefghijkl", "mnopqrstuvwx"]);
+    wanted.lab = LabName::new("a-lab-of-20-letters0").expect("a name");
+    let lab = lab(&wanted);
+    let rules = lab.policy.pf_rules(&lab.plan).expect("rules");
+    assert_eq!(Ruleset::parse(&rules.to_string()), Ok(rules));
+}
+
+/// A bridge whose name is a word of the grammar is quoted: lab `ta` and network `g`.
+#[test]
+fn a_bridge_called_tag_is_quoted() {
+    let mut wanted = pf_labs::with_networks(&["g", "kube"]);
+    wanted.lab = LabName::new("ta").expect("a name");
+    let lab = lab(&wanted);
+    let rules = lab.policy.pf_rules(&lab.plan).expect("rules");
+    assert!(rules.to_string().contains("on ! \"tag\" from <g_net>"));
+    assert_eq!(Ruleset::parse(&rules.to_string()), Ok(rules));
+}
+
+/// NAT66 never takes an address of the interface: older pf may choose the link-local one.
+#[test]
+fn nat_of_ipv6_has_an_address() {
+    for (_, lab) in pf_labs::all() {
+        let rules = lab.policy.pf_rules(&lab.plan).expect("rules");
+        for (_, statement) in rules.statements() {
+            if let Statement::Nat(nat) = statement
+                && nat.family != Some(netplan::Family::V4)
+            {
+                assert!(matches!(nat.source, netplan::pf::NatSource::Address(_)));
+            }
+        }
+    }
+}
+
+/// Lab `ta` and network `p` would make rules about every tap of the host.
+#[test]
+fn a_bridge_called_like_a_group_is_refused() {
+    let mut wanted = pf_labs::with_networks(&["p"]);
+    wanted.lab = LabName::new("ta").expect("a name");
+    let lab = lab(&wanted);
+    let interface = crate::interface("tap");
+    assert_eq!(
+        lab.policy.pf_rules(&lab.plan),
+        Err(PfError::Group { interface })
+    );
+}
+
+/// Of networks that the plan does not have no rule is made: without an interface it would be
+/// about all.
+#[test]
+fn a_policy_of_another_plan_is_refused() {
+    let (one, other) = (lab(&pf_labs::reference()), pf_labs::with_networks(&["x"]));
+    let other = lab(&other);
+    let error = one.policy.pf_rules(&other.plan).unwrap_err();
+    assert!(matches!(error, PfError::Plan { .. }), "{error}");
+}
