@@ -181,15 +181,21 @@ impl Lock {
     }
 
     /// The same lock with the names that the requirement says were changed. A name that is still
-    /// asked for, or a new one that is in the lock already, is left alone.
+    /// asked for, or a new one that is in the lock already, is left alone as a whole: addresses
+    /// would else come to a network that is elsewhere.
     pub(crate) fn renamed(&self, requirement: &Requirement) -> Self {
         let mut lock = self.clone();
         for network in &requirement.networks {
             let Some(old) = &network.renamed_from else {
                 continue;
             };
-            if !requirement.networks.iter().any(|other| other.name == *old) {
-                let (old, new) = (old.as_str(), network.name.as_str());
+            let (old, new) = (old.as_str(), network.name.as_str());
+            let mut asked = requirement.networks.iter();
+            let new_id = format!("network/{new}");
+            let is_there = Family::BOTH
+                .into_iter()
+                .any(|family| lock.net(&new_id, family).is_some());
+            if !is_there && !asked.any(|other| other.name.as_str() == old) {
                 lock.rename(|id| rename_network(id, old, new));
             }
         }
@@ -197,11 +203,13 @@ impl Lock {
             let Some(old) = &class.renamed_from else {
                 continue;
             };
-            if !requirement.classes.iter().any(|other| other.name == *old) {
-                let (old, new) = (old.as_str(), class.name.as_str());
+            let (old, new) = (old.as_str(), class.name.as_str());
+            let mut asked = requirement.classes.iter();
+            let is_there = lock.class(new).is_some();
+            if !is_there && !asked.any(|other| other.name.as_str() == old) {
                 lock.rename(|id| rename_machine(id, old, new));
                 if let Some(locked) = lock.classes.remove(old) {
-                    lock.classes.entry(new.to_owned()).or_insert(locked);
+                    lock.classes.insert(new.to_owned(), locked);
                 }
             }
         }

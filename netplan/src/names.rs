@@ -150,6 +150,13 @@ impl InterfaceName {
         Self::composed(format!("{start}{hash:08x}"))
     }
 
+    /// Another name with the same start, for when this one is taken.
+    pub(crate) fn another(&self, attempt: u64) -> Self {
+        let start: String = self.0.chars().take(7).collect();
+        let parts: [&[u8]; 3] = [b"another", self.0.as_bytes(), &attempt.to_le_bytes()];
+        Self::composed(format!("{start}{:08x}", stable_hash(&parts) >> 32))
+    }
+
     /// `{lab}-{machine}-{network}`, or where that is too long or `lab` has a '-' a start of the
     /// lab's name and eight digits of the hash of all three.
     pub(crate) fn of_machine(lab: &LabName, machine: &MachineName, network: &NetworkName) -> Self {

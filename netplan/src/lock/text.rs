@@ -174,6 +174,33 @@ fn unreadable(line: usize, found: &str, expected: &'static str) -> LockError {
     }
 }
 
+/// A line without its checksum, which is right.
+fn checked(number: usize, line: &str) -> Result<&str, LockError> {
+    if CONFLICT_MARKS.iter().any(|mark| line.starts_with(mark)) {
+        let found = line.to_owned();
+        return Err(LockError::Conflict {
+            line: number,
+            found,
+        });
+    }
+    let (body, found) = line.rsplit_once(" #").ok_or_else(|| {
+        unreadable(
+            number,
+            line,
+            "a name, a value, and # with eight hexadecimal digits",
+        )
+    })?;
+    let expected = sum_of(body);
+    if found != expected {
+        return Err(LockError::Checksum {
+            line: number,
+            found: found.to_owned(),
+            expected,
+        });
+    }
+    Ok(body)
+}
+
 /// What was read so far.
 #[derive(Default)]
 struct Reader {
@@ -185,25 +212,8 @@ struct Reader {
 
 impl Reader {
     fn read(&mut self, number: usize, line: &str) -> Result<(), LockError> {
-        if CONFLICT_MARKS.iter().any(|mark| line.starts_with(mark)) {
-            let found = line.to_owned();
-            return Err(LockError::Conflict {
-                line: number,
-                found,
-            });
-        }
+        let body = checked(number, line)?;
         let wrong = |expected| unreadable(number, line, expected);
-        let (body, found) = line
-            .rsplit_once(" #")
-            .ok_or_else(|| wrong("a name, a value, and # with eight hexadecimal digits"))?;
-        let expected = sum_of(body);
-        if found != expected {
-            return Err(LockError::Checksum {
-                line: number,
-                found: found.to_owned(),
-                expected,
-            });
-        }
         let (key, value) = body
             .split_once(' ')
             .ok_or_else(|| wrong("a name and a value"))?;

@@ -48,28 +48,33 @@ pub fn plan(
     let placements = Placements::new(requirement, &bands, supernet, lock)?;
     let networks: Vec<Network> = networks(requirement, &placements);
     let classes: Vec<Class> = classes(requirement, &bands);
-    let counts: Vec<u32> = requirement
-        .classes
-        .iter()
-        .map(|class| class.count)
-        .collect();
-    let inside = lock.map(|lock| gone_inside(lock, &placements.gone));
-    let (mut machines, gone) = Machines {
-        lab: &requirement.lab,
+    let (mut machines, mut gone) = Machines {
+        requirement,
         seed,
-        router: &requirement.router,
         networks: &networks,
         classes: &classes,
-        counts: &counts,
         lock,
     }
     .place()?;
+    if let Some(spec) = &requirement.kubernetes {
+        let pods = placements.pods;
+        gone.extend(place_pods(&mut machines, &classes, spec, pods, lock)?);
+    }
+    if let Some(lock) = lock {
+        gone.extend(gone_inside(lock, &placements.gone));
+    }
+    let kubernetes = kubernetes(requirement, &placements);
+    gone.extend(placements.gone);
+    // In the order of the lock's text: a plan from its own lock is then the same plan.
+    gone.sort_unstable();
     let mut plan = Plan {
         lab: requirement.lab.clone(),
         seed,
         supernet,
         networks,
-        kubernetes: kubernetes(requirement, &placements),
+        classes,
+        machines,
+        kubernetes,
         router: requirement.router.clone(),
         v4_mode: requirement.v4_mode,
         v6_mode: requirement.v6_mode,
@@ -78,17 +83,8 @@ pub fn plan(
         router_routes: Vec::new(),
         internet_routes: Vec::new(),
         host_routes: Vec::new(),
-        machines: Vec::new(),
-        gone: [placements.gone, gone, inside.unwrap_or_default()].concat(),
-        classes: Vec::new(),
+        gone,
     };
-    if let Some(spec) = &requirement.kubernetes {
-        let gone = place_pods(&mut machines, &classes, spec, placements.pods, lock)?;
-        plan.gone.extend(gone);
-    }
-    (plan.machines, plan.classes) = (machines, classes);
-    // In the order of the lock's text: a plan from its own lock is then the same plan.
-    plan.gone.sort_unstable();
     add_routes(&mut plan);
     Ok(plan)
 }

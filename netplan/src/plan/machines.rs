@@ -7,20 +7,18 @@ use crate::addresses::Addresses;
 use crate::hash::stable_hash;
 use crate::host_pool::HostPool;
 use crate::lock::Lock;
-use crate::names::{InterfaceName, LabName, Mac, MachineName, NetworkName};
+use crate::names::{InterfaceName, Mac, MachineName, NetworkName};
 use crate::net::{Family, Net, bits_of};
 use crate::plan::{Class, Gone, Machine, Network, Nic, PlanError};
 use crate::pool::{ClaimError, Pool};
-use crate::requirement::RouterSpec;
+use crate::requirement::{Requirement, RouterSpec};
 
 /// All machines with their addresses, without pods.
 pub(crate) struct Machines<'a> {
-    pub(crate) lab: &'a LabName,
+    pub(crate) requirement: &'a Requirement,
     pub(crate) seed: u64,
-    pub(crate) router: &'a RouterSpec,
     pub(crate) networks: &'a [Network],
     pub(crate) classes: &'a [Class],
-    pub(crate) counts: &'a [u32],
     pub(crate) lock: Option<&'a Lock>,
 }
 
@@ -85,9 +83,10 @@ impl<'a> Machines<'a> {
     }
 
     fn names<'s>(&'s self, sources: &'s [Vec<Source>]) -> Vec<Place<'s>> {
-        let classes = self.classes.iter().zip(sources).zip(self.counts);
-        let places = classes.flat_map(|((class, sources), count)| {
-            (0..*count).map(move |index| Place {
+        let specs = self.requirement.classes.iter();
+        let classes = self.classes.iter().zip(sources).zip(specs);
+        let places = classes.flat_map(|((class, sources), spec)| {
+            (0..spec.count).map(move |index| Place {
                 class,
                 sources,
                 index,
@@ -117,13 +116,13 @@ impl<'a> Machines<'a> {
     }
 
     fn finish(&self, places: Vec<Place<'_>>) -> Vec<Machine> {
-        let mut macs = BTreeSet::new();
+        let (mut macs, mut ports) = (BTreeSet::new(), BTreeSet::new());
         let machine = |place: Place<'_>| {
             let nics = place.class.networks.iter().zip(place.addresses);
             let nics = nics.map(|(network, address)| Nic {
                 network: network.clone(),
                 name: InterfaceName::composed(format!("{network}0")),
-                port: self.port(&place.name, network),
+                port: unused_port(&mut ports, self.port(&place.name, network)),
                 mac: unused_mac(&mut macs, self.seed, address),
                 address,
                 default_route: *network == place.class.default_route,
@@ -141,9 +140,11 @@ impl<'a> Machines<'a> {
 
     /// Unique in the router's namespace, or on a host that carries other labs too.
     fn port(&self, machine: &MachineName, network: &NetworkName) -> InterfaceName {
-        match self.router {
+        match self.requirement.router {
             RouterSpec::Namespace => InterfaceName::fitted(&format!("{machine}-{network}")),
-            RouterSpec::Host { .. } => InterfaceName::of_machine(self.lab, machine, network),
+            RouterSpec::Host { .. } => {
+                InterfaceName::of_machine(&self.requirement.lab, machine, network)
+            }
         }
     }
 }
@@ -343,6 +344,17 @@ fn unmirror(offset: u128) -> Option<u32> {
         number = number.checked_mul(10)?.checked_add(digit)?;
     }
     Some(number)
+}
+
+/// Names that are cut end in a hash; of two that meet the second gets another.
+fn unused_port(used: &mut BTreeSet<InterfaceName>, wanted: InterfaceName) -> InterfaceName {
+    let mut port = wanted.clone();
+    let mut attempt = 0_u64;
+    while !used.insert(port.clone()) {
+        attempt += 1;
+        port = wanted.another(attempt);
+    }
+    port
 }
 
 /// A MAC address made from the seed and the machine's own address, which the lock keeps.

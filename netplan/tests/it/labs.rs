@@ -1,8 +1,8 @@
 //! Labs beside the reference lab, as files have them.
 
 use netplan::{
-    ClassName, ClassSpec, Families, Family, KubernetesSpec, KubernetesVersion, NetworkName,
-    NetworkSpec, Requirement, Role, RouterSpec, V6Mode,
+    ClassName, ClassSpec, Families, KubernetesSpec, KubernetesVersion, NetworkName, NetworkSpec,
+    Requirement, Role, RouterSpec, V6Mode,
 };
 use proptest::prelude::*;
 
@@ -144,12 +144,16 @@ pub(crate) fn any() -> impl Strategy<Value = Requirement> {
                 primary: networks[at].iter().next().expect("one at least"),
                 ..KubernetesSpec::new(KubernetesVersion::new(37), names[at].clone())
             }),
-            ..other_choices(modes, &networks)
+            ..other_choices(
+                networks.iter().any(|one| one.has(netplan::Family::V6)),
+                modes,
+            )
         }
     })
 }
 
-fn other_choices((mode, is_host): (usize, bool), networks: &[Families]) -> Requirement {
+/// A mode of IPv6 is refused where there is none.
+fn other_choices(has_v6: bool, (mode, is_host): (usize, bool)) -> Requirement {
     let uplink = netplan::InterfaceName::new("wan0").expect("a name");
     let modes = [
         V6Mode::Routed,
@@ -157,8 +161,6 @@ fn other_choices((mode, is_host): (usize, bool), networks: &[Families]) -> Requi
         npt().v6_mode,
         nodes_nat66().v6_mode,
     ];
-    // A mode for a family that there is not is refused.
-    let has_v6 = networks.iter().any(|families| families.has(Family::V6));
     Requirement {
         v6_mode: if has_v6 { modes[mode] } else { V6Mode::Routed },
         router: if is_host {

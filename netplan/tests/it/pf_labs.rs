@@ -59,6 +59,15 @@ pub(crate) fn with_networks(names: &[&str]) -> Requirement {
     }
 }
 
+/// One network, behind a host with this uplink.
+pub(crate) fn with_uplink(name: &str) -> Requirement {
+    let uplink = interface(name);
+    Requirement {
+        router: RouterSpec::Host { uplink },
+        ..with_networks(&["front"])
+    }
+}
+
 /// Three networks, one of IPv4 only, and a class on two of them.
 fn three_networks() -> Requirement {
     let mut wanted = with_networks(&["front", "store", "admin"]);
