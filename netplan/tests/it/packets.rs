@@ -106,7 +106,9 @@ impl Trial {
                 port,
                 ..probe.clone()
             };
-            rows.push(self.row(&with(Protocol::Echo, 0)));
+            if self.is_answered(probe) {
+                rows.push(self.row(&with(Protocol::Echo, 0)));
+            }
             if matches!(probe.to, Endpoint::Router | Endpoint::Host) {
                 let ports = [53, 123, 20_000].into_iter();
                 rows.extend(ports.map(|port| self.row(&with(Protocol::Udp, port))));
@@ -114,6 +116,17 @@ impl Trial {
         }
         rows.extend(self.extra.clone());
         rows
+    }
+
+    /// Whether an answer takes the way back: one to a pod does not from a machine that is no node
+    /// and has its default routes on another network.
+    fn is_answered(&self, probe: &Probe) -> bool {
+        let (Endpoint::PodOn(_), Endpoint::Machine(name)) = (&probe.from, &probe.to) else {
+            return true;
+        };
+        let machine = self.plan.machine(name.as_str()).expect("a machine");
+        let main = machine.main_address().expect("a default route");
+        machine.pods.is_some() || main.iter().any(|own| own == probe.destination)
     }
 
     fn row(&self, probe: &Probe) -> Value {
