@@ -23,8 +23,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Pool`] and [`HostPool`] are useful by themselves: an allocator of any prefix length out of
-//! one network, its own registry, with nothing of labs in it.
+//! From a plan follow [`lint`](fn@lint) (what Kubernetes or the host would mind), [`Policy`] (who may reach
+//! whom, printed as nftables and as a [pf anchor](mod@pf), explained by rule, and to be proven with
+//! packets by [`reachability`]), files and commands for guests ([`networkd_files`],
+//! [`network_config_v2`]) and hosts ([`HostRouter`]), pictures ([`picture_svg`]), and what an edit
+//! changes ([`diff`](mod@diff)).
+//!
+//! [`Pool`], [`Registry`] and [`HostPool`] are useful by themselves: an allocator of any prefix length
+//! out of one network, its own registry, with nothing of labs in it. So is [`special`], IANA's
+//! special-purpose addresses as data.
 //!
 //! # What this crate does not do
 //! It reads no routes, configures no interface, loads no rule and draws no random number: facts
@@ -32,15 +39,15 @@
 //! was printed is for the caller to prove; [`reachability`] says what to try.
 //!
 //! # Invariants
-//! - The networks of a plan are disjoint and inside its /16 and its /48; no two interfaces share
-//!   an address or a MAC address; no host has a reserved address.
+//! - The networks of a plan are disjoint and inside its supernet of their family; no two interfaces
+//!   share an address or a MAC address; no host has a reserved address.
 //! - The same requirement, facts and lock give the same plan. What is in the lock never moves: a
-//!   requirement that contradicts it is an error.
+//!   requirement that contradicts it is an error, and what has to be larger grows where it is.
 //! - A [`Pool`]'s state depends on the set of its allocations, not on their history.
 //! - Each printed rule set touches only its own table or anchor, and can be loaded again.
 //!
 //! # Sources
-//! RFC 1918, 3021, 4193, 4291, 4890, 5453, 6164; nft(8), pf.conf(5); Kubernetes KEP-563 (dual
+//! RFC 1918, 2526, 3021, 4193, 4291, 4890, 5453, 5952, 6164, 6296, 6724, 6890, 8190; nft(8), pf.conf(5); Kubernetes KEP-563 (dual
 //! stack), KEP-3070 (static service addresses); systemd.network(5), systemd.link(5), cloud-init's
 //! network configuration version 2, hosts(5); rc.conf(5), ip-link(8).
 

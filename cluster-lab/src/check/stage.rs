@@ -109,8 +109,8 @@ impl<'b> Stage<'b> {
         Some((machine, via.of(flow.family)?))
     }
 
-    /// Takes away all that was added.
-    pub(super) async fn strike(self, here: &dyn Host) -> Result<(), CheckError> {
+    /// Takes the routes away that lead through other machines.
+    pub(super) async fn remove_detours(&self) -> Result<(), CheckError> {
         let detours =
             std::mem::take(&mut *self.detours.lock().expect("no holder of this lock panics"));
         for (machine, to) in detours {
@@ -119,6 +119,12 @@ impl<'b> Stage<'b> {
                 .await
                 .map_err(CheckError::Stage)?;
         }
+        Ok(())
+    }
+
+    /// Takes away all that was added.
+    pub(super) async fn strike(self, here: &dyn Host) -> Result<(), CheckError> {
+        self.remove_detours().await?;
         clear(self.blueprint, here).await.map_err(CheckError::Stage)
     }
 

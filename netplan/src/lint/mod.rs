@@ -27,6 +27,7 @@ use crate::plan::Plan;
 use crate::requirement::Requirement;
 
 pub use table::LINTS;
+pub(crate) use table::{HOST_ROUTE_EQUAL, HOST_ROUTE_HIDDEN};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

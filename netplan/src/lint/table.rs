@@ -48,7 +48,7 @@ pub static LINTS: &[&Lint] = &[
 
 macro_rules! lints {
     ($($id:ident $name:literal $severity:ident $summary:literal, $reference:literal, $remedy:literal;)*) => {
-        $(pub(super) static $id: Lint = Lint {
+        $(pub(crate) static $id: Lint = Lint {
             name: $name,
             severity: Severity::$severity,
             summary: $summary,

@@ -35,7 +35,7 @@ pub enum PlanError {
     },
     /// An explicit network that the host uses.
     #[error(
-        "{field} = {net} overlaps {occupied} of this host ({by}): choose another network, or leave the field out to have a free one chosen"
+        "{field} = {net} overlaps {occupied} of this host ({by}): choose another network, leave the field out to have a free one chosen, or allow {lint} and say why"
     )]
     Occupied {
         /// The field.
@@ -46,6 +46,8 @@ pub enum PlanError {
         occupied: Net,
         /// What uses it.
         by: String,
+        /// The name of the lint that lets it be.
+        lint: &'static str,
     },
     /// Two networks of the lab that share addresses.
     #[error(

@@ -3,6 +3,7 @@
 use crate::addresses::Nets;
 use crate::facts::HostFacts;
 use crate::hash::{mix, stable_hash};
+use crate::lint::{HOST_ROUTE_EQUAL, HOST_ROUTE_HIDDEN};
 use crate::lock::{HostNumbers, Lock};
 use crate::net::{Family, Net};
 use crate::plan::PlanError;
@@ -51,7 +52,11 @@ pub(crate) fn supernet(
                 });
             }
             (Some(locked), _) => locked,
-            (None, Some(net)) => check_explicit(field, net, family, facts)?,
+            (None, Some(net)) => {
+                check_explicit(field, net, family)?;
+                check_occupied(field, net, requirement, facts)?;
+                net
+            }
             (None, None) if family == Family::V4 => {
                 let len = supernet_len(&wants(requirement, bands, family)?);
                 choose_v4(requirement, len, facts)?
@@ -62,12 +67,7 @@ pub(crate) fn supernet(
     Ok(nets)
 }
 
-fn check_explicit(
-    field: &str,
-    net: Net,
-    family: Family,
-    facts: &HostFacts,
-) -> Result<Net, PlanError> {
+fn check_explicit(field: &str, net: Net, family: Family) -> Result<(), PlanError> {
     let wanted = match family {
         _ if net.family() != family => format!("an {family} network"),
         // The networks are /64, and the ranges of Kubernetes need some of them.
@@ -89,15 +89,38 @@ fn check_explicit(
         let field = field.to_owned();
         return Err(PlanError::Unsuitable { field, net, wanted });
     }
-    // A wider route of the host, its default route above all, is only shadowed by the lab's.
-    let mut occupied = facts.occupied.iter();
-    match occupied.find(|occupied| net.covers(occupied.net)) {
-        None => Ok(net),
+    Ok(())
+}
+
+/// A wider route of the host, its default route above all, is only shadowed by the lab's. An equal
+/// one or one inside would be lost, unless the lint that says the same is allowed.
+fn check_occupied(
+    field: &str,
+    net: Net,
+    requirement: &Requirement,
+    facts: &HostFacts,
+) -> Result<(), PlanError> {
+    let lint = |occupied: Net| {
+        let lint = if occupied == net {
+            &HOST_ROUTE_EQUAL
+        } else {
+            &HOST_ROUTE_HIDDEN
+        };
+        lint.name
+    };
+    let is_meant = |lint| requirement.allow.iter().any(|allow| allow.lint == lint);
+    let mut lost = facts
+        .occupied
+        .iter()
+        .filter(|occupied| net.covers(occupied.net) && !is_meant(lint(occupied.net)));
+    match lost.next() {
+        None => Ok(()),
         Some(occupied) => Err(PlanError::Occupied {
             field: field.to_owned(),
             net,
             occupied: occupied.net,
             by: occupied.by.clone(),
+            lint: lint(occupied.net),
         }),
     }
 }

@@ -103,6 +103,40 @@ fn occupied_networks_are_avoided() {
     assert!(third.supernet.v6.is_some_and(|chosen| chosen != net(&ula)));
 }
 
+#[test]
+fn an_occupied_network_can_be_meant() {
+    let (hidden, whole) = (["10.50.4.0/24"], ["10.50.0.0/16"]);
+    let asked = |lint: Option<&str>| Requirement {
+        v4: Some(net("10.50.0.0/16")),
+        allow: lint
+            .into_iter()
+            .map(|lint| netplan::Allow {
+                lint: lint.to_owned(),
+                reason: "never at the same time".to_owned(),
+            })
+            .collect(),
+        ..requirement(1, 1, 0)
+    };
+    for (busy, lint) in [(hidden, "host-route-hidden"), (whole, "host-route-equal")] {
+        let facts = occupied(&busy);
+        let error = plan(&asked(None), &facts, None).expect_err("occupied");
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("allow {lint} and say why"))
+        );
+        let meant = asked(Some(lint));
+        let planned = plan(&meant, &facts, None).expect("allowed");
+        let findings = netplan::lint(&meant, &planned, &facts);
+        assert!(
+            findings
+                .iter()
+                .any(|one| one.lint.name == lint && !one.is_fatal())
+        );
+    }
+    assert!(plan(&asked(Some("host-route-equal")), &occupied(&hidden), None).is_err());
+}
+
 /// What other tools take without asking is taken last only.
 #[test]
 fn habits_of_others_are_avoided_while_there_is_anything_else() {
