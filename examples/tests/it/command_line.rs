@@ -136,6 +136,31 @@ fn patience_that_is_no_factor() {
 }
 
 #[test]
+fn an_allowance_without_a_reason() {
+    let texts = ["--allow <LINT=REASON>", "the reason why it may stay"];
+    Scene::new().refuses(&["plan", "--allow", "host-route-hidden"], 2, &texts);
+}
+
+#[test]
+#[ignore = "needs containerd"]
+fn an_end_that_the_lab_does_not_have() {
+    let texts = ["there is no worker-9 in lab lab", "etcd-0", "pod:NODE"];
+    Scene::new().refuses(&["explain", "worker-9", "etcd-0", "2379"], 2, &texts);
+}
+
+#[test]
+#[ignore = "needs containerd"]
+fn ends_of_two_families() {
+    let texts = ["have no address of the same family"];
+    Scene::new().refuses(&["explain", "192.0.2.9", "2001:db8::9", "80"], 2, &texts);
+}
+
+#[test]
+fn a_map_of_a_form_that_is_none() {
+    Scene::new().refuses(&["map", "--as", "png"], 2, &["png", "svg", "matrix"]);
+}
+
+#[test]
 fn exec_without_a_command() {
     Scene::new().refuses(&["exec", "cp-0"], 2, &["<COMMAND>", "Usage: lab exec"]);
 }

@@ -126,9 +126,24 @@ fn init_leaves_a_file_alone() {
 #[test]
 #[ignore = "needs containerd"]
 fn a_network_that_is_too_small() {
-    let texts = ["v4 = 10.99.0.0/24 cannot be used", "/16"];
+    let texts = [
+        "v4 = 10.99.0.0/24 is impossible",
+        "write a prefix of /16 or shorter",
+    ];
     let scene = Scene::new().with_file("name = \"refused\"\n[network]\nv4 = \"10.99.0.0/24\"\n");
     scene.refuses(&["plan"], 2, &texts);
+}
+
+#[test]
+#[ignore = "needs containerd"]
+fn a_finding_that_is_allowed_is_shown_with_its_reason() {
+    let text = "name = \"refused\"\n[network]\nv4 = \"100.64.0.0/16\"\n\
+        allow = [{ lint = \"special-opt-in\", reason = \"no VPN here\" }]\n";
+    let scene = Scene::new().with_file(text);
+    let plan = scene.run(&["plan"]);
+    let said = String::from_utf8_lossy(&plan.stdout);
+    assert!(plan.status.success(), "{plan:?}");
+    assert!(said.contains("(lint special-opt-in, ") && said.contains("[allowed: no VPN here]"));
 }
 
 #[test]
@@ -136,5 +151,13 @@ fn a_network_that_is_too_small() {
 fn an_ipv6_network_that_is_not_local() {
     let text = "name = \"refused\"\n[network]\nv6 = \"2001:db8:1::/48\"\n";
     let scene = Scene::new().with_file(text);
-    scene.refuses(&["plan"], 2, &["v6 = 2001:db8:1::/48 cannot be used", "fd"]);
+    scene.refuses(
+        &["plan"],
+        2,
+        &[
+            "v6 = 2001:db8:1::/48 is impossible",
+            "Documentation (RFC 3849)",
+            "fd00::/8",
+        ],
+    );
 }

@@ -116,7 +116,7 @@ fn a_damaged_network_lock() {
     let scene = Scene::new().with_lab(&reference_lab());
     fs::write(
         scene.state().root().join("network.lock"),
-        "netplan lock, version 1\nlab refused\nseed none\n",
+        "netplan lock, version 2\nlab refused\nseed none\n",
     )
     .unwrap();
     scene.refuses(
@@ -124,7 +124,7 @@ fn a_damaged_network_lock() {
         1,
         &[
             "network.lock is damaged",
-            "line 3",
+            "line 2",
             "`lab down` removes the lab",
         ],
     );

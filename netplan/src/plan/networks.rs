@@ -202,13 +202,23 @@ fn needed_len(requirement: &Requirement, bands: &[HostNumbers], network: &Networ
     32 - bits.to_le_bytes()[0]
 }
 
-/// The length of an IPv4 network that holds all wants with some room between them.
-pub(crate) fn supernet_len(wants: &[Want]) -> u8 {
-    let sizes = wants.iter().map(|want| {
-        let size = 1_u64 << 32_u8.saturating_sub(want.prefix_len);
-        if want.grows { size * 2 } else { size }
-    });
-    let total: u64 = sizes.sum();
-    let bits = u64::BITS - (total + total / 3).saturating_sub(1).leading_zeros();
-    32_u8.saturating_sub(bits.to_le_bytes()[0]).min(16)
+/// The length of an IPv4 network that holds all wants with some room between them, at least a /16.
+pub(crate) fn roomy_len(wants: &[Want]) -> u8 {
+    let room = |want: &Want| if want.grows { 2 } else { 1 };
+    let total: u64 = wants.iter().map(|want| size(want) * room(want)).sum();
+    len_for(total + total / 3).min(16)
+}
+
+/// The longest prefix of an IPv4 network that can hold all wants at all.
+pub(crate) fn least_len<'a>(wants: impl Iterator<Item = &'a Want>) -> u8 {
+    len_for(wants.map(size).sum())
+}
+
+fn size(want: &Want) -> u64 {
+    1 << 32_u8.saturating_sub(want.prefix_len)
+}
+
+fn len_for(addresses: u64) -> u8 {
+    let bits = u64::BITS - addresses.saturating_sub(1).leading_zeros();
+    32_u8.saturating_sub(bits.to_le_bytes()[0])
 }

@@ -7,7 +7,8 @@ use crate::lint::{HOST_ROUTE_EQUAL, HOST_ROUTE_HIDDEN};
 use crate::lock::{HostNumbers, Lock};
 use crate::net::{Family, Net};
 use crate::plan::PlanError;
-use crate::plan::networks::{families, supernet_len, wants};
+use crate::plan::networks::{families, least_len, roomy_len, wants};
+use crate::plan::place::Want;
 use crate::pool::{Fit, Pool};
 use crate::requirement::Requirement;
 use crate::special::{Allocatable, HABITS, allocatable};
@@ -55,10 +56,13 @@ pub(crate) fn supernet(
             (None, Some(net)) => {
                 check_explicit(field, net, family)?;
                 check_occupied(field, net, requirement, facts)?;
+                if family == Family::V4 {
+                    check_size(field, net, &wants(requirement, bands, family)?)?;
+                }
                 net
             }
             (None, None) if family == Family::V4 => {
-                let len = supernet_len(&wants(requirement, bands, family)?);
+                let len = roomy_len(&wants(requirement, bands, family)?);
                 choose_v4(requirement, len, facts)?
             }
             (None, None) => choose_v6(seed, facts),
@@ -90,6 +94,19 @@ fn check_explicit(field: &str, net: Net, family: Family) -> Result<(), PlanError
         return Err(PlanError::Unsuitable { field, net, wanted });
     }
     Ok(())
+}
+
+/// Whether all that is wanted could be in there at all; whether it fits is for the placement.
+fn check_size(field: &str, net: Net, wants: &[Want]) -> Result<(), PlanError> {
+    // What is to be elsewhere is refused with its own field.
+    let inside = |want: &&Want| want.explicit.is_none_or(|explicit| net.covers(explicit));
+    let least = least_len(wants.iter().filter(inside));
+    if net.prefix_len() <= least {
+        return Ok(());
+    }
+    let reason = format!("the lab's networks and ranges have as many addresses as a /{least}");
+    let remedy = format!("write a prefix of /{least} or shorter, or make ranges and rooms smaller");
+    Err(PlanError::field(field, net, reason, remedy))
 }
 
 /// A wider route of the host, its default route above all, is only shadowed by the lab's. An equal
