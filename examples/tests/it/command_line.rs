@@ -144,7 +144,7 @@ fn an_allowance_without_a_reason() {
 #[test]
 #[ignore = "needs containerd"]
 fn an_end_that_the_lab_does_not_have() {
-    let texts = ["there is no worker-9 in lab lab", "etcd-0", "pod:NODE"];
+    let texts = ["there is no worker-9 in lab refused", "etcd-0", "pod:NODE"];
     Scene::new().refuses(&["explain", "worker-9", "etcd-0", "2379"], 2, &texts);
 }
 
