@@ -106,3 +106,8 @@ pub use requirement::{
     NetworkSpec, RangeSizes, Requirement, Role, RouterSpec, V4Mode, V6Mode, VersionError,
 };
 pub use reserved::{RESERVED_RULES, Reserved, ReservedPlace, ReservedRule, reserved};
+
+/// The program of the README, compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
