@@ -40,7 +40,7 @@ pub fn plan(
     }
     check(requirement)?;
     let lock = lock.map(|lock| lock.renamed(requirement));
-    let lock = lock.as_ref();
+    let lock = lock.as_deref();
     let seed = lock.map_or(requirement.seed, Lock::seed);
     let bands = bands(&requirement.classes, lock)?;
     let supernet = supernet(requirement, &bands, facts, lock, seed)?;
