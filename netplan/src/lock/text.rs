@@ -202,29 +202,34 @@ fn unreadable(line: usize, found: &str, expected: &'static str) -> LockError {
 
 /// A line without its checksum, which is right.
 fn checked(number: usize, line: &str) -> Result<&str, LockError> {
+    match line.rsplit_once(" #") {
+        Some((body, found)) if parse_hex(found, 8) == Some(sum_of(body)) => Ok(body),
+        split => Err(unchecked(number, line, split)),
+    }
+}
+
+/// Why a line is not one with its checksum.
+#[cold]
+fn unchecked(number: usize, line: &str, split: Option<(&str, &str)>) -> LockError {
     if CONFLICT_MARKS.iter().any(|mark| line.starts_with(mark)) {
         let found = line.to_owned();
-        return Err(LockError::Conflict {
+        return LockError::Conflict {
             line: number,
             found,
-        });
+        };
     }
-    let (body, found) = line.rsplit_once(" #").ok_or_else(|| {
-        unreadable(
+    match split {
+        None => unreadable(
             number,
             line,
             "a name, a value, and # with eight hexadecimal digits",
-        )
-    })?;
-    let expected = sum_of(body);
-    if parse_hex(found, 8) != Some(expected) {
-        return Err(LockError::Checksum {
+        ),
+        Some((body, found)) => LockError::Checksum {
             line: number,
             found: found.to_owned(),
-            expected: format!("{expected:08x}"),
-        });
+            expected: format!("{:08x}", sum_of(body)),
+        },
     }
-    Ok(body)
 }
 
 /// What was read so far.
