@@ -6,7 +6,7 @@ use crate::lock::{HostNumbers, Lock};
 use crate::names::NetworkName;
 use crate::net::Family;
 use crate::plan::PlanError;
-use crate::plan::machines::host_number;
+use crate::plan::numbers::host_number;
 use crate::requirement::ClassSpec;
 
 /// Host numbers below are the network's and the router's, or left for what people add by hand.

@@ -7,6 +7,7 @@ mod error;
 mod lengths;
 mod machines;
 mod networks;
+mod numbers;
 mod place;
 mod pods;
 mod supernet;
