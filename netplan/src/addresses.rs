@@ -90,6 +90,13 @@ impl Nets {
             Family::V6 => self.v6 = Some(net),
         }
     }
+
+    pub(crate) fn remove(&mut self, family: Family) -> Option<Net> {
+        match family {
+            Family::V4 => self.v4.take(),
+            Family::V6 => self.v6.take(),
+        }
+    }
 }
 
 /// At most one address of each family; at least one in everything that a plan has.
@@ -117,6 +124,14 @@ impl Addresses {
     pub fn iter(self) -> impl Iterator<Item = IpAddr> {
         let v4 = self.v4.map(IpAddr::V4);
         v4.into_iter().chain(self.v6.map(IpAddr::V6))
+    }
+
+    /// Each as a network of its own: /32 and /128.
+    pub(crate) fn as_nets(self) -> Nets {
+        Nets {
+            v4: self.v4.map(|address| Net::host(address.into())),
+            v6: self.v6.map(|address| Net::host(address.into())),
+        }
     }
 
     pub(crate) fn insert(&mut self, address: IpAddr) {

@@ -52,6 +52,7 @@
 //! network configuration version 2, hosts(5); rc.conf(5), ip-link(8).
 
 mod addresses;
+mod columns;
 pub mod diff;
 mod facts;
 mod guest;

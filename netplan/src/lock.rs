@@ -2,7 +2,9 @@
 
 mod text;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 pub use text::LockError;
 
@@ -36,13 +38,13 @@ use crate::requirement::{Requirement, Role};
 pub struct Lock {
     lab: LabName,
     seed: u64,
-    nets: BTreeMap<Key, Net>,
-    gone: BTreeMap<Key, Net>,
+    nets: Named,
+    gone: Named,
     classes: BTreeMap<String, LockedClass>,
 }
 
-/// The name of an allocation, and its family.
-type Key = (String, Family);
+/// Allocations by name.
+type Named = BTreeMap<String, Nets>;
 
 /// What a lock says about a class of machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,18 +89,15 @@ impl Lock {
         }
     }
 
-    pub(crate) fn insert(&mut self, id: String, net: Net) {
-        self.nets.insert((id, net.family()), net);
-    }
-
-    pub(crate) fn insert_all(&mut self, id: &str, nets: Nets) {
-        for net in nets.iter() {
-            self.insert(id.to_owned(), net);
+    /// Adds what an allocation has; nothing for one of no family.
+    pub(crate) fn insert(&mut self, id: String, nets: Nets) {
+        if nets != Nets::default() {
+            self.nets.insert(id, nets);
         }
     }
 
-    pub(crate) fn insert_gone(&mut self, id: String, net: Net) {
-        self.gone.insert((id, net.family()), net);
+    pub(crate) fn insert_gone(&mut self, id: &str, net: Net) {
+        put(&mut self.gone, id, net);
     }
 
     pub(crate) fn insert_class(&mut self, name: String, class: LockedClass) {
@@ -121,17 +120,17 @@ impl Lock {
     /// `address/kube/worker-0`.
     #[must_use]
     pub fn net(&self, id: &str, family: Family) -> Option<Net> {
-        self.nets.get(&(id.to_owned(), family)).copied()
+        of(&self.nets, id, family)
     }
 
     /// All allocations with their names, sorted.
     pub fn nets(&self) -> impl Iterator<Item = (&str, Net)> {
-        self.nets.iter().map(|((id, _), net)| (id.as_str(), *net))
+        each(self.nets.iter())
     }
 
     /// What was allocated once and is kept for its name, sorted.
     pub fn gone(&self) -> impl Iterator<Item = (&str, Net)> {
-        self.gone.iter().map(|((id, _), net)| (id.as_str(), *net))
+        each(self.gone.iter())
     }
 
     /// What is said about the class of this name.
@@ -154,13 +153,7 @@ impl Lock {
 
     /// What this name had, when it is gone.
     pub(crate) fn gone_net(&self, id: &str, family: Family) -> Option<Net> {
-        self.gone.get(&(id.to_owned(), family)).copied()
-    }
-
-    /// What this name has or had.
-    pub(crate) fn kept(&self, id: &str, family: Family) -> Option<Net> {
-        let key = (id.to_owned(), family);
-        self.nets.get(&key).or_else(|| self.gone.get(&key)).copied()
+        of(&self.gone, id, family)
     }
 
     /// Everything of this family whose name begins so, whether it is still asked for or not.
@@ -169,34 +162,29 @@ impl Lock {
         prefix: &'a str,
         family: Family,
     ) -> impl Iterator<Item = (&'a str, Net)> {
-        let from = (prefix.to_owned(), Family::V4);
-        let below = move |map: &'a BTreeMap<Key, Net>| {
-            map.range(from.clone()..)
-                .take_while(move |((id, _), _)| id.starts_with(prefix))
+        let below = move |named: &'a Named| {
+            let from = (Bound::Included(prefix), Bound::Unbounded);
+            let from = named.range::<str, _>(from);
+            from.take_while(move |(id, _)| id.starts_with(prefix))
         };
-        below(&self.nets)
-            .chain(below(&self.gone))
-            .filter(move |((_, of), _)| *of == family)
-            .map(|((id, _), net)| (id.as_str(), *net))
+        each(below(&self.nets).chain(below(&self.gone)))
+            .filter(move |(_, net)| net.family() == family)
     }
 
     /// The same lock with the names that the requirement says were changed. A name that is still
     /// asked for, or a new one that is in the lock already, is left alone as a whole: addresses
     /// would else come to a network that is elsewhere.
-    pub(crate) fn renamed(&self, requirement: &Requirement) -> Self {
-        let mut lock = self.clone();
+    pub(crate) fn renamed(&self, requirement: &Requirement) -> Cow<'_, Self> {
+        let mut lock = Cow::Borrowed(self);
         for network in &requirement.networks {
             let Some(old) = &network.renamed_from else {
                 continue;
             };
             let (old, new) = (old.as_str(), network.name.as_str());
             let mut asked = requirement.networks.iter();
-            let new_id = format!("network/{new}");
-            let is_there = Family::BOTH
-                .into_iter()
-                .any(|family| lock.net(&new_id, family).is_some());
+            let is_there = lock.nets.contains_key(&format!("network/{new}"));
             if !is_there && !asked.any(|other| other.name.as_str() == old) {
-                lock.rename(|id| rename_network(id, old, new));
+                lock.to_mut().rename(|id| rename_network(id, old, new));
             }
         }
         for class in &requirement.classes {
@@ -207,6 +195,7 @@ impl Lock {
             let mut asked = requirement.classes.iter();
             let is_there = lock.class(new).is_some();
             if !is_there && !asked.any(|other| other.name.as_str() == old) {
+                let lock = lock.to_mut();
                 lock.rename(|id| rename_machine(id, old, new));
                 if let Some(locked) = lock.classes.remove(old) {
                     lock.classes.insert(new.to_owned(), locked);
@@ -216,30 +205,58 @@ impl Lock {
         lock
     }
 
+    /// Family by family, since a name may be new in one only.
     fn rename(&mut self, new_id: impl Fn(&str) -> Option<String>) {
-        let renamed = |map: &BTreeMap<Key, Net>| -> Vec<(Key, Key)> {
-            map.keys()
-                .filter_map(|(id, family)| Some(((id.clone(), *family), (new_id(id)?, *family))))
-                .collect()
+        let renamed = |named: &Named| -> Vec<(String, String)> {
+            let pairs = named.keys().map(|id| (id.clone(), new_id(id)));
+            pairs.filter_map(|(old, new)| Some((old, new?))).collect()
         };
         for (old, new) in renamed(&self.nets) {
-            if !self.nets.contains_key(&new)
-                && let Some(net) = self.nets.remove(&old)
-            {
-                // Whoever had the new name before is gone, and this one has it now.
-                self.gone.remove(&new);
-                self.nets.insert(new, net);
+            for family in Family::BOTH {
+                if of(&self.nets, &new, family).is_none()
+                    && let Some(net) = take(&mut self.nets, &old, family)
+                {
+                    // Whoever had the new name before is gone, and this one has it now.
+                    take(&mut self.gone, &new, family);
+                    put(&mut self.nets, &new, net);
+                }
             }
         }
         for (old, new) in renamed(&self.gone) {
-            if !self.nets.contains_key(&new)
-                && !self.gone.contains_key(&new)
-                && let Some(net) = self.gone.remove(&old)
-            {
-                self.gone.insert(new, net);
+            for family in Family::BOTH {
+                if of(&self.nets, &new, family).is_none()
+                    && of(&self.gone, &new, family).is_none()
+                    && let Some(net) = take(&mut self.gone, &old, family)
+                {
+                    put(&mut self.gone, &new, net);
+                }
             }
         }
     }
+}
+
+fn of(named: &Named, id: &str, family: Family) -> Option<Net> {
+    named.get(id)?.of(family)
+}
+
+fn each<'a>(
+    named: impl Iterator<Item = (&'a String, &'a Nets)>,
+) -> impl Iterator<Item = (&'a str, Net)> {
+    named.flat_map(|(id, nets)| nets.iter().map(|net| (id.as_str(), net)))
+}
+
+fn put(named: &mut Named, id: &str, net: Net) {
+    named.entry(id.to_owned()).or_default().insert(net);
+}
+
+/// A name without any network is none.
+fn take(named: &mut Named, id: &str, family: Family) -> Option<Net> {
+    let nets = named.get_mut(id)?;
+    let net = nets.remove(family);
+    if *nets == Nets::default() {
+        named.remove(id);
+    }
+    net
 }
 
 fn rename_network(id: &str, old: &str, new: &str) -> Option<String> {

@@ -1,8 +1,7 @@
 //! The plan as a text for people.
 
-use std::fmt::Write as _;
-
 use crate::addresses::{Addresses, Nets};
+use crate::columns::columns;
 use crate::net::{Family, Net};
 use crate::plan::Plan;
 use crate::requirement::RouterSpec;
@@ -131,30 +130,6 @@ fn lanes(plan: &Plan) -> String {
                 text.push_str(&format!("{margin}|     +-- {}{also}\n", names.join(" ")));
             }
         }
-    }
-    text
-}
-
-/// Columns two spaces apart, none behind the last.
-fn columns(rows: &[Vec<String>]) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..count)
-        .map(|at| {
-            rows.iter()
-                .filter_map(|row| row.get(at))
-                .map(String::len)
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _infallible = write!(line, "{cell:width$}  ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
     }
     text
 }

@@ -137,16 +137,23 @@ impl<'a> Effects<'a> {
     }
 
     fn of_address(&self, machine: &MachineName, kind: &ChangeKind) -> Vec<Effect> {
-        let was = self.before.contains_key(machine);
-        let is = self.after.contains_key(machine);
-        let reboot = Effect::Reboot {
-            machine: machine.clone(),
-        };
         // The rules of the router name machines by their addresses.
         let mut effects = vec![Effect::RouterReload];
         if let Role::Etcd | Role::ControlPlane = self.role(machine) {
             effects.push(Effect::GuestRules);
         }
+        effects.extend(self.of_machine(machine, kind));
+        effects
+    }
+
+    /// What a change of an address does to the machine, and to who knows it.
+    fn of_machine(&self, machine: &MachineName, kind: &ChangeKind) -> Vec<Effect> {
+        let was = self.before.contains_key(machine);
+        let is = self.after.contains_key(machine);
+        let reboot = Effect::Reboot {
+            machine: machine.clone(),
+        };
+        let mut effects = Vec::new();
         match kind {
             ChangeKind::Added { .. } if was => {
                 effects.extend([reboot, new_certificates(machine)]);
@@ -159,7 +166,7 @@ impl<'a> Effects<'a> {
             ChangeKind::Removed { .. } => {
                 effects.extend(membership(self.role(machine), machine, Membership::Leave));
             }
-            ChangeKind::Renamed { old, .. } if of_machine(old) == Some(machine) => {
+            ChangeKind::Renamed { old, .. } if machine_of(old) == Some(machine) => {
                 // Only the network has another name, and with it the interface.
                 effects.push(reboot);
             }
@@ -230,7 +237,7 @@ fn class_of(machine: &MachineName) -> Option<&str> {
     machine.as_str().rsplit_once('-').map(|(class, _)| class)
 }
 
-fn of_machine(item: &Item) -> Option<&MachineName> {
+fn machine_of(item: &Item) -> Option<&MachineName> {
     match item {
         Item::Address { machine, .. } => Some(machine),
         _ => None,

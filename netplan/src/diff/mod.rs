@@ -14,6 +14,7 @@ pub use compare::diff;
 pub use effect::{CertificateOf, Effect, Membership};
 pub use item::{Item, Value};
 
+use crate::columns::columns;
 use crate::lock::Lock;
 use crate::plan::Plan;
 
@@ -129,17 +130,10 @@ impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.changes.iter().map(|change| {
             let effects: Vec<String> = change.effects.iter().map(Effect::to_string).collect();
-            let (item, values) = (change.item.to_string(), change.kind.values());
-            (change.kind.word(), item, values, effects.join("; "))
+            let (word, item) = (change.kind.word().to_owned(), change.item.to_string());
+            vec![word, item, change.kind.values(), effects.join("; ")]
         });
-        let rows: Vec<_> = rows.collect();
-        let items = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
-        let values = rows.iter().map(|row| row.2.len()).max().unwrap_or(0);
-        for (word, item, value, effects) in rows {
-            let line = format!("{word:7}  {item:items$}  {value:values$}  {effects}");
-            writeln!(f, "{}", line.trim_end())?;
-        }
-        Ok(())
+        f.write_str(&columns(&rows.collect::<Vec<_>>()))
     }
 }
 

@@ -92,8 +92,7 @@ pub enum BandError {
 
 /// The host number of the last address.
 fn last_number(segment: Net) -> u128 {
-    let host_bits = u32::from(segment.family().bits() - segment.prefix_len());
-    1_u128.checked_shl(host_bits).map_or(u128::MAX, |n| n - 1)
+    segment.address_count().map_or(u128::MAX, |count| count - 1)
 }
 
 /// Checks that the bands lie in the segment, and that they share neither numbers nor names.

@@ -8,10 +8,8 @@ use crate::lint::table::{
 use crate::net::{Family, Net};
 use crate::plan::Plan;
 use crate::requirement::{RouterSpec, V6Mode};
-use crate::special::{Allocatable, allocatable};
+use crate::special::{Allocatable, ULA, allocatable};
 
-/// Unique local addresses (RFC 4193); `fc00::/8` is none that may be used, and is refused as such.
-const ULA: Net = Net::fixed_v6(0xfd00_0000_0000_0000, 8);
 /// The prefix length behind the Global ID.
 const SITE_LEN: u8 = 48;
 

@@ -22,7 +22,7 @@ use serde::{Serialize, Serializer};
 
 use crate::addresses::Nets;
 use crate::facts::HostFacts;
-use crate::net::{Family, Net};
+use crate::net::Net;
 use crate::plan::Plan;
 use crate::requirement::Requirement;
 
@@ -207,7 +207,7 @@ fn claims(plan: &Plan) -> Vec<Claim> {
     let mut claims = Vec::new();
     let mut add = |nets: Nets, subject: &dyn Fn(&str) -> String| {
         claims.extend(nets.iter().map(|net| Claim {
-            subject: subject(key(net.family())),
+            subject: subject(net.family().key()),
             net,
         }));
     };
@@ -227,12 +227,4 @@ fn claims(plan: &Plan) -> Vec<Claim> {
         add(kubernetes.pods, &|key| format!("kubernetes.pods_{key}"));
     }
     claims
-}
-
-/// A family as it ends the names of fields.
-fn key(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "v4",
-        Family::V6 => "v6",
-    }
 }

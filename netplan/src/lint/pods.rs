@@ -1,11 +1,11 @@
 //! The pod range, the nodes' parts of it, and the nodes' addresses.
 
+use crate::lint::Findings;
 use crate::lint::services::addresses;
 use crate::lint::table::{
     K8S_NODE_IP, K8S_NODE_MASK, K8S_NODE_MASK_FLAGS, K8S_NODE_PODS_TOO_FEW, K8S_POD_MASK_GAP,
     K8S_PODS_FULL, K8S_PODS_TOO_FEW, KUBEADM_POD_MASK_GAP, KUBEADM_PODS_TOO_SMALL,
 };
-use crate::lint::{Findings, key};
 use crate::net::{Family, Net};
 use crate::plan::{Kubernetes, Plan};
 use crate::requirement::{KubernetesSpec, Requirement};
@@ -23,7 +23,7 @@ pub(super) fn check(requirement: &Requirement, plan: &Plan, findings: &mut Findi
     for net in kubernetes.pods.iter() {
         let size = addresses(net);
         if size < LEAST_PODS {
-            let subject = format!("kubernetes.pods_{}", key(net.family()));
+            let subject = format!("kubernetes.pods_{}", net.family().key());
             let message = format!("{subject} = {net} has {size} addresses");
             findings.report(&KUBEADM_PODS_TOO_SMALL, &subject, message);
         }
@@ -37,7 +37,7 @@ pub(super) fn check(requirement: &Requirement, plan: &Plan, findings: &mut Findi
 fn check_masks(spec: &KubernetesSpec, net: Net, findings: &mut Findings) {
     let (family, pods) = (net.family(), net.prefix_len());
     let node = spec.node_pods_len(family);
-    let subject = format!("kubernetes.sizes.node_pods_{}", key(family));
+    let subject = format!("kubernetes.sizes.node_pods_{}", family.key());
     if node < pods {
         let message = format!("{subject} = {node} is shorter than the /{pods} of all pods, {net}");
         findings.report(&K8S_NODE_MASK, &subject, message);
@@ -67,7 +67,7 @@ fn check_flags(node: u8, family: Family, findings: &mut Findings) {
         return;
     }
     // The plain --node-cidr-mask-size is refused in clusters of two families; these never are.
-    let subject = format!("kubernetes.sizes.node_pods_{}", key(family));
+    let subject = format!("kubernetes.sizes.node_pods_{}", family.key());
     let message =
         format!("{subject} = {node}, and kube-controller-manager takes {default} by itself");
     let remedy = format!("{}, or give it {flag}={node}", K8S_NODE_MASK_FLAGS.remedy);
@@ -85,7 +85,7 @@ fn check_nodes(spec: &KubernetesSpec, plan: &Plan, net: Net, findings: &mut Find
     let nodes = plan.machines.iter().filter(|node| node.role.is_node());
     let nodes = nodes.count();
     let wanted = u128::from(spec.nodes).max(nodes as u128);
-    let subject = format!("kubernetes.pods_{}", key(net.family()));
+    let subject = format!("kubernetes.pods_{}", net.family().key());
     if parts < wanted {
         let message = format!("{subject} = {net} has parts for {parts} of {wanted} nodes");
         findings.report(&K8S_PODS_TOO_FEW, &subject, message);
@@ -106,7 +106,7 @@ fn check_node_pods(spec: &KubernetesSpec, net: Net, findings: &mut Findings) {
         Family::V6 => 2,
     });
     if held < spec.pods_per_node.into() {
-        let subject = format!("kubernetes.sizes.node_pods_{}", key(family));
+        let subject = format!("kubernetes.sizes.node_pods_{}", family.key());
         let message = format!(
             "{subject} = {node} has addresses for {held} pods, and kubernetes.pods_per_node is {}",
             spec.pods_per_node

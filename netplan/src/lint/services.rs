@@ -2,11 +2,11 @@
 
 use std::ops::RangeInclusive;
 
+use crate::lint::Findings;
 use crate::lint::table::{
     K8S_DNS_BAND, K8S_DUAL_STACK, K8S_PRIMARY_FAMILY, K8S_SERVICES_CLAMPED, K8S_SERVICES_TOO_FEW,
     K8S_SERVICES_TOO_LARGE, K8S_SERVICES_TOO_SMALL, K8S_VERSION, KUBEADM_SERVICES_TOO_LARGE,
 };
-use crate::lint::{Findings, key};
 use crate::net::{Family, Net};
 use crate::plan::{Kubernetes, Plan};
 use crate::requirement::{KubernetesSpec, KubernetesVersion, Requirement, Role};
@@ -35,7 +35,7 @@ pub(super) fn check(requirement: &Requirement, plan: &Plan, findings: &mut Findi
     check_version(kubernetes, findings);
     check_primary(plan, kubernetes, findings);
     for net in kubernetes.services.nets.iter() {
-        let subject = format!("kubernetes.services_{}", key(net.family()));
+        let subject = format!("kubernetes.services_{}", net.family().key());
         check_size(kubernetes.version, net, &subject, findings);
         check_count(spec, net, &subject, findings);
         check_dns(net, &subject, findings);

@@ -1,11 +1,12 @@
 //! The lock as a text.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use thiserror::Error;
 
+use crate::addresses::Nets;
 use crate::hash::checksum;
-use crate::lock::{HostNumbers, Lock, LockedClass};
+use crate::lock::{HostNumbers, Lock, LockedClass, Named};
 use crate::names::{ClassName, LabName};
 use crate::net::Net;
 use crate::requirement::Role;
@@ -95,29 +96,20 @@ impl Lock {
     /// The text, with a newline at the end.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut lines = vec![
-            format!("lab {}", self.lab()),
-            format!("seed {:016x}", self.seed()),
-        ];
-        lines.extend(self.nets().map(|(id, net)| format!("{id} {net}")));
-        lines.extend(self.gone().map(|(id, net)| format!("gone/{id} {net}")));
-        lines.extend(self.classes().map(|(name, LockedClass { role, band })| {
-            format!("class/{name} {role} {}+{}", band.first, band.room)
-        }));
-        for line in &mut lines {
-            let sum = sum_of(line);
-            // Writing to a String cannot fail.
-            let _infallible = write!(line, " #{sum}");
+        let mut lines = Lines::default();
+        lines.add(format_args!("lab {}", self.lab()));
+        lines.add(format_args!("seed {:016x}", self.seed()));
+        for (id, net) in self.nets() {
+            lines.add(format_args!("{id} {net}"));
         }
-        lines.sort_unstable();
-        let mut text = format!("{HEADER}\n");
-        for line in lines {
-            text.push_str(&line);
-            text.push('\n');
+        for (id, net) in self.gone() {
+            lines.add(format_args!("gone/{id} {net}"));
         }
-        text.push_str(END);
-        text.push('\n');
-        text
+        for (name, LockedClass { role, band }) in self.classes() {
+            let HostNumbers { first, room } = band;
+            lines.add(format_args!("class/{name} {role} {first}+{room}"));
+        }
+        lines.sorted()
     }
 
     /// Reads what [`Lock::to_text`] wrote; that and nothing else, so that both are inverse.
@@ -162,8 +154,42 @@ impl Lock {
     }
 }
 
-fn sum_of(line: &str) -> String {
-    format!("{:08x}", checksum(line) >> 32)
+/// The lines between the first and the last, in one text: a lock may have a million of them.
+#[derive(Default)]
+struct Lines {
+    text: String,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    /// Adds a line, with its checksum.
+    fn add(&mut self, line: fmt::Arguments<'_>) {
+        let start = self.text.len();
+        // Writing to a String cannot fail.
+        let _infallible = self.text.write_fmt(line);
+        let sum = sum_of(&self.text[start..]);
+        let _infallible = writeln!(self.text, " #{sum:08x}");
+        self.ends.push(self.text.len());
+    }
+
+    /// The whole text.
+    fn sorted(self) -> String {
+        let starts = [0].into_iter().chain(self.ends.iter().copied());
+        let lines = starts.zip(&self.ends);
+        let mut lines: Vec<&str> = lines.map(|(from, to)| &self.text[from..*to]).collect();
+        // Not `sort_unstable`: this one finds the runs that are in order already.
+        lines.sort();
+        let mut text = String::with_capacity(self.text.len() + HEADER.len() + END.len() + 2);
+        text.extend([HEADER, "\n"]);
+        text.extend(lines);
+        text.extend([END, "\n"]);
+        text
+    }
+}
+
+fn sum_of(line: &str) -> u64 {
+    checksum(line) >> 32
 }
 
 fn unreadable(line: usize, found: &str, expected: &'static str) -> LockError {
@@ -176,42 +202,57 @@ fn unreadable(line: usize, found: &str, expected: &'static str) -> LockError {
 
 /// A line without its checksum, which is right.
 fn checked(number: usize, line: &str) -> Result<&str, LockError> {
+    match line.rsplit_once(" #") {
+        Some((body, found)) if parse_hex(found, 8) == Some(sum_of(body)) => Ok(body),
+        split => Err(unchecked(number, line, split)),
+    }
+}
+
+/// Why a line is not one with its checksum.
+#[cold]
+fn unchecked(number: usize, line: &str, split: Option<(&str, &str)>) -> LockError {
     if CONFLICT_MARKS.iter().any(|mark| line.starts_with(mark)) {
         let found = line.to_owned();
-        return Err(LockError::Conflict {
+        return LockError::Conflict {
             line: number,
             found,
-        });
+        };
     }
-    let (body, found) = line.rsplit_once(" #").ok_or_else(|| {
-        unreadable(
+    match split {
+        None => unreadable(
             number,
             line,
             "a name, a value, and # with eight hexadecimal digits",
-        )
-    })?;
-    let expected = sum_of(body);
-    if found != expected {
-        return Err(LockError::Checksum {
+        ),
+        Some((body, found)) => LockError::Checksum {
             line: number,
             found: found.to_owned(),
-            expected,
-        });
+            expected: format!("{:08x}", sum_of(body)),
+        },
     }
-    Ok(body)
 }
 
 /// What was read so far.
 #[derive(Default)]
-struct Reader {
+struct Reader<'t> {
     lab: Option<LabName>,
     seed: Option<u64>,
-    nets: Vec<(usize, String, Net)>,
-    classes: Vec<(usize, String, LockedClass)>,
+    nets: Vec<NetLine<'t>>,
+    gone: Vec<NetLine<'t>>,
+    classes: Vec<(usize, &'t str, LockedClass)>,
 }
 
-impl Reader {
-    fn read(&mut self, number: usize, line: &str) -> Result<(), LockError> {
+/// A line about an allocation.
+#[derive(Clone, Copy)]
+struct NetLine<'t> {
+    number: usize,
+    /// The name, without the `gone/`.
+    id: &'t str,
+    net: Net,
+}
+
+impl<'t> Reader<'t> {
+    fn read(&mut self, number: usize, line: &'t str) -> Result<(), LockError> {
         let body = checked(number, line)?;
         let wrong = |expected| unreadable(number, line, expected);
         let (key, value) = body
@@ -223,20 +264,24 @@ impl Reader {
                 once(&mut self.lab, lab, number, key)
             }
             "seed" => {
-                let seed =
-                    parse_hex(value).ok_or_else(|| wrong("`seed` and 16 hexadecimal digits"))?;
+                let seed = parse_hex(value, 16)
+                    .ok_or_else(|| wrong("`seed` and 16 hexadecimal digits"))?;
                 once(&mut self.seed, seed, number, key)
             }
             _ => match key.strip_prefix("class/") {
                 Some(name) => {
                     let class = parse_class(name, value)
                         .ok_or_else(|| wrong("`class/NAME ROLE FIRST+ROOM`"))?;
-                    self.classes.push((number, name.to_owned(), class));
+                    self.classes.push((number, name, class));
                     Ok(())
                 }
                 None => {
                     let net = parse_net(key, value).ok_or_else(|| wrong("a name and a network"))?;
-                    self.nets.push((number, key.to_owned(), net));
+                    let (lines, id) = match key.strip_prefix("gone/") {
+                        Some(id) => (&mut self.gone, id),
+                        None => (&mut self.nets, key),
+                    };
+                    lines.push(NetLine { number, id, net });
                     Ok(())
                 }
             },
@@ -248,27 +293,63 @@ impl Reader {
         let seed = self.seed.ok_or(LockError::Missing { missing: "seed" })?;
         let mut lock = Lock::new(lab, seed);
         for (line, name, class) in self.classes {
-            if lock.class(&name).is_some() {
+            if lock.class(name).is_some() {
                 let id = format!("class/{name}");
                 return Err(LockError::Twice { line, id });
             }
-            lock.insert_class(name, class);
+            lock.insert_class(name.to_owned(), class);
         }
-        for (line, id, net) in self.nets {
-            let gone = id.strip_prefix("gone/");
-            let known = gone.unwrap_or(&id);
+        lock.nets = named(&self.nets, "")?;
+        lock.gone = named(&self.gone, "gone/")?;
+        for gone in &self.gone {
             // Gone and still asked for at the same time is a contradiction too.
-            if lock.kept(known, net.family()).is_some() {
-                let id = format!("{id} in {}", net.family());
-                return Err(LockError::Twice { line, id });
-            }
-            match gone {
-                Some(gone) => lock.insert_gone(gone.to_owned(), net),
-                None => lock.insert(id, net),
+            if lock.net(gone.id, gone.net.family()).is_some() {
+                return Err(contradiction(&self.nets, *gone));
             }
         }
         Ok(lock)
     }
+}
+
+/// The second of the two lines about what is gone and still asked for.
+#[cold]
+fn contradiction(asked: &[NetLine<'_>], gone: NetLine<'_>) -> LockError {
+    let same = |line: &&NetLine<'_>| line.id == gone.id && line.net.family() == gone.net.family();
+    let asked = asked.iter().find(same);
+    match asked.filter(|asked| asked.number > gone.number) {
+        Some(asked) => asked.twice(""),
+        None => gone.twice("gone/"),
+    }
+}
+
+impl NetLine<'_> {
+    fn twice(&self, prefix: &str) -> LockError {
+        LockError::Twice {
+            line: self.number,
+            id: format!("{prefix}{} in {}", self.id, self.net.family()),
+        }
+    }
+}
+
+/// The allocations of these lines, by name. The lines are sorted, so those about one name are
+/// neighbours: a name ends in a space, which sorts before all that a name may have.
+fn named(lines: &[NetLine<'_>], prefix: &str) -> Result<Named, LockError> {
+    let mut named: Vec<(String, Nets)> = Vec::new();
+    for line in lines {
+        let known = named.last_mut().filter(|(id, _)| id == line.id);
+        match known {
+            Some((_, nets)) if nets.of(line.net.family()).is_some() => {
+                return Err(line.twice(prefix));
+            }
+            Some((_, nets)) => nets.insert(line.net),
+            None => {
+                let mut nets = Nets::default();
+                nets.insert(line.net);
+                named.push((line.id.to_owned(), nets));
+            }
+        }
+    }
+    Ok(named.into_iter().collect())
 }
 
 fn once<T>(slot: &mut Option<T>, value: T, line: usize, key: &str) -> Result<(), LockError> {
@@ -280,9 +361,11 @@ fn once<T>(slot: &mut Option<T>, value: T, line: usize, key: &str) -> Result<(),
     Ok(())
 }
 
-fn parse_hex(text: &str) -> Option<u64> {
+/// This many hexadecimal digits, written as [`Lock::to_text`] writes them.
+fn parse_hex(text: &str, digits: usize) -> Option<u64> {
+    let plain = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let value = u64::from_str_radix(text, 16).ok()?;
-    (format!("{value:016x}") == text).then_some(value)
+    (plain && text.len() == digits).then_some(value)
 }
 
 fn parse_class(name: &str, value: &str) -> Option<LockedClass> {
@@ -307,5 +390,21 @@ fn parse_net(id: &str, net: &str) -> Option<Net> {
         .bytes()
         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-/".contains(&b));
     let parsed: Net = net.parse().ok()?;
-    (known && !id.is_empty() && parsed.to_string() == net).then_some(parsed)
+    (known && !id.is_empty() && is_written(parsed, net)).then_some(parsed)
+}
+
+/// Whether this is how the network is written; without a text for each of a million lines.
+fn is_written(net: Net, text: &str) -> bool {
+    let mut rest = Rest(text);
+    write!(rest, "{net}").is_ok() && rest.0.is_empty()
+}
+
+/// What is left of a text; what is written to it has to be how it begins.
+struct Rest<'t>(&'t str);
+
+impl fmt::Write for Rest<'_> {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        self.0 = self.0.strip_prefix(part).ok_or(fmt::Error)?;
+        Ok(())
+    }
 }

@@ -71,8 +71,11 @@ impl FromStr for Net {
 
 impl fmt::Display for Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `pad` on the finished text, so that a width in a format string works.
-        f.pad(&self.0.to_string())
+        match f.width() {
+            None => fmt::Display::fmt(&self.0, f),
+            // `pad` on the finished text, so that the width is that of the whole.
+            Some(_) => f.pad(&self.0.to_string()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::lock::{HostNumbers, Lock};
 use crate::names::NetworkName;
 use crate::net::Family;
 use crate::plan::PlanError;
-use crate::plan::machines::host_number;
+use crate::plan::numbers::host_number;
 use crate::requirement::ClassSpec;
 
 /// Host numbers below are the network's and the router's, or left for what people add by hand.
@@ -70,7 +70,7 @@ fn remember(
             let taken = taken_by_others(classes, at, lock);
             let fits = is_possible(larger)
                 && conflict(classes, bands, at, larger).is_none()
-                && first_in(&taken, larger).is_none();
+                && last_in(&taken, larger).is_none();
             bands[at] = fits.then_some(larger);
         }
     }
@@ -102,8 +102,9 @@ fn taken_by_others(classes: &[ClassSpec], at: usize, lock: &Lock) -> BTreeSet<u3
     taken
 }
 
-fn first_in(taken: &BTreeSet<u32>, band: HostNumbers) -> Option<u32> {
-    taken.range(band.first..band.end()).next().copied()
+/// The last of these numbers in a band: every band of the same room from there down has it too.
+fn last_in(taken: &BTreeSet<u32>, band: HostNumbers) -> Option<u32> {
+    taken.range(band.first..band.end()).next_back().copied()
 }
 
 fn explicit(class: &ClassSpec) -> Option<HostNumbers> {
@@ -205,7 +206,7 @@ fn lowest_free(
         }
         first = match conflict(classes, bands, at, band) {
             Some((_, other)) => other.end(),
-            None => match first_in(&taken, band) {
+            None => match last_in(&taken, band) {
                 Some(number) => number + 1,
                 None => return Ok(band),
             },

@@ -13,7 +13,9 @@ use crate::plan::machines::{Machines, gone_inside};
 use crate::plan::networks::{Placements, families};
 use crate::plan::pods::place_pods;
 use crate::plan::supernet::supernet;
-use crate::plan::{Class, Internet, Kubernetes, Link, Network, Plan, PlanError, Route, Services};
+use crate::plan::{
+    Class, Gone, Internet, Kubernetes, Link, Machine, Network, Plan, PlanError, Route, Services,
+};
 use crate::requirement::{ClassSpec, Requirement, RouterSpec, V6Mode};
 
 /// Decides about every network, address and route of a lab.
@@ -34,13 +36,10 @@ pub fn plan(
     facts: &HostFacts,
     lock: Option<&Lock>,
 ) -> Result<Plan, PlanError> {
-    if let Some(lock) = lock.filter(|lock| *lock.lab() != requirement.lab) {
-        let (found, expected) = (lock.lab().clone(), requirement.lab.clone());
-        return Err(PlanError::LockOfOtherLab { found, expected });
-    }
+    check_lab(requirement, lock)?;
     check(requirement)?;
     let lock = lock.map(|lock| lock.renamed(requirement));
-    let lock = lock.as_ref();
+    let lock = lock.as_deref();
     let seed = lock.map_or(requirement.seed, Lock::seed);
     let bands = bands(&requirement.classes, lock)?;
     let supernet = supernet(requirement, &bands, facts, lock, seed)?;
@@ -48,25 +47,15 @@ pub fn plan(
     let placements = Placements::new(requirement, &bands, supernet, lock)?;
     let networks: Vec<Network> = networks(requirement, &placements);
     let classes: Vec<Class> = classes(requirement, &bands);
-    let (mut machines, mut gone) = Machines {
+    let asked = Machines {
         requirement,
         seed,
         networks: &networks,
         classes: &classes,
         lock,
-    }
-    .place()?;
-    if let Some(spec) = &requirement.kubernetes {
-        let pods = placements.pods;
-        gone.extend(place_pods(&mut machines, &classes, spec, pods, lock)?);
-    }
-    if let Some(lock) = lock {
-        gone.extend(gone_inside(lock, &placements.gone));
-    }
+    };
+    let (machines, gone) = machines(&asked, &placements)?;
     let kubernetes = kubernetes(requirement, &placements);
-    gone.extend(placements.gone);
-    // In the order of the lock's text: a plan from its own lock is then the same plan.
-    gone.sort_unstable();
     let mut plan = Plan {
         lab: requirement.lab.clone(),
         seed,
@@ -87,6 +76,41 @@ pub fn plan(
     };
     add_routes(&mut plan);
     Ok(plan)
+}
+
+fn check_lab(requirement: &Requirement, lock: Option<&Lock>) -> Result<(), PlanError> {
+    match lock {
+        Some(lock) if *lock.lab() != requirement.lab => {
+            let (found, expected) = (lock.lab().clone(), requirement.lab.clone());
+            Err(PlanError::LockOfOtherLab { found, expected })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The machines with their pods, and all that the lock keeps for names that are gone.
+fn machines(
+    asked: &Machines<'_>,
+    placements: &Placements,
+) -> Result<(Vec<Machine>, Gone), PlanError> {
+    let (mut machines, mut gone) = asked.place()?;
+    if let Some(spec) = &asked.requirement.kubernetes {
+        let pods = placements.pods;
+        gone.extend(place_pods(
+            &mut machines,
+            asked.classes,
+            spec,
+            pods,
+            asked.lock,
+        )?);
+    }
+    if let Some(lock) = asked.lock {
+        gone.extend(gone_inside(lock, &placements.gone));
+    }
+    gone.extend(placements.gone.iter().cloned());
+    // In the order of the lock's text: a plan from its own lock is then the same plan.
+    gone.sort_unstable();
+    Ok((machines, gone))
 }
 
 fn networks(requirement: &Requirement, placements: &Placements) -> Vec<Network> {

@@ -44,9 +44,8 @@ pub(crate) fn check(requirement: &Requirement) -> Result<(), PlanError> {
 
 /// A network of a family that the lab does not have would be dropped in silence.
 fn check_families(requirement: &Requirement) -> Result<(), PlanError> {
-    let wholes = [(Family::V4, requirement.v4), (Family::V6, requirement.v6)];
-    for (family, whole) in wholes {
-        if let Some(net) = whole
+    for family in Family::BOTH {
+        if let Some(net) = requirement.explicit(family)
             && !families(requirement).any(|has| has == family)
         {
             let reason = format!("no network has {family}");
@@ -75,8 +74,8 @@ fn twice<'a>(field: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Pl
 }
 
 fn check_network(network: &NetworkSpec) -> Result<(), PlanError> {
-    for (family, explicit) in [(Family::V4, network.v4), (Family::V6, network.v6)] {
-        if let Some(net) = explicit
+    for family in Family::BOTH {
+        if let Some(net) = network.explicit(family)
             && !network.families.has(family)
         {
             let field = format!("networks.{}.{}", network.name, family.key());

@@ -7,8 +7,9 @@ use crate::addresses::Addresses;
 use crate::hash::stable_hash;
 use crate::host_pool::HostPool;
 use crate::lock::Lock;
-use crate::names::{InterfaceName, Mac, MachineName, NetworkName};
+use crate::names::{ClassName, InterfaceName, Mac, MachineName, NetworkName};
 use crate::net::{Family, Net, bits_of};
+use crate::plan::numbers::{host_number, host_offset};
 use crate::plan::{Class, Gone, Machine, Network, Nic, PlanError};
 use crate::pool::{ClaimError, Pool};
 use crate::requirement::{Requirement, RouterSpec};
@@ -46,8 +47,21 @@ struct Source {
 struct Segment<'a> {
     network: &'a Network,
     pool: Pool,
-    /// Claimed for machines that are no longer asked for.
-    gone: Gone,
+    /// Claimed for machines that are no longer asked for, with the names in the lock.
+    gone: BTreeMap<Net, String>,
+}
+
+/// How far the bands of classes were searched for numbers that are free in some segments. While
+/// machines get theirs nothing is given back, so what was passed over once never has to be looked
+/// at again, and all searches together are linear.
+#[derive(Default)]
+struct Searched<'a>(BTreeMap<(&'a ClassName, Vec<usize>, Holding), u32>);
+
+/// Whether addresses that are kept for machines that are gone count as free.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Holding {
+    Kept,
+    GivenUp,
 }
 
 impl<'a> Machines<'a> {
@@ -75,11 +89,13 @@ impl<'a> Machines<'a> {
                 segment.keep_gone(lock, &names);
             }
         }
+        let mut searched = Searched::default();
         for place in &mut places {
-            place.number(&mut segments)?;
+            place.number(&mut segments, &mut searched)?;
         }
         let gone = segments.into_iter().flat_map(|segment| segment.gone);
-        Ok((self.finish(places), gone.collect()))
+        let gone = gone.map(|(net, id)| (id, net)).collect();
+        Ok((self.finish(places), gone))
     }
 
     fn names<'s>(&'s self, sources: &'s [Vec<Source>]) -> Vec<Place<'s>> {
@@ -108,7 +124,7 @@ impl<'a> Machines<'a> {
                 Segment {
                     network,
                     pool: pool.into_pool(),
-                    gone: Vec::new(),
+                    gone: BTreeMap::new(),
                 }
             })
         });
@@ -165,7 +181,7 @@ impl Segment<'_> {
             let class = names.get(&id[prefix.len()..]);
             let is_wanted = class.is_some_and(|class| class.networks.contains(&self.network.name));
             if !is_wanted && self.pool.claim(net).is_ok() {
-                self.gone.push((id.to_owned(), net));
+                self.gone.insert(net, id.to_owned());
             }
         }
     }
@@ -175,27 +191,47 @@ impl Segment<'_> {
         self.net().nth(host_offset(number, self.family()))
     }
 
-    fn is_free(&self, number: u32, also_gone: bool) -> bool {
+    fn is_free(&self, number: u32, holding: Holding) -> bool {
         let Some(net) = self.address(number).map(Net::host) else {
             return false;
         };
-        self.pool.overlaps(net).is_none()
-            || (also_gone && self.gone.iter().any(|(_, gone)| *gone == net))
+        self.pool.is_free(net) || (holding == Holding::GivenUp && self.gone.contains_key(&net))
     }
 
     fn claim(&mut self, number: u32) -> IpAddr {
         let address = self.address(number).expect("a number that is free here");
         let net = Net::host(address);
-        if let Some(at) = self.gone.iter().position(|(_, gone)| *gone == net) {
-            self.gone.remove(at);
-        } else {
+        if self.gone.remove(&net).is_none() {
             self.pool.claim(net).expect("a number that is free here");
         }
         address
     }
 }
 
-impl Place<'_> {
+impl<'a> Searched<'a> {
+    /// The lowest number of the class's band that is free in all segments.
+    fn lowest(
+        &mut self,
+        class: &'a Class,
+        segments: &[&Segment<'_>],
+        lacking: &[Source],
+        holding: Holding,
+    ) -> Option<u32> {
+        let at = lacking.iter().map(|source| source.segment).collect();
+        let next = self.0.entry((&class.name, at, holding));
+        let next = next.or_insert(class.band.first);
+        let found = (*next..class.band.end()).find(|number| free_in(segments, *number, holding));
+        *next = found.unwrap_or(class.band.end());
+        found
+    }
+}
+
+fn free_in(segments: &[&Segment<'_>], number: u32, holding: Holding) -> bool {
+    let mut segments = segments.iter();
+    segments.all(|segment| segment.is_free(number, holding))
+}
+
+impl<'a> Place<'a> {
     /// Claims what the lock says about this machine.
     fn claim_locked(&mut self, lock: &Lock, segments: &mut [Segment<'_>]) -> Result<(), PlanError> {
         for source in self.sources {
@@ -242,7 +278,11 @@ impl Place<'_> {
     /// Gives a machine the addresses that it lacks: with the number that it has elsewhere, else
     /// with its own in the band of its class, else with the lowest that is free there; and only
     /// when there is none, with one that is kept for a machine that is gone.
-    fn number(&mut self, segments: &mut [Segment<'_>]) -> Result<(), PlanError> {
+    fn number(
+        &mut self,
+        segments: &mut [Segment<'_>],
+        searched: &mut Searched<'a>,
+    ) -> Result<(), PlanError> {
         let (mut known, mut lacking) = (None, Vec::new());
         for source in self.sources {
             let segment = &segments[source.segment];
@@ -254,28 +294,30 @@ impl Place<'_> {
         if lacking.is_empty() {
             return Ok(());
         }
-        let band = self.class.band;
-        let is_free = |number: u32, also_gone| {
-            let mut segments = lacking.iter().map(|source| &segments[source.segment]);
-            segments.all(|segment| segment.is_free(number, also_gone))
-        };
-        let own = band.first.saturating_add(self.index);
+        let here: Vec<&Segment<'_>> = lacking.iter().map(|own| &segments[own.segment]).collect();
+        let own = self.class.band.first.saturating_add(self.index);
         let mut preferred = known.into_iter().chain([own]);
+        let mut lowest = |holding| searched.lowest(self.class, &here, &lacking, holding);
         let number = preferred
-            .find(|number| is_free(*number, false))
-            .or_else(|| (band.first..band.end()).find(|number| is_free(*number, false)))
-            .or_else(|| (band.first..band.end()).find(|number| is_free(*number, true)));
-        let number = number.ok_or_else(|| PlanError::NoNumber {
-            class: self.class.name.to_string(),
-            first: band.first,
-            last: band.end() - 1,
-            machine: self.name.to_string(),
-        })?;
+            .find(|number| free_in(&here, *number, Holding::Kept))
+            .or_else(|| lowest(Holding::Kept))
+            .or_else(|| lowest(Holding::GivenUp))
+            .ok_or_else(|| self.no_number())?;
         for source in lacking {
             let address = segments[source.segment].claim(number);
             self.addresses[source.nic].insert(address);
         }
         Ok(())
+    }
+
+    fn no_number(&self) -> PlanError {
+        let band = self.class.band;
+        PlanError::NoNumber {
+            class: self.class.name.to_string(),
+            first: band.first,
+            last: band.end() - 1,
+            machine: self.name.to_string(),
+        }
     }
 }
 
@@ -304,46 +346,6 @@ pub(crate) fn gone_inside(lock: &Lock, gone_networks: &[(String, Net)]) -> Gone 
         gone.extend(inside.map(|(id, address)| (id.to_owned(), address)));
     }
     gone
-}
-
-/// The host number of an address in its network, where it has one.
-pub(crate) fn host_number(net: Net, address: IpAddr) -> Option<u32> {
-    if !net.contains(address) {
-        return None;
-    }
-    let offset = bits_of(address) - net.bits();
-    match net.family() {
-        Family::V4 => u32::try_from(offset).ok(),
-        Family::V6 => unmirror(offset),
-    }
-}
-
-/// How far an address with this number is from the first of its network.
-pub(crate) fn host_offset(number: u32, family: Family) -> u128 {
-    match family {
-        Family::V4 => number.into(),
-        Family::V6 => mirror(number.into()).into(),
-    }
-}
-
-/// The number whose hexadecimal digits are the decimal digits of `number`: with it, `10.77.0.31`
-/// and `fd5c::31` belong to one machine and look like it.
-fn mirror(number: u64) -> u64 {
-    if number < 10 {
-        number
-    } else {
-        (mirror(number / 10) << 4) | (number % 10)
-    }
-}
-
-/// The inverse of [`mirror`]; `None` for what it never gives.
-fn unmirror(offset: u128) -> Option<u32> {
-    let mut number: u32 = 0;
-    for digit in (0..32).rev().map(|at| (offset >> (4 * at)) & 0xf) {
-        let digit = u32::try_from(digit).ok().filter(|digit| *digit < 10)?;
-        number = number.checked_mul(10)?.checked_add(digit)?;
-    }
-    Some(number)
 }
 
 /// Names that are cut end in a hash; of two that meet the second gets another.

@@ -7,6 +7,7 @@ mod error;
 mod lengths;
 mod machines;
 mod networks;
+mod numbers;
 mod place;
 mod pods;
 mod supernet;
@@ -304,26 +305,24 @@ impl Plan {
     #[must_use]
     pub fn lock(&self) -> Lock {
         let mut lock = Lock::new(self.lab.clone(), self.seed);
-        lock.insert_all("supernet", self.supernet);
+        lock.insert("supernet".to_owned(), self.supernet);
         for network in &self.networks {
-            lock.insert_all(&format!("network/{}", network.name), network.nets);
+            lock.insert(format!("network/{}", network.name), network.nets);
         }
         if let Some(link) = self.link {
-            lock.insert_all("range/link", link.nets);
+            lock.insert("range/link".to_owned(), link.nets);
         }
         if let Some(kubernetes) = &self.kubernetes {
-            lock.insert_all("range/services", kubernetes.services.nets);
-            lock.insert_all("range/pods", kubernetes.pods);
+            lock.insert("range/services".to_owned(), kubernetes.services.nets);
+            lock.insert("range/pods".to_owned(), kubernetes.pods);
         }
         for machine in &self.machines {
             if let Some(pods) = machine.pods {
-                lock.insert_all(&format!("pods/{}", machine.name), pods);
+                lock.insert(format!("pods/{}", machine.name), pods);
             }
             for nic in &machine.nics {
                 let id = format!("address/{}/{}", nic.network, machine.name);
-                for address in nic.address.iter() {
-                    lock.insert(id.clone(), Net::host(address));
-                }
+                lock.insert(id, nic.address.as_nets());
             }
         }
         for class in &self.classes {
@@ -331,7 +330,7 @@ impl Plan {
             lock.insert_class(class.name.to_string(), LockedClass { role, band });
         }
         for (id, net) in &self.gone {
-            lock.insert_gone(id.clone(), *net);
+            lock.insert_gone(id, *net);
         }
         lock
     }

@@ -141,10 +141,7 @@ fn network_want(
     family: Family,
 ) -> Result<Want, PlanError> {
     let field = format!("networks.{}.{}", network.name, family.key());
-    let explicit = match family {
-        Family::V4 => network.v4,
-        Family::V6 => network.v6,
-    };
+    let explicit = network.explicit(family);
     let needed = match family {
         Family::V4 => needed_len(requirement, bands, network),
         Family::V6 => 64,

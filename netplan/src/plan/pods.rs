@@ -1,9 +1,12 @@
 //! Each node's part of the pod range.
 
+use std::collections::BTreeMap;
+
 use crate::addresses::Nets;
 use crate::lock::Lock;
+use crate::names::ClassName;
 use crate::plan::lengths::Length;
-use crate::plan::machines::host_offset;
+use crate::plan::numbers::host_offset;
 use crate::plan::place::{Prefer, Want, place};
 use crate::plan::{Class, Gone, Machine, PlanError};
 use crate::requirement::KubernetesSpec;
@@ -53,14 +56,10 @@ pub(crate) fn place_pods(
 
 /// The number that each machine would have without a lock.
 fn numbers(machines: &[Machine], classes: &[Class]) -> Vec<u32> {
-    let mut next: Vec<(&Class, u32)> = classes
-        .iter()
-        .map(|class| (class, class.band.first))
-        .collect();
+    let first = classes.iter().map(|class| (&class.name, class.band.first));
+    let mut next: BTreeMap<&ClassName, u32> = first.collect();
     let number = |machine: &Machine| {
-        let (_, next) = next
-            .iter_mut()
-            .find(|(class, _)| class.name == machine.class)?;
+        let next = next.get_mut(&machine.class)?;
         *next += 1;
         Some(*next - 1)
     };

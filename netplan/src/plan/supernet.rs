@@ -11,7 +11,7 @@ use crate::plan::networks::{families, least_len, roomy_len, wants};
 use crate::plan::place::Want;
 use crate::pool::{Fit, Pool};
 use crate::requirement::Requirement;
-use crate::special::{Allocatable, HABITS, allocatable};
+use crate::special::{Allocatable, HABITS, ULA, allocatable};
 
 /// Where a network is chosen from, in this order.
 const V4_POOLS: [Net; 2] = [
@@ -21,9 +21,6 @@ const V4_POOLS: [Net; 2] = [
 
 /// Habits that reach further than this leave nothing to choose (Cilium's is all of 10.0.0.0/8).
 const WIDEST_HABIT: u8 = 12;
-
-/// The locally assigned unique local addresses (RFC 4193, 3.1).
-const ULA: Net = Net::fixed_v6(0xfd00_0000_0000_0000, 8);
 
 /// The lab's networks, one of each of these families: the lock's, else the explicit ones, else
 /// chosen ones. What the lock says is not held against the host's routes, some of which may be the
@@ -38,10 +35,7 @@ pub(crate) fn supernet(
     let mut nets = Nets::default();
     for family in families(requirement) {
         let field = family.key();
-        let explicit = match family {
-            Family::V4 => requirement.v4,
-            Family::V6 => requirement.v6,
-        };
+        let explicit = requirement.explicit(family);
         let locked = lock.and_then(|lock| lock.net("supernet", family));
         nets.insert(match (locked, explicit) {
             (Some(locked), Some(net)) if net != locked => {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fmt::Write as _;
 
+use crate::columns::columns;
 use crate::names::{ClassName, MachineName};
 use crate::plan::Plan;
 use crate::policy::reachability::OTHER_PORT;
@@ -110,7 +111,7 @@ pub fn matrix_table(plan: &Plan, rows: &[Expectation]) -> String {
         line.extend(senders.iter().map(cell));
         table.push(line);
     }
-    aligned(&table)
+    columns(&table)
 }
 
 /// The network that the destination is on, where it is on one.
@@ -121,22 +122,6 @@ fn network_of(plan: &Plan, row: &Expectation) -> String {
         net.is_some_and(|net| net.contains(row.probe.destination))
     });
     network.map_or_else(String::new, |network| network.name.to_string())
-}
-
-fn aligned(table: &[Vec<String>]) -> String {
-    let columns = table.first().map_or(0, Vec::len);
-    let width = |column: usize| table.iter().map(|line| line[column].len()).max();
-    let widths: Vec<usize> = (0..columns).filter_map(width).collect();
-    let mut text = String::new();
-    for line in table {
-        let cells = line.iter().zip(&widths);
-        let cells: Vec<String> = cells
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        // Writing to a String cannot fail.
-        let _infallible = writeln!(text, "{}", cells.join("  ").trim_end());
-    }
-    text
 }
 
 /// Who may begin a flow to whom, with the ports in words; not what is tried as a detour.

@@ -10,7 +10,7 @@ pub use reference::{ETCD_NETWORK, KUBE_NETWORK, MachineCounts};
 
 use crate::addresses::Families;
 use crate::names::{ClassName, InterfaceName, LabName, NetworkName};
-use crate::net::Net;
+use crate::net::{Family, Net};
 
 /// Everything that decides a plan, besides the state of the host and the lock.
 ///
@@ -66,6 +66,15 @@ pub struct Requirement {
     pub allow: Vec<Allow>,
 }
 
+impl Requirement {
+    pub(crate) fn explicit(&self, family: Family) -> Option<Net> {
+        match family {
+            Family::V4 => self.v4,
+            Family::V6 => self.v6,
+        }
+    }
+}
+
 /// A network that machines are on: one link, routed to the others by the lab's router.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +110,13 @@ impl NetworkSpec {
             v4: None,
             v6: None,
             slot: None,
+        }
+    }
+
+    pub(crate) fn explicit(&self, family: Family) -> Option<Net> {
+        match family {
+            Family::V4 => self.v4,
+            Family::V6 => self.v6,
         }
     }
 }

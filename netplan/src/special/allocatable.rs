@@ -37,12 +37,15 @@ impl fmt::Display for Allocatable {
     }
 }
 
+/// Unique local addresses (RFC 4193, 3.1). The other half of `fc00::/7` is undefined.
+pub(crate) const ULA: Net = Net::fixed_v6(0xfd00_0000_0000_0000, 8);
+
 /// What everybody may use without asking.
 const BY_DEFAULT: [Net; 4] = [
     Net::fixed_v4([10, 0, 0, 0], 8),
     Net::fixed_v4([172, 16, 0, 0], 12),
     Net::fixed_v4([192, 168, 0, 0], 16),
-    Net::fixed_v6(0xfd00_0000_0000_0000, 8),
+    ULA,
 ];
 
 /// What has a use that a lab may share, knowing of it.

@@ -20,6 +20,7 @@ use std::cmp::Reverse;
 
 use crate::net::Net;
 
+pub(crate) use allocatable::ULA;
 pub use allocatable::{Allocatable, allocatable};
 pub use habits::{HABITS, Habit, habits};
 pub use registry::{OTHER, V4, V6};

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
 use netplan::diff::{CertificateOf, Change, ChangeKind, Effect, Item, Membership};
 use netplan::{
@@ -11,7 +9,8 @@ use netplan::{
 };
 use proptest::prelude::*;
 
-use crate::{net, planned, requirement};
+use crate::sound::lock_of_lines;
+use crate::{golden, net, planned, requirement};
 
 /// The lab of two edits: what the plan of the second says about the lock of the first.
 fn edited(base: &Requirement, edit: impl Fn(&mut Requirement)) -> Diff {
@@ -132,12 +131,7 @@ fn examples_are_golden() {
         let effects: Vec<String> = diff.effects().iter().map(ToString::to_string).collect();
         write!(text, "# {name}\n{diff}= {}\n\n", effects.join("; ")).expect("a string");
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/diffs.txt");
-    if option_env!("NETPLAN_BLESS").is_some() {
-        fs::write(&path, &text).expect("a golden file");
-    }
-    let golden = fs::read_to_string(&path).expect("a golden file");
-    assert_eq!(text, golden, "{} differs", path.display());
+    golden::check(".", "diffs.txt", &text);
 }
 
 #[test]
@@ -316,22 +310,6 @@ fn seen_by(lock: &Lock, machine: &str) -> Entries {
         .collect()
 }
 
-/// The text of a lock with these lines.
-fn lock_of(lines: &BTreeSet<String>) -> Lock {
-    let mut lines: Vec<String> = lines
-        .iter()
-        .map(|line| {
-            let hash = line.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-            });
-            format!("{line} #{:08x}", hash >> 32)
-        })
-        .collect();
-    lines.sort();
-    let text = format!("netplan lock, version 2\n{}\nend\n", lines.join("\n"));
-    Lock::from_text(&text).expect("a lock")
-}
-
 /// Lines of few names and few values, so that two locks have much in common.
 fn any_lock() -> impl Strategy<Value = Lock> {
     const IDS: [&str; 16] = [
@@ -382,7 +360,8 @@ fn any_lock() -> impl Strategy<Value = Lock> {
             .map(|((id, _), net)| format!("{id} {net}"))
             .chain(classes);
         let rest = ["lab demo".to_owned(), format!("seed {seed:016x}")];
-        lock_of(&lines.chain(rest).collect())
+        let lines: Vec<String> = lines.chain(rest).collect();
+        Lock::from_text(&lock_of_lines(&lines.join("\n"))).expect("a lock")
     })
 }
 

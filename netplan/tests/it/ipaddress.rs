@@ -15,6 +15,7 @@ use netplan::{Family, Net, aggregate, summarize};
 use serde_json::{Value, json};
 
 use crate::net;
+use crate::numbers::Numbers;
 
 /// What was asked, as the script reads it, and what this crate says.
 type Question = (Value, Value);
@@ -54,22 +55,7 @@ fn check(questions: &[Question]) {
     }
 }
 
-/// SplitMix64 with a fixed seed: the same networks in every run.
-struct Numbers(u64);
-
 impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("less than the end")
-    }
-
     /// An address: anywhere, or few bits away from the start, the middle or the end.
     fn address(&mut self) -> IpAddr {
         let any = u128::from(self.next()) << 64 | u128::from(self.next());

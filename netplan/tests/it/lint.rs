@@ -4,15 +4,13 @@ mod cases;
 mod model;
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
 use netplan::{
     Allow, Finding, HostFacts, KubernetesSpec, LINTS, Occupied, Plan, Requirement, Severity,
     V6Mode, lint, plan,
 };
 
-use crate::{net, requirement};
+use crate::{golden, net, requirement};
 
 /// A requirement, what the host says, and what is changed in the plan afterwards: a lock, or a
 /// requirement that was edited since, can bring about what [`plan`] itself would refuse.
@@ -119,12 +117,7 @@ fn texts_are_golden() {
             text.push_str(&format!("{finding}\n"));
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lints.txt");
-    if option_env!("NETPLAN_BLESS").is_some() {
-        fs::write(&path, &text).expect("a golden file");
-    }
-    let golden = fs::read_to_string(&path).expect("a golden file");
-    assert_eq!(text, golden, "{} differs", path.display());
+    golden::check(".", "lints.txt", &text);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod namespace;
 mod net_algebra;
 mod net_text;
 mod nft;
+mod numbers;
 mod packets;
 mod pf_agreement;
 mod pf_anchor;
