@@ -35,9 +35,9 @@ const LINK_LOCAL_GATEWAY: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 /// let router = HostRouter::of(&plan).expect("the host routes");
 ///
 /// let steps = router.linux_steps();
-/// assert_eq!(steps[0].argv[..5], ["ip", "link", "add", "name", "lab0etcd"]);
+/// assert_eq!(steps[0].argv[..5], ["ip", "link", "add", "name", "lab0-etcd"]);
 /// let undo: Vec<_> = HostStep::undo_all(&steps).collect();
-/// assert_eq!(undo.last().unwrap().join(" "), "ip link delete dev lab0etcd");
+/// assert_eq!(undo.last().unwrap().join(" "), "ip link delete dev lab0-etcd");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug)]

@@ -68,7 +68,7 @@ impl HostRouter<'_> {
     /// let knobs = HostRouter::of(&plan).expect("the host routes").rc_conf(110);
     /// let lines: Vec<String> = knobs.iter().map(ToString::to_string).collect();
     /// assert!(lines.contains(&"gateway_enable=\"YES\"".to_owned()));
-    /// assert!(lines.contains(&"ifconfig_bridge110_name=\"lab0etcd\"".to_owned()));
+    /// assert!(lines.contains(&"ifconfig_bridge110_name=\"lab0-etcd\"".to_owned()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
