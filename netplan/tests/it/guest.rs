@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use netplan::{
-    Family, InterfaceName, Machine, NetworkdFile, Plan, RouterSpec, hosts_file, network_config_v2,
-    networkd_files,
-};
+use netplan::{Family, Machine, NetworkdFile, Plan, hosts_file, network_config_v2, networkd_files};
 
 use crate::golden::check;
-use crate::{planned, requirement};
+use crate::{labs, planned, requirement};
 
 /// Three networks of three kinds, and machines on every combination that can go wrong.
 const MIXED: &str = r#"{
@@ -30,9 +27,7 @@ const MIXED: &str = r#"{
 
 /// Plans by the folder of their golden files.
 pub(crate) fn plans() -> BTreeMap<&'static str, Plan> {
-    let mut on_host = requirement(3, 1, 1);
-    let uplink = InterfaceName::new("em0").expect("a name");
-    on_host.router = RouterSpec::Host { uplink };
+    let on_host = labs::on_host(requirement(3, 1, 1), "em0");
     let mixed = serde_json::from_str(MIXED).expect("a requirement");
     BTreeMap::from([
         ("reference", planned(&requirement(3, 1, 1))),
@@ -44,12 +39,12 @@ pub(crate) fn plans() -> BTreeMap<&'static str, Plan> {
 /// The first machine of each class.
 pub(crate) fn samples(plan: &Plan) -> impl Iterator<Item = &Machine> {
     let classes = plan.classes.iter();
-    classes.filter_map(|class| plan.machines.iter().find(|one| one.class == class.name))
+    classes.filter_map(|class| plan.of_class(&class.name).next())
 }
 
 /// The router's own addresses, as resolvers, on the network of the default routes.
 pub(crate) fn nameservers(plan: &Plan, machine: &Machine) -> Vec<IpAddr> {
-    let nic = machine.nics.iter().find(|nic| nic.default_route);
+    let nic = machine.main_nic();
     let network = plan.network_of(nic.expect("each machine has one"));
     network.gateway.iter().collect()
 }
