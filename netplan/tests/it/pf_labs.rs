@@ -93,8 +93,11 @@ pub(crate) fn all() -> Vec<(&'static str, Lab)> {
         address: "2001:db8::10".parse().expect("an address"),
     };
     vec![
-        ("reference", lab(&reference())),
-        ("three-control-planes", lab(&on_host(requirement(3, 3, 2)))),
+        ("reference-on-host", lab(&reference())),
+        (
+            "pf-three-control-planes",
+            lab(&on_host(requirement(3, 3, 2))),
+        ),
         ("pf-api-on-uplink", with_api(&on_host(requirement(3, 3, 2)))),
         ("pf-npt", lab(&mode(npt))),
         ("pf-nat66", with_api(&mode(nat66))),
@@ -104,7 +107,7 @@ pub(crate) fn all() -> Vec<(&'static str, Lab)> {
         ("pf-v6-only", lab(&single_family(Families::V6))),
         ("pf-one-network", lab(&with_networks(&["only"]))),
         ("host-npt", lab(&labs::host_npt())),
-        ("nodes-nat66", with_api(&on_host(labs::nodes_nat66()))),
+        ("pf-nodes-nat66", with_api(&on_host(labs::nodes_nat66()))),
     ]
 }
 
