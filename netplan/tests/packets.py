@@ -322,27 +322,33 @@ class Agents:
 
 
 def spoofed(lab, agents):
-    """Each network gets packets with an address from elsewhere, and the router's rule counts them."""
-    rows = {}
+    """Each network gets packets with an address from elsewhere, to the internet and to the router's own address
+    there, and the router's rules count them."""
+    rows, senders = [], {}
     for machine in lab.machines.values():
         nic = next(nic for nic in machine["nics"] if nic["default_route"])
-        for family, source in (("v4", "198.18.0.1"), ("v6", "2001:db8:bad::1")):
-            if family in nic["address"] and (nic["network"], family) not in rows:
-                nodad = " nodad" if family == "v6" else ""
-                ip(machine["name"], f"addr add {source} dev {nic['name']}{nodad}")
-                rows[(nic["network"], family)] = {
-                    "from": machine["name"], "source": source, "port": 80, "protocol": "spoof",
-                    "destination": lab.internet["server"][family]}
-    sent = agents.attempt(rows.values())
-    wrong = [f"spoof from {row['from']}: {said}" for row, said in sent if not said.startswith("yes")]
+        for family in nic["address"]:
+            senders.setdefault((nic["network"], family), (machine["name"], nic["name"]))
+    for (network, family), (name, device) in senders.items():
+        foreign = {"v4": "198.18.0.1", "v6": "2001:db8:bad::1"}[family]
+        forgeries = [(f"spoof-{network}", foreign, lab.internet["server"][family])]
+        for other in lab.networks.values():
+            if other["name"] != network and family in other["nets"]:
+                source = str(ipaddress.ip_network(other["nets"][family])[-3])
+                forgeries.append((f"forged-{other['name']}", source, lab.networks[network]["gateway"][family]))
+        for rule, source, destination in forgeries:
+            ip(name, f"addr add {source} dev {device}" + (" nodad" if family == "v6" else ""))
+            rows.append({"from": name, "source": source, "destination": destination, "port": 53,
+                         "protocol": "spoof", "rule": rule})
+    wrong = [f"spoof from {row['from']}: {said}" for row, said in agents.attempt(rows) if not said.startswith("yes")]
     listed = json.loads(run("nft", "-j", "list", "table", *lab.rules["table"].split(), ns="router"))
     rules = [entry["rule"] for entry in listed["nftables"] if "rule" in entry]
-    for network in {network for network, _ in rows}:
-        own = [rule for rule in rules if rule.get("comment") == f"spoof-{network}"]
+    for name in sorted({row["rule"] for row in rows}):
+        own = [rule for rule in rules if rule.get("comment") == name]
         counted = sum(part["counter"]["packets"] for rule in own for part in rule["expr"] if "counter" in part)
-        sent = sum(1 for name, _ in rows if name == network)
-        # Pods that leave over a network that is not the nodes' are counted too.
-        wrong += [f"spoof-{network} counts {counted} of {sent}"] if counted < sent else []
+        sent = sum(1 for row in rows if row["rule"] == name)
+        # Pods that leave over a network that is not the nodes' are counted too, and so is discovery.
+        wrong += [f"{name} counts {counted} of {sent}"] if counted < sent else []
     return wrong
 
 

@@ -94,11 +94,16 @@ impl Machine {
         self.nic(network).map(|nic| nic.address)
     }
 
+    /// The interface that its default routes go out on.
+    #[must_use]
+    pub fn main_nic(&self) -> Option<&Nic> {
+        self.nics.iter().find(|nic| nic.default_route)
+    }
+
     /// Its addresses on the network that its default routes go out on.
     #[must_use]
     pub fn main_address(&self) -> Option<Addresses> {
-        let nic = self.nics.iter().find(|nic| nic.default_route);
-        nic.map(|nic| nic.address)
+        self.main_nic().map(|nic| nic.address)
     }
 }
 

@@ -120,9 +120,8 @@ impl Matrix<'_> {
             _ => None,
         };
         let mut probes = Vec::new();
-        let others = self
-            .machines(class)
-            .filter(|machine| Some(&machine.name) != own);
+        let others = self.plan.of_class(&class.name);
+        let others = others.filter(|machine| Some(&machine.name) != own);
         for (at, machine) in others.enumerate() {
             let address = machine.address(network);
             let Some(address) = address.and_then(|address| address.of(self.family)) else {
@@ -169,8 +168,9 @@ impl Matrix<'_> {
             let Some(machine) = sender.machine() else {
                 continue;
             };
-            let nic = machine.nics.iter().find(|nic| nic.default_route);
-            let gateway = nic.map(|nic| self.plan.network_of(nic).gateway);
+            let gateway = machine
+                .main_nic()
+                .map(|nic| self.plan.network_of(nic).gateway);
             if let Some(gateway) = gateway.and_then(|gateway| gateway.of(self.family)) {
                 let to = (router.clone(), gateway);
                 let ports = [DNS_PORT, SSH_PORT].into_iter();
@@ -210,7 +210,7 @@ impl Matrix<'_> {
     fn detours(&self) -> Vec<Probe> {
         let mut probes = Vec::new();
         for class in self.plan.classes.iter().filter(|c| c.is_multi_homed()) {
-            for (at, router) in self.machines(class).enumerate() {
+            for (at, router) in self.plan.of_class(&class.name).enumerate() {
                 for nic in &router.nics {
                     let found = self.detours_into(nic, router);
                     // Of every further machine one is enough to see that its guard is there.

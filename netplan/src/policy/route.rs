@@ -226,13 +226,9 @@ impl Way<'_> {
 }
 
 fn default_zone(machine: &Machine) -> Zone {
-    let nic = machine.nics.iter().find(|nic| nic.default_route);
-    let nic = nic.or(machine.nics.first());
-    Zone::Network(
-        nic.expect("a machine of a plan has an interface")
-            .network
-            .clone(),
-    )
+    let nic = machine.main_nic();
+    let nic = nic.expect("a machine of a plan has default routes");
+    Zone::Network(nic.network.clone())
 }
 
 fn input(machine: &Machine) -> Point {

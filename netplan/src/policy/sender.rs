@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::addresses::Addresses;
 use crate::names::MachineName;
 use crate::net::Family;
-use crate::plan::{Class, Machine, Nic, Plan};
+use crate::plan::{Machine, Nic, Plan};
 use crate::policy::{Endpoint, Probe};
 
 /// Stands for the internet where none is simulated (RFC 5737, RFC 3849).
@@ -49,14 +49,9 @@ impl Sender<'_> {
 }
 
 impl<'a> Matrix<'a> {
-    pub(super) fn machines(&self, class: &'a Class) -> impl Iterator<Item = &'a Machine> + use<'a> {
-        let machines = self.plan.machines.iter();
-        machines.filter(|machine| machine.class == class.name)
-    }
-
     pub(super) fn first_of_each(&self) -> impl Iterator<Item = &'a Machine> {
         let classes = self.plan.classes.iter();
-        classes.filter_map(|class| self.machines(class).next())
+        classes.filter_map(|class| self.plan.of_class(&class.name).next())
     }
 
     /// One of each kind, in this order: machines, pods, the host, the internet.
@@ -113,7 +108,7 @@ impl<'a> Matrix<'a> {
             let net = self.plan.network_of(nic).nets.of(self.family);
             net.is_some_and(|net| net.contains(address)) || (to_node && self.has_pods(nic))
         });
-        connected.or(machine.nics.iter().find(|nic| nic.default_route))
+        connected.or(machine.main_nic())
     }
 
     /// Whether a destination has a route to the sender in this family.

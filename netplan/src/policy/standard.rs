@@ -19,7 +19,8 @@ impl Policy {
     /// The standard policy. Nothing passes from one network to another; machines and pods reach
     /// the internet, and nobody is reached from there; the host reaches all; guests ask the
     /// router for names, time and echo only. etcd members are reached by control planes only,
-    /// and no machine of several networks is a way between them.
+    /// and no machine of several networks is a way between them. What is for an address of the
+    /// lab that no network has is refused and not sent out.
     ///
     /// A pod whose node has its default routes on another network than the pods' is taken for a
     /// liar there, unless its CNI plugin gives it the node's address on the way.
@@ -134,11 +135,14 @@ fn egress(plan: &Plan) -> Vec<Rule> {
             .entering(&guests)
             .leaving(&[Zone::Internet])
     };
-    let mut rules = vec![egress("egress", Verdict::Allow)];
+    // Nobody's addresses of the lab: only the default route leads to them, and they are not
+    // translated.
+    let mut rules = vec![egress("unassigned", Verdict::Refuse).to(AddressSet::Lab)];
     if plan.v6_mode == V6Mode::UlaOnly {
         // Refused, so that a client takes IPv4 at once.
-        rules.insert(0, egress("ula-only", Verdict::Refuse).family(Family::V6));
+        rules.push(egress("ula-only", Verdict::Refuse).family(Family::V6));
     }
+    rules.push(egress("egress", Verdict::Allow));
     rules
 }
 
@@ -169,6 +173,18 @@ fn spoof(network: &Network) -> Rule {
         .from(Source::NotIn(AddressSet::Network(network.name.clone())))
 }
 
+/// An address of this network on what comes from another one: answers to it would go to machines
+/// that asked nothing. Link-local addresses are of no network, and may ask.
+fn forged(plan: &Plan, network: &Network) -> Option<Rule> {
+    let mut others = guest_zones(plan);
+    others.retain(|other| *other != zone(network));
+    let rule = Rule::new(format!("forged-{}", network.name), Verdict::Drop)
+        .entering(&others)
+        .from(Source::In(AddressSet::Network(network.name.clone())));
+    // From no zone would be from all.
+    (!others.is_empty()).then_some(rule)
+}
+
 fn local(network: &Network) -> Rule {
     Rule::new(format!("{}-local", network.name), Verdict::Allow)
         .entering(&[zone(network)])
@@ -192,12 +208,13 @@ fn between(plan: &Plan) -> Vec<Rule> {
 fn router_input(plan: &Plan) -> Chain {
     let guests = guest_zones(plan);
     let guest = |name| Rule::new(name, Verdict::Allow).entering(&guests);
-    let mut rules = vec![
-        Rule::established(),
-        Rule::invalid(),
+    let mut rules = vec![Rule::established(), Rule::invalid()];
+    let networks = plan.networks.iter();
+    rules.extend(networks.filter_map(|network| forged(plan, network)));
+    rules.extend([
         Rule::new("neighbours", Verdict::Allow).traffic(Traffic::Neighbours),
         Rule::new("icmp-errors", Verdict::Allow).traffic(Traffic::IcmpErrors),
-    ];
+    ]);
     if plan.link.is_some() {
         rules.push(Rule::new("host-to-router", Verdict::Allow).entering(&[Zone::Host]));
     }

@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use netplan::{
-    Family, InterfaceName, Machine, NetworkdFile, Plan, RouterSpec, hosts_file, network_config_v2,
-    networkd_files,
-};
+use netplan::{Family, Machine, NetworkdFile, Plan, hosts_file, network_config_v2, networkd_files};
 
 use crate::golden::check;
-use crate::{planned, requirement};
+use crate::{labs, planned, requirement};
 
 /// Three networks of three kinds, and machines on every combination that can go wrong.
 const MIXED: &str = r#"{
@@ -30,9 +27,7 @@ const MIXED: &str = r#"{
 
 /// Plans by the folder of their golden files.
 pub(crate) fn plans() -> BTreeMap<&'static str, Plan> {
-    let mut on_host = requirement(3, 1, 1);
-    let uplink = InterfaceName::new("em0").expect("a name");
-    on_host.router = RouterSpec::Host { uplink };
+    let on_host = labs::on_host(requirement(3, 1, 1), "em0");
     let mixed = serde_json::from_str(MIXED).expect("a requirement");
     BTreeMap::from([
         ("reference", planned(&requirement(3, 1, 1))),
@@ -41,15 +36,29 @@ pub(crate) fn plans() -> BTreeMap<&'static str, Plan> {
     ])
 }
 
+/// Those of them whose machines differ: where the router is makes no difference to a machine.
+pub(crate) fn plans_for_guests() -> BTreeMap<&'static str, Plan> {
+    let mut plans = plans();
+    let on_host = plans.remove("reference-on-host").expect("a plan");
+    let files = |plan: &Plan| {
+        let machines = plan.machines.iter();
+        machines
+            .map(|own| network_config_v2(plan, own, &nameservers(plan, own)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(files(&on_host), files(&plans["reference"]));
+    plans
+}
+
 /// The first machine of each class.
 pub(crate) fn samples(plan: &Plan) -> impl Iterator<Item = &Machine> {
     let classes = plan.classes.iter();
-    classes.filter_map(|class| plan.machines.iter().find(|one| one.class == class.name))
+    classes.filter_map(|class| plan.of_class(&class.name).next())
 }
 
 /// The router's own addresses, as resolvers, on the network of the default routes.
 pub(crate) fn nameservers(plan: &Plan, machine: &Machine) -> Vec<IpAddr> {
-    let nic = machine.nics.iter().find(|nic| nic.default_route);
+    let nic = machine.main_nic();
     let network = plan.network_of(nic.expect("each machine has one"));
     network.gateway.iter().collect()
 }
@@ -63,7 +72,7 @@ pub(crate) fn default_gateway(plan: &Plan, machine: &Machine, family: Family) ->
 
 #[test]
 fn files() {
-    for (case, plan) in plans() {
+    for (case, plan) in plans_for_guests() {
         check(case, "guest/hosts", &hosts_file(&plan));
         for machine in samples(&plan) {
             let nameservers = nameservers(&plan, machine);

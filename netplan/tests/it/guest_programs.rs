@@ -11,11 +11,12 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
 
 use netplan::{Family, Machine, Plan, network_config_v2, networkd_files};
 use serde_json::Value;
 
-use crate::guest::{default_gateway, nameservers, plans, samples};
+use crate::guest::{default_gateway, nameservers, plans_for_guests, samples};
 
 /// A new empty folder of this name.
 fn folder(name: &str) -> PathBuf {
@@ -66,10 +67,7 @@ fn all_text(folder: &Path) -> String {
 }
 
 fn each_sample(mut check: impl FnMut(&Plan, &Machine, &str)) {
-    let mut plans = plans();
-    // Its machines are the same as those of the other reference lab.
-    plans.remove("reference-on-host");
-    for (case, plan) in plans {
+    for (case, plan) in plans_for_guests() {
         for machine in samples(&plan) {
             check(&plan, machine, &format!("{case}-{}", machine.name));
         }
@@ -90,7 +88,7 @@ fn cloud_init_finds_no_fault_in_network_config() {
         let text = network_config_v2(plan, machine, &nameservers(plan, machine));
         success(&schema(&text));
     });
-    let plan = &plans()["reference"];
+    let plan = &plans_for_guests()["reference"];
     let misspelt =
         network_config_v2(plan, &plan.machines[0], &[]).replace("macaddress", "macadress");
     assert!(
@@ -99,9 +97,11 @@ fn cloud_init_finds_no_fault_in_network_config() {
     );
 }
 
-/// How each renderer of cloud-init writes a default route of a family, for a distribution that has
-/// it.
-const RENDERERS: [(&str, &str, [&str; 2]); 5] = [
+/// A renderer of cloud-init, a distribution that has it, and how it writes a default route of each
+/// family.
+type Renderer = (&'static str, &'static str, [&'static str; 2]);
+
+const RENDERERS: [Renderer; 5] = [
     (
         "networkd",
         "debian",
@@ -131,6 +131,37 @@ const RENDERERS: [(&str, &str, [&str; 2]); 5] = [
     ),
 ];
 
+/// All that a renderer makes of a file for a machine.
+fn rendered(machine: &Machine, file: &Path, folder: &Path, renderer: &Renderer) -> String {
+    let (name, distribution, _) = *renderer;
+    let output = folder.join(name);
+    let mut arguments = vec!["devel", "net-convert", "--kind", "yaml"];
+    arguments.extend(["--network-data", path(file), "--directory", path(&output)]);
+    arguments.extend(["--distro", distribution, "--output-kind", name]);
+    let macs = machine.nics.iter();
+    let macs: Vec<_> = macs
+        .map(|nic| format!("{},{}", nic.name, nic.mac))
+        .collect();
+    arguments.extend(macs.iter().flat_map(|mac| ["--mac", mac.as_str()]));
+    success(&guest_tool("cloud-init", &arguments));
+    all_text(&output)
+}
+
+fn check_rendered(plan: &Plan, machine: &Machine, text: &str, (name, _, lines): &Renderer) {
+    for address in machine.nics.iter().flat_map(|nic| nic.address.iter()) {
+        assert!(text.contains(&address.to_string()), "{address} in\n{text}");
+    }
+    for (family, line) in Family::BOTH.into_iter().zip(lines) {
+        let gateway = default_gateway(plan, machine, family);
+        let count = |line: &str| text.matches(line).count();
+        let general = line.split("VIA").next().expect("a first part");
+        let expected = usize::from(gateway.is_some());
+        assert_eq!(count(general), expected, "{name}: {general:?} in\n{text}");
+        let line = line.replace("VIA", &gateway.map_or(String::new(), |via| via.to_string()));
+        assert_eq!(count(&line), expected, "{name}: {line:?} in\n{text}");
+    }
+}
+
 #[test]
 #[ignore = "needs cloud-init and root"]
 fn every_renderer_of_cloud_init_writes_one_default_route_of_each_family() {
@@ -146,32 +177,16 @@ fn every_renderer_of_cloud_init_writes_one_default_route_of_each_family() {
         let file = folder.join("network-config");
         let config = network_config_v2(plan, machine, &nameservers(plan, machine));
         fs::write(&file, config).expect("a file");
-        for (renderer, distribution, default_routes) in RENDERERS {
-            let output = folder.join(renderer);
-            let mut arguments = vec!["devel", "net-convert", "--kind", "yaml"];
-            arguments.extend(["--network-data", path(&file), "--directory", path(&output)]);
-            arguments.extend(["--distro", distribution, "--output-kind", renderer]);
-            let macs = machine.nics.iter();
-            let macs: Vec<_> = macs
-                .map(|nic| format!("{},{}", nic.name, nic.mac))
-                .collect();
-            arguments.extend(macs.iter().flat_map(|mac| ["--mac", mac.as_str()]));
-            success(&guest_tool("cloud-init", &arguments));
-            let text = all_text(&output);
-            for address in machine.nics.iter().flat_map(|nic| nic.address.iter()) {
-                assert!(text.contains(&address.to_string()), "{address} in\n{text}");
+        // At the same time, as far as there are cores.
+        thread::scope(|scope| {
+            for renderer in &RENDERERS {
+                let (folder, file) = (&folder, &file);
+                scope.spawn(move || {
+                    let text = rendered(machine, file, folder, renderer);
+                    check_rendered(plan, machine, &text, renderer);
+                });
             }
-            for (family, line) in Family::BOTH.into_iter().zip(default_routes) {
-                let gateway = default_gateway(plan, machine, family);
-                let count = |line: &str| text.matches(line).count();
-                let general = line.split("VIA").next().expect("a first part");
-                let expected = usize::from(gateway.is_some());
-                assert_eq!(count(general), expected, "{general:?} in\n{text}");
-                let line =
-                    line.replace("VIA", &gateway.map_or(String::new(), |via| via.to_string()));
-                assert_eq!(count(&line), expected, "{line:?} in\n{text}");
-            }
-        }
+        });
     });
     assert_eq!(done, kinds.len());
 }

@@ -70,13 +70,18 @@ pub(crate) fn npt() -> Requirement {
     }
 }
 
-/// The reference lab with a host as its router.
-pub(crate) fn cluster_on_host() -> Requirement {
-    let uplink = netplan::InterfaceName::new("wan0").expect("a name");
+/// A lab with a host as its router, and this the host's uplink.
+pub(crate) fn on_host(requirement: Requirement, uplink: &str) -> Requirement {
+    let uplink = crate::interface(uplink);
     Requirement {
         router: RouterSpec::Host { uplink },
-        ..crate::requirement(1, 1, 1)
+        ..requirement
     }
+}
+
+/// The reference lab with a host as its router.
+pub(crate) fn cluster_on_host() -> Requirement {
+    on_host(crate::requirement(1, 1, 1), "wan0")
 }
 
 /// Labs of up to four networks and five classes of any role, with and without a cluster, behind a
@@ -154,20 +159,19 @@ pub(crate) fn any() -> impl Strategy<Value = Requirement> {
 
 /// A mode of IPv6 is refused where there is none.
 fn other_choices(has_v6: bool, (mode, is_host): (usize, bool)) -> Requirement {
-    let uplink = netplan::InterfaceName::new("wan0").expect("a name");
     let modes = [
         V6Mode::Routed,
         V6Mode::UlaOnly,
         npt().v6_mode,
         nodes_nat66().v6_mode,
     ];
-    Requirement {
+    let requirement = Requirement {
         v6_mode: if has_v6 { modes[mode] } else { V6Mode::Routed },
-        router: if is_host {
-            RouterSpec::Host { uplink }
-        } else {
-            RouterSpec::Namespace
-        },
         ..crate::requirement(1, 1, 1)
+    };
+    if is_host {
+        on_host(requirement, "wan0")
+    } else {
+        requirement
     }
 }

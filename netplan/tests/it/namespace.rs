@@ -34,13 +34,27 @@ impl Namespace {
     }
 
     pub(crate) fn run(&self, argv: &[impl AsRef<str>]) -> Output {
-        Command::new("nsenter")
+        self.run_with(argv, "")
+    }
+
+    /// Runs a command that reads this text.
+    pub(crate) fn run_with(&self, argv: &[impl AsRef<str>], input: &str) -> Output {
+        let mut child = Command::new("nsenter")
             .args(["--user", "--net", "--preserve-credentials", "--target"])
             .arg(self.holder.id().to_string())
             .arg("--")
             .args(argv.iter().map(AsRef::as_ref))
-            .output()
-            .expect("nsenter is installed")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("nsenter is installed");
+        let mut stdin = child.stdin.take().expect("piped");
+        if !input.is_empty() {
+            stdin.write_all(input.as_bytes()).expect("it reads");
+        }
+        drop(stdin);
+        child.wait_with_output().expect("it ends")
     }
 
     /// What a command says that succeeds.

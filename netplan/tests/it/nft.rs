@@ -1,17 +1,12 @@
 //! The rules as the real nft(8) takes them, each in a network namespace of its own.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "host-exec is not a dependency of this crate"
-)]
-
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 
 use netplan::{NftRuleset, Plan, Policy};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 
+use crate::namespace::Namespace;
 use crate::{labs, planned, requirement};
 
 fn plans() -> Vec<Plan> {
@@ -38,58 +33,8 @@ fn rulesets(plan: &Plan) -> Vec<NftRuleset> {
     all
 }
 
-/// A network namespace, alive as long as the program that was started in it.
-struct Namespace {
-    holder: Child,
-}
-
-impl Namespace {
-    fn new() -> Self {
-        let mut holder = Command::new("unshare")
-            .args(["--map-root-user", "--net", "--", "tee"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("unshare is installed");
-        // tee(1) answers once it runs, so the namespace is there when the line comes back.
-        let stdin = holder.stdin.as_mut().expect("piped");
-        stdin.write_all(b"ready\n").expect("tee reads");
-        let mut line = String::new();
-        let stdout = holder.stdout.as_mut().expect("piped");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("tee writes");
-        assert_eq!(line, "ready\n");
-        Self { holder }
-    }
-
-    fn nft(&self, arguments: &[&str], text: &str) -> Output {
-        let mut child = Command::new("nsenter")
-            .args(["--user", "--net", "--preserve-credentials", "--target"])
-            .arg(self.holder.id().to_string())
-            .args(["--", "nft"])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("nsenter and nft are installed");
-        child
-            .stdin
-            .take()
-            .expect("piped")
-            .write_all(text.as_bytes())
-            .expect("nft reads");
-        child.wait_with_output().expect("nft ends")
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        // End of input is the end of tee.
-        drop(self.holder.stdin.take());
-        self.holder.wait().expect("tee ends");
-    }
+fn nft(namespace: &Namespace, arguments: &[&str], text: &str) -> Output {
+    namespace.run_with(&[&["nft"], arguments].concat(), text)
 }
 
 #[track_caller]
@@ -115,11 +60,11 @@ fn nft_accepts_every_file() {
         .flat_map(|plan| rulesets(&plan))
     {
         accepted(
-            &namespace.nft(&["-c", "-f", "-"], &ruleset.load),
+            &nft(&namespace, &["-c", "-f", "-"], &ruleset.load),
             &ruleset.load,
         );
         accepted(
-            &namespace.nft(&["-c", "-f", "-"], &ruleset.undo),
+            &nft(&namespace, &["-c", "-f", "-"], &ruleset.undo),
             &ruleset.undo,
         );
     }
@@ -131,15 +76,15 @@ fn nft_accepts_every_file() {
 fn the_kernel_holds_what_was_loaded_until_it_is_undone() {
     for ruleset in plans().iter().flat_map(rulesets) {
         let namespace = Namespace::new();
-        let list = || accepted(&namespace.nft(&["list", "ruleset"], ""), "list ruleset");
+        let list = || accepted(&nft(&namespace, &["list", "ruleset"], ""), "list ruleset");
         accepted(
-            &namespace.nft(&["-f", "-"], "table inet other {}\n"),
+            &nft(&namespace, &["-f", "-"], "table inet other {}\n"),
             "other",
         );
         let before = list();
-        accepted(&namespace.nft(&["-f", "-"], &ruleset.load), &ruleset.load);
+        accepted(&nft(&namespace, &["-f", "-"], &ruleset.load), &ruleset.load);
         let once = list();
-        accepted(&namespace.nft(&["-f", "-"], &ruleset.load), &ruleset.load);
+        accepted(&nft(&namespace, &["-f", "-"], &ruleset.load), &ruleset.load);
         assert_eq!(list(), once);
         for comment in ruleset
             .load
@@ -149,8 +94,8 @@ fn the_kernel_holds_what_was_loaded_until_it_is_undone() {
             let count = |text: &str| text.matches(comment).count();
             assert_eq!(count(&once), count(&ruleset.load), "{comment} in\n{once}");
         }
-        accepted(&namespace.nft(&["-f", "-"], &ruleset.undo), &ruleset.undo);
-        accepted(&namespace.nft(&["-f", "-"], &ruleset.undo), &ruleset.undo);
+        accepted(&nft(&namespace, &["-f", "-"], &ruleset.undo), &ruleset.undo);
+        accepted(&nft(&namespace, &["-f", "-"], &ruleset.undo), &ruleset.undo);
         assert_eq!(list(), before);
     }
 }

@@ -10,8 +10,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use netplan::{
-    Endpoint, Expectation, Plan, Policy, Probe, Protocol, ROUTER_LINK, ROUTER_UPLINK, Requirement,
-    RouterSpec, Verdict, reachability,
+    Endpoint, Expectation, Family, Net, Plan, Policy, Probe, Protocol, ROUTER_LINK, ROUTER_UPLINK,
+    Requirement, RouterSpec, Verdict, reachability,
 };
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -32,11 +32,13 @@ struct Trial {
 impl Trial {
     fn new(requirement: &Requirement) -> Self {
         let plan = planned(requirement);
+        let extra = Family::BOTH.into_iter();
+        let extra = extra.filter_map(|family| to_nobody(&plan, family));
         Self {
             policy: Policy::standard(&plan),
+            extra: extra.collect(),
             plan,
             without: None,
-            extra: Vec::new(),
         }
     }
 
@@ -168,6 +170,28 @@ fn tcp(
         "from": from, "to": to, "source": source, "destination": destination, "port": port,
         "protocol": "tcp", "via": null, "allowed": allowed, "why": "as the test says",
     })
+}
+
+/// From a machine to an address of the lab that no network has: refused, and not sent out.
+fn to_nobody(plan: &Plan, family: Family) -> Option<Value> {
+    let lab = plan.supernet.of(family)?;
+    let step = (family.bits() - lab.prefix_len()).saturating_sub(8);
+    let link = plan.link.and_then(|link| link.nets.of(family));
+    let networks = plan.networks.iter();
+    let networks = networks.filter_map(|network| network.nets.of(family));
+    let routes = plan.router_routes.iter().map(|route| route.to);
+    let routes = routes.filter(|to| to.prefix_len() > 0);
+    let taken: Vec<Net> = networks.chain(routes).chain(link).collect();
+    let mut addresses = (0..256).filter_map(|n: u128| lab.nth(n << step));
+    let nobodys = addresses.find(|address| !taken.iter().any(|net| net.contains(*address)))?;
+    let mut machines = plan.machines.iter();
+    let (name, source) = machines.find_map(|machine| {
+        let source = machine.main_address()?.of(family)?;
+        Some((machine.name.as_str(), source.to_string()))
+    })?;
+    let mut row = tcp(name, "internet", (&source, &nobodys.to_string(), 80), false);
+    row["refused"] = true.into();
+    Some(row)
 }
 
 #[test]

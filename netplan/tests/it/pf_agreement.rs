@@ -210,11 +210,8 @@ fn flow(lab: &Lab, probe: &Probe) -> Flow {
     };
     let bridge = |name: &MachineName| {
         let machine = lab.plan.machine(name.as_str()).expect("a machine");
-        let nic = machine.nics.iter().find(|nic| nic.default_route);
-        lab.plan
-            .network_of(nic.expect("a default route"))
-            .bridge
-            .clone()
+        let nic = machine.main_nic().expect("a default route");
+        lab.plan.network_of(nic).bridge.clone()
     };
     let entering = match &probe.from {
         Endpoint::Machine(name) | Endpoint::PodOn(name) => Some(bridge(name)),

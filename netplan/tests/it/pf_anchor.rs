@@ -1,33 +1,21 @@
-//! The anchors of several labs, against tests/data. `NETPLAN_BLESS=1 cargo test` writes them anew.
-
-use std::fs;
-use std::path::Path;
+//! The anchors of several labs, and what they are refused for.
 
 use netplan::pf::{PfError, Ruleset, Statement, main_conf_lines};
 use netplan::{LabName, Point, Policy, Rule, Traffic, Verdict};
 
 use crate::pf_labs::{self, Lab, lab};
-use crate::{planned, requirement};
+use crate::{golden, planned, requirement};
 
 #[track_caller]
 fn check(case: &str, lab: &Lab) {
     let anchor = lab.policy.pf_anchor(&lab.plan).expect("an anchor");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data")
-        .join(case)
-        .join("anchor.pf");
-    if option_env!("NETPLAN_BLESS").is_some() {
-        fs::create_dir_all(path.parent().expect("below tests/data")).expect("a folder");
-        fs::write(&path, &anchor.load).expect("a golden file");
-    }
-    let golden = fs::read_to_string(&path).expect("a golden file");
-    assert_eq!(anchor.load, golden, "{} differs", path.display());
-    let parsed = Ruleset::parse(&golden).expect("what is printed can be read");
+    golden::check(case, "anchor.pf", &anchor.load);
+    let parsed = Ruleset::parse(&anchor.load).expect("what is printed can be read");
     assert_eq!(Ok(parsed), lab.policy.pf_rules(&lab.plan));
 }
 
 #[test]
-fn golden() {
+fn anchors() {
     for (case, lab) in pf_labs::all() {
         check(case, &lab);
     }

@@ -9,7 +9,7 @@ use netplan::{
 };
 
 use crate::interface;
-use crate::pf_labs::{self, Lab};
+use crate::pf_labs::{self, Lab, OTHER};
 
 /// The first packet of a flow, and where it comes in; `None`: the host sends it itself.
 #[derive(Clone, Debug)]
@@ -119,6 +119,8 @@ pub(crate) fn flows(lab: &Lab, router: &Router) -> Vec<Flow> {
 /// Multicast and broadcast, discovery, and what the host says to itself.
 fn special(lab: &Lab) -> Vec<Flow> {
     let mut flows = Vec::new();
+    let other = pf_labs::router(&lab.plan);
+    let other = other.interface(&interface(OTHER)).expect("on the host");
     let mut push = |on: &InterfaceName, source: IpAddr, destination: IpAddr, content| {
         let packet = Packet {
             source,
@@ -151,6 +153,12 @@ fn special(lab: &Lab) -> Vec<Flow> {
                 push(&network.bridge, source, destination, Content::Udp(5353));
             }
             push(&interface("lo0"), own, own, Content::Tcp(22));
+            // Somebody else with an address of the host.
+            let of_host = other.addresses.iter().copied();
+            let of_host = of_host.filter(|own| Family::of(*own) == net.family());
+            for forged in of_host {
+                push(&other.name, forged, source, Content::Tcp(22));
+            }
         }
     }
     flows
@@ -239,7 +247,13 @@ pub(crate) fn expected(lab: &Lab, router: &Router, flow: &Flow) -> Expected {
     // In the model forging is the business of the network that a packet comes from.
     let home = network_of(lab, source).map(Zone::Network);
     let forged = home.is_some() && home != entering;
-    if forged && (!is_guest(entering.as_ref()) || router.owns(destination)) {
+    let self_forged = router.owns(source)
+        && lab
+            .plan
+            .supernet
+            .iter()
+            .any(|net| net.contains(destination));
+    if self_forged || (forged && !is_guest(entering.as_ref())) {
         return Expected::Outside("a forged source gets nowhere", PfVerdict::Drop);
     }
     if router.owns(destination) {

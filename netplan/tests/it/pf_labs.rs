@@ -2,11 +2,11 @@
 
 use netplan::pf::{Interface, Router};
 use netplan::{
-    ClassName, ClassSpec, Families, HostFacts, InterfaceName, LabName, NetworkName, NetworkSpec,
-    Plan, Policy, Requirement, Role, RouterSpec, V6Mode, plan,
+    ClassName, ClassSpec, Families, InterfaceName, LabName, NetworkName, NetworkSpec, Plan, Policy,
+    Requirement, Role, RouterSpec, V6Mode,
 };
 
-use crate::{interface, labs, net, requirement};
+use crate::{interface, labs, net, planned, requirement};
 
 pub(crate) struct Lab {
     pub(crate) plan: Plan,
@@ -14,7 +14,7 @@ pub(crate) struct Lab {
 }
 
 pub(crate) fn lab(requirement: &Requirement) -> Lab {
-    let plan = plan(requirement, &HostFacts::default(), None).expect("a plan");
+    let plan = planned(requirement);
     let policy = Policy::standard(&plan);
     Lab { plan, policy }
 }
@@ -25,11 +25,8 @@ fn with_api(requirement: &Requirement) -> Lab {
     Lab { policy, ..lab }
 }
 
-fn on_host(mut requirement: Requirement) -> Requirement {
-    requirement.router = RouterSpec::Host {
-        uplink: interface("em0"),
-    };
-    requirement
+fn on_host(requirement: Requirement) -> Requirement {
+    labs::on_host(requirement, "em0")
 }
 
 pub(crate) fn reference() -> Requirement {
@@ -61,11 +58,7 @@ pub(crate) fn with_networks(names: &[&str]) -> Requirement {
 
 /// One network, behind a host with this uplink.
 pub(crate) fn with_uplink(name: &str) -> Requirement {
-    let uplink = interface(name);
-    Requirement {
-        router: RouterSpec::Host { uplink },
-        ..with_networks(&["front"])
-    }
+    labs::on_host(with_networks(&["front"]), name)
 }
 
 /// Three networks, one of IPv4 only, and a class on two of them.
@@ -100,8 +93,11 @@ pub(crate) fn all() -> Vec<(&'static str, Lab)> {
         address: "2001:db8::10".parse().expect("an address"),
     };
     vec![
-        ("reference", lab(&reference())),
-        ("three-control-planes", lab(&on_host(requirement(3, 3, 2)))),
+        ("reference-on-host", lab(&reference())),
+        (
+            "pf-three-control-planes",
+            lab(&on_host(requirement(3, 3, 2))),
+        ),
         ("pf-api-on-uplink", with_api(&on_host(requirement(3, 3, 2)))),
         ("pf-npt", lab(&mode(npt))),
         ("pf-nat66", with_api(&mode(nat66))),
@@ -111,7 +107,7 @@ pub(crate) fn all() -> Vec<(&'static str, Lab)> {
         ("pf-v6-only", lab(&single_family(Families::V6))),
         ("pf-one-network", lab(&with_networks(&["only"]))),
         ("host-npt", lab(&labs::host_npt())),
-        ("nodes-nat66", with_api(&on_host(labs::nodes_nat66()))),
+        ("pf-nodes-nat66", with_api(&on_host(labs::nodes_nat66()))),
     ]
 }
 

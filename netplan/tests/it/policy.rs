@@ -241,6 +241,22 @@ fn a_source_address_that_is_not_ones_own_is_dropped() {
     assert_eq!(policy.explain(&plan, &probe)[0].rule, "spoof-kube");
 }
 
+/// The router would answer to machines that asked nothing.
+#[test]
+fn the_router_answers_nobody_in_the_name_of_another_network() {
+    let plan = planned(&requirement(3, 1, 1));
+    let policy = Policy::standard(&plan);
+    let matrix = reachability(&plan, &policy);
+    let mut rows = matrix.iter().filter(|row| row.probe.to == Endpoint::Router);
+    let dns = rows.find(|row| row.probe.from.to_string() == "worker-0" && row.allowed);
+    let mut probe = dns.expect("in the matrix").probe.clone();
+    assert_eq!(policy.explain(&plan, &probe)[0].rule, "guest-dns-tcp");
+    let member = plan.machine("etcd-0").and_then(|own| own.address("etcd"));
+    let member = member.and_then(|own| own.of(probe.family()));
+    probe.source = member.expect("an address");
+    assert_eq!(policy.explain(&plan, &probe)[0].rule, "forged-etcd");
+}
+
 #[test]
 fn ipv6_without_a_way_out_is_refused_and_ipv4_passes() {
     let plan = planned(&labs::ula_only());

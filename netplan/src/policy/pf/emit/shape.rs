@@ -28,6 +28,8 @@ pub(super) struct Shapes<'a> {
     /// Over the router inside of a network.
     pub(super) local: Vec<&'a NetworkName>,
     pub(super) between: Vec<Between<'a>>,
+    /// To addresses of the lab that no network has.
+    pub(super) unassigned: Option<&'a Rule>,
     /// Families that do not leave.
     pub(super) inside_only: Vec<(&'a Rule, Family)>,
     /// Whether guests may leave.
@@ -52,7 +54,7 @@ impl<'a> Shapes<'a> {
             }
         }
         for rule in rules(Point::RouterInput) {
-            if is_implied(rule) {
+            if is_implied(rule) || shapes.is_spoof_elsewhere(rule) {
                 continue;
             }
             if !is_input(rule) {
@@ -73,8 +75,11 @@ impl<'a> Shapes<'a> {
         if let Traffic::Tcp(ports) = &rule.traffic {
             return self.exposed(rule, ports);
         }
-        if rule.traffic != Traffic::Any || rule.to.is_some() {
+        if rule.traffic != Traffic::Any {
             return None;
+        }
+        if rule.to.is_some() {
+            return self.unassigned(rule);
         }
         match (entering.as_slice(), leaving.as_slice(), rule.verdict) {
             ([Zone::Network(own)], [], Drop) => {
@@ -108,6 +113,35 @@ impl<'a> Shapes<'a> {
             }
             _ => None,
         }
+    }
+
+    fn unassigned(&mut self, rule: &'a Rule) -> Option<()> {
+        let is_plain = rule.to == Some(AddressSet::Lab)
+            && rule.from.is_none()
+            && rule.family.is_none()
+            && rule.verdict == Verdict::Refuse
+            && are_guests(&rule.entering)
+            && rule.leaving == [Zone::Internet];
+        is_plain.then(|| self.unassigned = Some(rule))
+    }
+
+    /// Whether a rule for the router's input drops what a rule against spoofing drops in pf, which
+    /// asks for the source on all interfaces and before it asks where a packet goes.
+    fn is_spoof_elsewhere(&self, rule: &Rule) -> bool {
+        let Some(Source::In(AddressSet::Network(own))) = &rule.from else {
+            return false;
+        };
+        let is_plain = rule.to.is_none()
+            && rule.family.is_none()
+            && rule.leaving.is_empty()
+            && rule.traffic == Traffic::Any
+            && rule.verdict == Verdict::Drop;
+        let from_own = rule.entering.contains(&Zone::Network(own.clone()));
+        let mut spoof = self.spoof.iter();
+        is_plain
+            && are_guests(&rule.entering)
+            && !from_own
+            && spoof.any(|(_, network)| *network == own)
     }
 
     fn exposed(&mut self, rule: &'a Rule, ports: &'a [u16]) -> Option<()> {

@@ -145,6 +145,14 @@ impl Emitter<'_> {
                 ..entering(Action::Drop)
             });
         }
+        // What the host sends to guests may leave, and is known by its source only. On no
+        // interface but lo0, which was passed, does the host hear itself.
+        filters.push(Filter {
+            from: Hosts::In(Address::Own),
+            to: Self::in_set(&AddressSet::Lab)?,
+            label: self.label("forged-self")?,
+            ..entering(Action::Drop)
+        });
         Ok(filters)
     }
 
@@ -315,6 +323,15 @@ impl Emitter<'_> {
     fn leaving_by_uplink(&self) -> Result<Vec<Filter>, PfError> {
         let tagged = || Some(self.tag.clone());
         let mut filters = Vec::new();
+        if let Some(rule) = self.shapes.unassigned {
+            filters.push(Filter {
+                on: self.on_uplink(),
+                to: Self::in_set(&AddressSet::Lab)?,
+                tagged: tagged(),
+                label: self.label(&rule.name)?,
+                ..leaving(blocking(rule))
+            });
+        }
         for (rule, family) in &self.shapes.inside_only {
             filters.push(Filter {
                 on: self.on_uplink(),
