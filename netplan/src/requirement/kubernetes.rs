@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::addresses::Families;
+use crate::decimal::decimal;
 use crate::names::NetworkName;
 use crate::net::{Family, Net};
 
@@ -128,17 +129,11 @@ impl KubernetesSpec {
     }
 
     pub(crate) fn explicit_pods(&self, family: Family) -> Option<Net> {
-        match family {
-            Family::V4 => self.pods_v4,
-            Family::V6 => self.pods_v6,
-        }
+        family.pick(self.pods_v4, self.pods_v6)
     }
 
     pub(crate) fn explicit_services(&self, family: Family) -> Option<Net> {
-        match family {
-            Family::V4 => self.services_v4,
-            Family::V6 => self.services_v6,
-        }
+        family.pick(self.services_v4, self.services_v6)
     }
 }
 
@@ -202,15 +197,10 @@ impl FromStr for KubernetesVersion {
     type Err = VersionError;
 
     fn from_str(text: &str) -> Result<Self, VersionError> {
-        let number = |text: &str| {
-            let plain =
-                text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-            plain.then(|| text.parse::<u16>().ok()).flatten()
-        };
         let parts: Vec<&str> = text.split('.').collect();
         let minor = match parts.as_slice() {
-            ["1", minor] => number(minor),
-            ["1", minor, patch] => number(patch).and_then(|_| number(minor)),
+            ["1", minor] => decimal(minor),
+            ["1", minor, patch] => decimal::<u16>(patch).and_then(|_| decimal(minor)),
             _ => None,
         };
         let minor = minor.ok_or_else(|| VersionError {
