@@ -52,7 +52,7 @@ pub(crate) fn supernet(
                 net
             }
             (None, None) if family == Family::V4 => {
-                let len = supernet_len(&wants(requirement, bands, family)?);
+                let len = supernet_len(&wants(requirement, bands, family, None)?);
                 choose_v4(requirement, len, facts)?
             }
             (None, None) => choose_v6(seed, facts),

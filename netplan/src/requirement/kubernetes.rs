@@ -115,17 +115,34 @@ impl KubernetesSpec {
         }
     }
 
-    /// The prefix length of all pods; of IPv6 rounded to a whole hexadecimal digit.
+    /// The prefix length of all pods; of IPv6 rounded to a whole hexadecimal digit. Where that
+    /// would be all of the lab's own network, a plan does not round.
     #[must_use]
     pub fn pods_len(&self, family: Family) -> u8 {
-        let explicit = self.explicit_pods(family).map(Net::prefix_len);
-        let needed = self
-            .node_pods_len(family)
-            .saturating_sub(bits_for(self.nodes));
-        match family {
-            Family::V4 => explicit.or(self.sizes.pods_v4).unwrap_or(needed),
-            Family::V6 => explicit.or(self.sizes.pods_v6).unwrap_or(needed & !3),
+        let needed = self.needed_pods_len(family);
+        let rounded = family.pick(needed, needed & !3);
+        self.asked_pods_len(family).unwrap_or(rounded)
+    }
+
+    /// The same in this network of the lab.
+    pub(crate) fn pods_len_inside(&self, supernet: Net) -> u8 {
+        let family = supernet.family();
+        let len = self.pods_len(family);
+        if len > supernet.prefix_len() || self.asked_pods_len(family).is_some() {
+            len
+        } else {
+            self.needed_pods_len(family)
         }
+    }
+
+    fn asked_pods_len(&self, family: Family) -> Option<u8> {
+        let explicit = self.explicit_pods(family).map(Net::prefix_len);
+        explicit.or(family.pick(self.sizes.pods_v4, self.sizes.pods_v6))
+    }
+
+    fn needed_pods_len(&self, family: Family) -> u8 {
+        let one = self.node_pods_len(family);
+        one.saturating_sub(bits_for(self.nodes))
     }
 
     pub(crate) fn explicit_pods(&self, family: Family) -> Option<Net> {
