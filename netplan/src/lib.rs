@@ -53,6 +53,7 @@
 
 mod addresses;
 mod columns;
+mod decimal;
 pub mod diff;
 mod facts;
 mod guest;

@@ -1,12 +1,13 @@
 //! [`Lock`]: the memory of a plan, so that an edit renumbers nobody.
 
+mod error;
 mod text;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-pub use text::LockError;
+pub use error::LockError;
 
 use crate::addresses::Nets;
 use crate::names::LabName;

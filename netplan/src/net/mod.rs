@@ -37,6 +37,14 @@ impl Family {
         }
     }
 
+    /// The one of two that belongs to this family.
+    pub(crate) fn pick<T>(self, v4: T, v6: T) -> T {
+        match self {
+            Self::V4 => v4,
+            Self::V6 => v6,
+        }
+    }
+
     /// How fields of this family are named: `v4` or `v6`.
     pub(crate) const fn key(self) -> &'static str {
         match self {

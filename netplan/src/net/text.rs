@@ -7,6 +7,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::{Family, Net};
+use crate::decimal::decimal;
 
 /// Why a text or a pair of address and length is not a [`Net`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -57,13 +58,7 @@ impl FromStr for Net {
         };
         let (address, len) = text.split_once('/').ok_or_else(syntax)?;
         let address: IpAddr = address.parse().map_err(|_| syntax())?;
-        // `parse` would take "+24" and "024"; a canonical file has neither.
-        let plain =
-            len.bytes().all(|b| b.is_ascii_digit()) && (len == "0" || !len.starts_with('0'));
-        if !plain {
-            return Err(syntax());
-        }
-        let prefix_len = len.parse().map_err(|_| syntax())?;
+        let prefix_len = decimal(len).ok_or_else(syntax)?;
         refuse_mapped(address, prefix_len)?;
         Self::new(address, prefix_len)
     }

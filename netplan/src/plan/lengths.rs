@@ -15,7 +15,7 @@ impl Length {
     /// All services.
     pub(crate) fn of_services(kubernetes: &KubernetesSpec, family: Family) -> Self {
         let sizes = &kubernetes.sizes;
-        let size = by_family(family, sizes.services_v4, sizes.services_v6);
+        let size = family.pick(sizes.services_v4, sizes.services_v6);
         Self::new(
             ("services", family),
             kubernetes.services_len(family),
@@ -28,7 +28,7 @@ impl Length {
     /// All pods.
     pub(crate) fn of_pods(kubernetes: &KubernetesSpec, family: Family) -> Self {
         let sizes = &kubernetes.sizes;
-        let size = by_family(family, sizes.pods_v4, sizes.pods_v6);
+        let size = family.pick(sizes.pods_v4, sizes.pods_v6);
         Self::new(
             ("pods", family),
             kubernetes.pods_len(family),
@@ -41,7 +41,7 @@ impl Length {
     /// The pods of one node.
     pub(crate) fn of_node_pods(kubernetes: &KubernetesSpec, family: Family) -> Self {
         let sizes = &kubernetes.sizes;
-        let size = by_family(family, sizes.node_pods_v4, sizes.node_pods_v6);
+        let size = family.pick(sizes.node_pods_v4, sizes.node_pods_v6);
         Self::new(
             ("node_pods", family),
             kubernetes.node_pods_len(family),
@@ -83,13 +83,6 @@ impl Length {
             false => "make the other one larger".to_owned(),
         };
         PlanError::field(self.field, self.value, format!("{asked}{reason}"), remedy)
-    }
-}
-
-fn by_family<T>(family: Family, v4: T, v6: T) -> T {
-    match family {
-        Family::V4 => v4,
-        Family::V6 => v6,
     }
 }
 

@@ -43,7 +43,7 @@ impl Placements {
             gone: Vec::new(),
         };
         for pool in supernet.iter() {
-            let wants = wants(requirement, bands, pool.family())?;
+            let wants = wants(requirement, bands, pool.family(), Some(pool))?;
             let remedy = "make ranges or rooms smaller, move explicit networks, or give the lab a larger network";
             let placed = place(pool, &wants, lock, &["network/", "range/"], remedy)?;
             placements.gone.extend(placed.gone);
@@ -73,11 +73,12 @@ fn network_id(network: &NetworkSpec) -> String {
     format!("network/{}", network.name)
 }
 
-/// Everything that is to be placed in one family.
+/// Everything that is to be placed in one family; in this network of the lab, where that is known.
 pub(crate) fn wants(
     requirement: &Requirement,
     bands: &[HostNumbers],
     family: Family,
+    supernet: Option<Net>,
 ) -> Result<Vec<Want>, PlanError> {
     let mut wants = Vec::new();
     for network in &requirement.networks {
@@ -107,6 +108,7 @@ pub(crate) fn wants(
         );
         wants.push(range("services", field, len, near, explicit));
         let Length { len, field, .. } = Length::of_pods(kubernetes, family);
+        let len = supernet.map_or(len, |supernet| kubernetes.pods_len_inside(supernet));
         let (near, explicit) = (slot(slots.1, len, family), kubernetes.explicit_pods(family));
         wants.push(range("pods", field, len, near, explicit));
     }

@@ -51,12 +51,12 @@ pub(crate) fn supernet(
                 check_explicit(field, net, family)?;
                 check_occupied(field, net, requirement, facts)?;
                 if family == Family::V4 {
-                    check_size(field, net, &wants(requirement, bands, family)?)?;
+                    check_size(field, net, &wants(requirement, bands, family, Some(net))?)?;
                 }
                 net
             }
             (None, None) if family == Family::V4 => {
-                let len = roomy_len(&wants(requirement, bands, family)?);
+                let len = roomy_len(&wants(requirement, bands, family, None)?);
                 choose_v4(requirement, len, facts)?
             }
             (None, None) => choose_v6(seed, facts),

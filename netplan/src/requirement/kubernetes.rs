@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::addresses::Families;
+use crate::decimal::decimal;
 use crate::names::NetworkName;
 use crate::net::{Family, Net};
 
@@ -114,31 +115,42 @@ impl KubernetesSpec {
         }
     }
 
-    /// The prefix length of all pods; of IPv6 rounded to a whole hexadecimal digit.
+    /// The prefix length of all pods; of IPv6 rounded to a whole hexadecimal digit. Where that
+    /// would be all of the lab's own network, a plan does not round.
     #[must_use]
     pub fn pods_len(&self, family: Family) -> u8 {
-        let explicit = self.explicit_pods(family).map(Net::prefix_len);
-        let needed = self
-            .node_pods_len(family)
-            .saturating_sub(bits_for(self.nodes));
-        match family {
-            Family::V4 => explicit.or(self.sizes.pods_v4).unwrap_or(needed),
-            Family::V6 => explicit.or(self.sizes.pods_v6).unwrap_or(needed & !3),
+        let needed = self.needed_pods_len(family);
+        let rounded = family.pick(needed, needed & !3);
+        self.asked_pods_len(family).unwrap_or(rounded)
+    }
+
+    /// The same in this network of the lab.
+    pub(crate) fn pods_len_inside(&self, supernet: Net) -> u8 {
+        let family = supernet.family();
+        let len = self.pods_len(family);
+        if len > supernet.prefix_len() || self.asked_pods_len(family).is_some() {
+            len
+        } else {
+            self.needed_pods_len(family)
         }
+    }
+
+    fn asked_pods_len(&self, family: Family) -> Option<u8> {
+        let explicit = self.explicit_pods(family).map(Net::prefix_len);
+        explicit.or(family.pick(self.sizes.pods_v4, self.sizes.pods_v6))
+    }
+
+    fn needed_pods_len(&self, family: Family) -> u8 {
+        let one = self.node_pods_len(family);
+        one.saturating_sub(bits_for(self.nodes))
     }
 
     pub(crate) fn explicit_pods(&self, family: Family) -> Option<Net> {
-        match family {
-            Family::V4 => self.pods_v4,
-            Family::V6 => self.pods_v6,
-        }
+        family.pick(self.pods_v4, self.pods_v6)
     }
 
     pub(crate) fn explicit_services(&self, family: Family) -> Option<Net> {
-        match family {
-            Family::V4 => self.services_v4,
-            Family::V6 => self.services_v6,
-        }
+        family.pick(self.services_v4, self.services_v6)
     }
 }
 
@@ -202,15 +214,10 @@ impl FromStr for KubernetesVersion {
     type Err = VersionError;
 
     fn from_str(text: &str) -> Result<Self, VersionError> {
-        let number = |text: &str| {
-            let plain =
-                text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-            plain.then(|| text.parse::<u16>().ok()).flatten()
-        };
         let parts: Vec<&str> = text.split('.').collect();
         let minor = match parts.as_slice() {
-            ["1", minor] => number(minor),
-            ["1", minor, patch] => number(patch).and_then(|_| number(minor)),
+            ["1", minor] => decimal(minor),
+            ["1", minor, patch] => decimal::<u16>(patch).and_then(|_| decimal(minor)),
             _ => None,
         };
         let minor = minor.ok_or_else(|| VersionError {

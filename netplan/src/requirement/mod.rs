@@ -68,10 +68,7 @@ pub struct Requirement {
 
 impl Requirement {
     pub(crate) fn explicit(&self, family: Family) -> Option<Net> {
-        match family {
-            Family::V4 => self.v4,
-            Family::V6 => self.v6,
-        }
+        family.pick(self.v4, self.v6)
     }
 }
 
@@ -114,10 +111,7 @@ impl NetworkSpec {
     }
 
     pub(crate) fn explicit(&self, family: Family) -> Option<Net> {
-        match family {
-            Family::V4 => self.v4,
-            Family::V6 => self.v6,
-        }
+        family.pick(self.v4, self.v6)
     }
 }
 

@@ -385,3 +385,27 @@ proptest! {
         crate::sound::try_lock_lines(&text, &requirement(1, 1, 1));
     }
 }
+
+/// Nobody gets what is kept for the machines of a class that is gone, while there is other room;
+/// then those come first that were kept at the lowest numbers.
+#[test]
+fn a_class_in_place_of_another_leaves_its_numbers_alone() {
+    let mut asked = plain();
+    asked.classes[0].count = 12;
+    asked.classes[0].room = Some(16);
+    let first = planned(&asked);
+    asked.classes[0].name = class("other");
+    asked.classes[0].count = 6;
+    let second = replanned(&asked, &first.lock());
+    assert_sound(&second);
+    let numbers = |plan: &Plan| -> Vec<u8> {
+        let machines = plan.machines.iter();
+        let address = machines.map(|own| own.address("front").and_then(|own| own.v4));
+        address
+            .map(|v4| v4.expect("IPv4").octets()[3] % 64)
+            .collect()
+    };
+    assert_eq!(numbers(&first), (16..28).collect::<Vec<u8>>());
+    assert_eq!(numbers(&second), [28, 29, 30, 31, 16, 17]);
+    assert_eq!(second.lock().gone().count(), 2 * 10);
+}

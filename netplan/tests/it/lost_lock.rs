@@ -6,7 +6,6 @@ use netplan::{
     Addresses, ClassSpec, KubernetesVersion, LabName, Mac, Machine, MachineCounts, NetworkSpec,
     Plan, Requirement,
 };
-
 use proptest::test_runner::Config;
 
 use crate::numbers::Numbers;

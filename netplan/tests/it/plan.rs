@@ -264,3 +264,30 @@ fn ports_whose_hashes_meet_are_told_apart() {
     let different: BTreeSet<&str> = ports.collect();
     assert_eq!(different.len(), 20_000);
 }
+
+/// Pods take a whole digit of the prefix where that leaves room for the networks, else less.
+#[test]
+fn a_short_prefix_of_a_provider_holds_a_cluster() {
+    for (v6, nodes, len) in [
+        ("fd00:1:2::/48", 128, 56),
+        ("fd00:1:2:100::/56", 128, 57),
+        ("fd00:1:2:100::/56", 16, 60),
+        ("fd00:1:2::/48", 5000, 51),
+    ] {
+        let mut asked = requirement(3, 1, 1);
+        asked.v6 = Some(net(v6));
+        let kubernetes = asked.kubernetes.as_mut().expect("a cluster");
+        kubernetes.nodes = nodes;
+        kubernetes.families = Families::V6;
+        kubernetes.primary = Family::V6;
+        let plan = planned(&asked);
+        assert_sound(&plan);
+        let pods = plan.kubernetes.as_ref().and_then(|own| own.pods.v6);
+        assert_eq!(pods.map(netplan::Net::prefix_len), Some(len), "{v6}");
+        let lock = plan.lock();
+        assert_eq!(
+            netplan::plan(&asked, &HostFacts::default(), Some(&lock)),
+            Ok(plan)
+        );
+    }
+}
