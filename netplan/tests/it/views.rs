@@ -8,9 +8,9 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use netplan::{Policy, dot, matrix_table, mermaid, reachability};
+use netplan::{Expectation, Policy, dot, matrix_table, mermaid, picture_svg, reachability};
 
-use crate::{labs, planned, requirement};
+use crate::{labs, pf_labs, planned, requirement};
 
 #[test]
 fn the_table_tells_families_apart() {
@@ -53,6 +53,36 @@ fn graphs_show_allowed_flows_with_their_ports() {
     let to_etcd = format!("| {etcd}");
     let mut lines = chart.lines();
     assert!(!lines.any(|line| line.starts_with(&from_worker) && line.ends_with(&to_etcd)));
+}
+
+/// The picture says of each family that there is how it leaves, and of no other.
+#[test]
+fn the_picture_names_no_family_that_the_lab_lacks() {
+    for (case, family, other) in [
+        ("pf-v4-only", "IPv4", "IPv6"),
+        ("pf-v6-only", "IPv6", "IPv4"),
+    ] {
+        let labs = pf_labs::all();
+        let (_, lab) = labs.iter().find(|own| own.0 == case).expect("a case");
+        let picture = picture_svg(&lab.plan, &[]);
+        assert!(
+            picture.contains(family) && !picture.contains(other),
+            "{picture}"
+        );
+    }
+}
+
+/// Only where that has been found out.
+#[test]
+fn the_picture_says_that_nothing_comes_in_where_nothing_does() {
+    let plan = planned(&requirement(1, 1, 1));
+    let closed = Policy::standard(&plan);
+    let open = closed.clone().with_api_on_uplink(&plan);
+    let says = |rows: &[Expectation]| picture_svg(&plan, rows).contains("nothing comes in");
+    assert!(says(&reachability(&plan, &closed)));
+    assert!(!says(&[]));
+    let open = reachability(&plan, &open);
+    assert!(!says(&open), "{open:?}");
 }
 
 #[test]
