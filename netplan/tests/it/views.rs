@@ -5,12 +5,11 @@
     reason = "host-exec is not a dependency of this crate"
 )]
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use netplan::{Expectation, Policy, dot, matrix_table, mermaid, picture_svg, reachability};
 
-use crate::{labs, pf_labs, planned, requirement};
+use crate::{labs, pf_labs, planned, program, requirement};
 
 #[test]
 fn the_table_tells_families_apart() {
@@ -91,17 +90,7 @@ fn dot_draws_every_graph() {
     for requirement in [requirement(3, 1, 1), labs::host_npt(), labs::nodes_nat66()] {
         let plan = planned(&requirement);
         let graph = dot(&plan, &reachability(&plan, &Policy::standard(&plan)));
-        let mut child = Command::new("dot")
-            .arg("-Tsvg")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("dot is installed");
-        let mut stdin = child.stdin.take().expect("piped");
-        stdin.write_all(graph.as_bytes()).expect("dot reads");
-        drop(stdin);
-        let output = child.wait_with_output().expect("dot ends");
+        let output = program::run(Command::new("dot").arg("-Tsvg"), &graph);
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(
             output.status.success() && error.is_empty(),
