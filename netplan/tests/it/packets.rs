@@ -67,7 +67,7 @@ impl Trial {
         });
         let mut command = Command::new("timeout");
         command
-            .args(["60", "unshare", "--map-root-user", "--net", "--mount"])
+            .args(["120", "unshare", "--map-root-user", "--net", "--mount"])
             .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
             .arg("python3")
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packets.py"));
