@@ -1,5 +1,7 @@
 //! ifconfig(8), sysctl(8) and route(8) of FreeBSD.
 
+use std::net::IpAddr;
+
 use crate::host::rc_conf::link_local_alias;
 use crate::host::{Effect, HostRouter, HostStep, LINK_LOCAL_GATEWAY, gateways, setting, words};
 use crate::net::Family;
@@ -20,14 +22,7 @@ impl HostRouter<'_> {
         if self.has(Family::V6) {
             steps.extend(self.hear_advertisements());
         }
-        let names = [
-            (Family::V4, "net.inet.ip.forwarding"),
-            (Family::V6, "net.inet6.ip6.forwarding"),
-        ];
-        for (_, name) in names.iter().filter(|(family, _)| self.has(*family)) {
-            let why = "the host routes between its networks";
-            steps.push(setting(&[], (*name).to_owned(), "1", why));
-        }
+        steps.extend(self.forwarding("net.inet.ip.forwarding", "net.inet6.ip6.forwarding"));
         steps.extend(self.plan.router_routes.iter().map(route));
         steps
     }
@@ -75,26 +70,28 @@ fn bridge(network: &Network) -> Vec<HostStep> {
         repeatable: true,
         why: "a link that is down carries nothing",
     });
-    for (address, prefix_len) in gateways(network) {
-        let family = if address.is_ipv6() { "inet6" } else { "inet" };
-        steps.push(HostStep {
-            argv: words(&format!(
-                "ifconfig {name} {family} {address}/{prefix_len} alias"
-            )),
-            undo: Some(words(&format!("ifconfig {name} {family} {address} -alias"))),
-            effect: Effect::Address {
-                interface: name.clone(),
-                address,
-                prefix_len,
-            },
-            repeatable: true,
-            why: "the gateway of the machines on it",
-        });
-    }
+    steps.extend(gateways(network).map(|gateway| gateway_address(network, gateway)));
     if network.nets.v6.is_some() {
         steps.push(link_local(network));
     }
     steps
+}
+
+fn gateway_address(network: &Network, (address, prefix_len): (IpAddr, u8)) -> HostStep {
+    let name = &network.bridge;
+    let family = if address.is_ipv6() { "inet6" } else { "inet" };
+    let alias = format!("ifconfig {name} {family} {address}/{prefix_len} alias");
+    HostStep {
+        argv: words(&alias),
+        undo: Some(words(&format!("ifconfig {name} {family} {address} -alias"))),
+        effect: Effect::Address {
+            interface: name.clone(),
+            address,
+            prefix_len,
+        },
+        repeatable: true,
+        why: "the gateway of the machines on it",
+    }
 }
 
 fn link_local(network: &Network) -> HostStep {

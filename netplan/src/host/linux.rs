@@ -23,14 +23,7 @@ impl HostRouter<'_> {
             let why = "a host that forwards hears router advertisements only with 2";
             steps.push(setting(&[], name, "2", why));
         }
-        let names = [
-            (Family::V4, "net/ipv4/ip_forward"),
-            (Family::V6, "net/ipv6/conf/all/forwarding"),
-        ];
-        for (_, name) in names.iter().filter(|(family, _)| self.has(*family)) {
-            let why = "the host routes between its networks";
-            steps.push(setting(&[], (*name).to_owned(), "1", why));
-        }
+        steps.extend(self.forwarding("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"));
         steps.extend(self.plan.router_routes.iter().map(route));
         steps
     }

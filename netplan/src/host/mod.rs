@@ -60,6 +60,15 @@ impl<'a> HostRouter<'a> {
     fn has(self, family: Family) -> bool {
         self.plan.supernet.of(family).is_some()
     }
+
+    /// Switches forwarding on for the families of the lab, by the settings for IPv4 and IPv6.
+    fn forwarding(self, v4: &str, v6: &str) -> impl Iterator<Item = HostStep> {
+        let names = [(Family::V4, v4.to_owned()), (Family::V6, v6.to_owned())];
+        let names = names.into_iter();
+        names
+            .filter(move |(family, _)| self.has(*family))
+            .map(|(_, name)| setting(&[], name, "1", "the host routes between its networks"))
+    }
 }
 
 /// The gateway's addresses of a network, each with the network's prefix length.

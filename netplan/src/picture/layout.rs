@@ -52,15 +52,17 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn new(plan: &Plan, flows: &[Flow]) -> Self {
         let cards = plan.classes.iter().map(|class| card(plan, class, flows));
-        let outside = |party: Party, line: &str| Card {
+        let outside = |party: Party, line: Option<&str>| Card {
             title: party.to_string(),
             party,
-            lines: vec![line.to_owned()],
+            lines: line.into_iter().map(str::to_owned).collect(),
             notes: Vec::new(),
             left: 0,
         };
-        let host = outside(Party::Host, "administration");
-        let internet = outside(Party::Internet, "nothing comes in");
+        let host = outside(Party::Host, Some("administration"));
+        let comes_in = |((from, _), _): &Flow| *from == Party::Internet;
+        let is_closed = !flows.is_empty() && !flows.iter().any(comes_in);
+        let internet = outside(Party::Internet, is_closed.then_some("nothing comes in"));
         let mut cards: Vec<Card> = [host].into_iter().chain(cards).chain([internet]).collect();
         let mut left = MARGIN;
         for card in &mut cards {
@@ -132,7 +134,28 @@ fn brackets(cards: &[Card], flows: &[Flow]) -> Vec<Bracket> {
             .then(|| cards.position(|card| card.party == *party))
             .flatten()
     };
-    let mut ends: Vec<Ends> = Vec::new();
+    let mut ends = joined(flows, position);
+    ends.sort_by_key(|ends| {
+        let Ends { from, to, .. } = *ends;
+        (from.abs_diff(to), from.min(to), from)
+    });
+    let mut brackets: Vec<Bracket> = Vec::new();
+    for (at, own) in ends.iter().enumerate() {
+        let (from, to) = place(cards, &ends, at);
+        brackets.push(Bracket {
+            from,
+            to,
+            track: free_track(&brackets, from, to, own.label),
+            both_ways: own.both_ways,
+            label: own.label.clone(),
+        });
+    }
+    brackets
+}
+
+/// The flows between two cards; of two opposite ones with the same label one that goes both ways.
+fn joined(flows: &[Flow], position: impl Fn(&Party) -> Option<usize>) -> Vec<Ends<'_>> {
+    let mut ends: Vec<Ends<'_>> = Vec::new();
     for ((from, to), label) in flows.iter().filter(|((from, to), _)| from != to) {
         let Some((from, to)) = position(from).zip(position(to)) else {
             continue;
@@ -148,30 +171,7 @@ fn brackets(cards: &[Card], flows: &[Flow]) -> Vec<Bracket> {
             }),
         }
     }
-    ends.sort_by_key(|ends| {
-        (
-            ends.from.abs_diff(ends.to),
-            ends.from.min(ends.to),
-            ends.from,
-        )
-    });
-    let mut brackets: Vec<Bracket> = Vec::new();
-    for at in 0..ends.len() {
-        let (
-            (from, to),
-            Ends {
-                both_ways, label, ..
-            },
-        ) = (place(cards, &ends, at), &ends[at]);
-        brackets.push(Bracket {
-            from,
-            to,
-            track: free_track(&brackets, from, to, label),
-            both_ways: *both_ways,
-            label: (*label).clone(),
-        });
-    }
-    brackets
+    ends
 }
 
 /// A flow between two cards, by their positions.

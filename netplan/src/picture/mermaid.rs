@@ -37,7 +37,7 @@ pub(super) fn draw(plan: &Plan, flows: &[Flow]) -> String {
     text
 }
 
-/// A node's name: no word of Mermaid's own, and no '-'.
+/// A node's name: no word of Mermaid's own, and no '-', which names of networks never have.
 fn id(party: &Party) -> String {
     match party {
         Party::Host => "host".to_owned(),

@@ -17,7 +17,7 @@ type Flow = ((Party, Party), String);
 /// The picture as SVG 1.1, with colours for light and dark pages; for a README or a web page.
 ///
 /// `flows` are what [`reachability`](crate::reachability) says; those that are allowed are drawn,
-/// by class, pods with their nodes. With none of them only networks and machines are drawn.
+/// by class; those of pods and to the router are left out. With no flows at all only networks and machines are drawn.
 #[must_use]
 pub fn picture_svg(plan: &Plan, flows: &[Expectation]) -> String {
     svg::draw(plan, &Layout::new(plan, &drawn(plan, flows)))

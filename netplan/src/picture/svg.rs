@@ -7,7 +7,7 @@ use crate::picture::layout::{
 };
 use crate::plan::{Network, Plan};
 use crate::policy::Party;
-use crate::requirement::{RouterSpec, V6Mode};
+use crate::requirement::{RouterSpec, V4Mode, V6Mode};
 
 /// Colours of lanes, readable on white and on black.
 const LANES: [&str; 6] = [
@@ -119,13 +119,8 @@ impl Svg {
         self.line(format_args!(
             "<path class=\"flow\" stroke-width=\"3\" d=\"M{left} {top}V{bottom}M{right} {top}V{bottom}\"/>"
         ));
-        let v6 = match plan.v6_mode {
-            V6Mode::Routed => "IPv6 is routed",
-            V6Mode::Npt { .. } => "IPv6 with another prefix (NPT)",
-            V6Mode::Nat66 { .. } => "IPv6 by NAT",
-            V6Mode::UlaOnly => "IPv6 stays inside",
-        };
-        let text = format!("Between the lanes: {name} with a firewall. IPv4 leaves by NAT, {v6}.");
+        let way_out = way_out(plan);
+        let text = format!("Between the lanes: {name} with a firewall. {way_out}.");
         self.text("small", MARGIN, layout.height - MARGIN + 6, &text);
     }
 
@@ -175,6 +170,20 @@ impl Svg {
         ));
         self.text("small", left + 4, y + 4, &bracket.label);
     }
+}
+
+/// How the families that the lab has leave it.
+fn way_out(plan: &Plan) -> String {
+    let V4Mode::Nat = plan.v4_mode;
+    let v4 = plan.supernet.v4.map(|_| "IPv4 leaves by NAT");
+    let v6 = plan.supernet.v6.map(|_| match plan.v6_mode {
+        V6Mode::Routed => "IPv6 is routed",
+        V6Mode::Npt { .. } => "IPv6 leaves with another prefix (NPT)",
+        V6Mode::Nat66 { .. } => "IPv6 leaves by NAT",
+        V6Mode::UlaOnly => "IPv6 stays inside",
+    });
+    let ways: Vec<&str> = v4.into_iter().chain(v6).collect();
+    ways.join(", ")
 }
 
 /// Where the lanes end: below the middle of the first card and of the last.

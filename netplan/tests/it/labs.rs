@@ -100,8 +100,8 @@ pub(crate) fn any() -> impl Strategy<Value = Requirement> {
         Role::Worker,
         Role::Other,
     ]);
-    let class = (role, 1..16_usize, 0..4_usize, 1..=2_u32);
-    let classes = prop::collection::vec(class, 1..=5);
+    let choices = (role, 1..16_usize, 0..4_usize, 1..=2_u32);
+    let classes = prop::collection::vec(choices, 1..=5);
     let modes = (0..4_usize, prop::bool::ANY);
     let cluster = prop::option::of(0..4_usize);
     (networks, classes, modes, cluster).prop_map(|(networks, classes, modes, cluster)| {
@@ -118,31 +118,7 @@ pub(crate) fn any() -> impl Strategy<Value = Requirement> {
         Requirement {
             networks: specs.collect(),
             classes: classes
-                .map(|(n, (role, mask, default, count))| {
-                    let on_it = |at: &usize| {
-                        let is_node = role.is_node() && cluster == Some(*at);
-                        mask >> at & 1 == 1 || is_node
-                    };
-                    let on: Vec<NetworkName> = (0..names.len())
-                        .filter(on_it)
-                        .map(|at| names[at].clone())
-                        .collect();
-                    let on = if on.is_empty() {
-                        names[..1].to_vec()
-                    } else {
-                        on
-                    };
-                    let default = on[default % on.len()].clone();
-                    ClassSpec {
-                        role: *role,
-                        default_route: Some(default),
-                        ..ClassSpec::new(
-                            ClassName::new(format!("class{n}")).expect("a name"),
-                            *count,
-                            on,
-                        )
-                    }
-                })
+                .map(|(n, choices)| class(n, *choices, &names, cluster))
                 .collect(),
             kubernetes: cluster.map(|at| KubernetesSpec {
                 families: networks[at],
@@ -155,6 +131,34 @@ pub(crate) fn any() -> impl Strategy<Value = Requirement> {
             )
         }
     })
+}
+
+/// Role, a bit for each network, the position of the default routes among them, and count.
+type ClassChoices = (Role, usize, usize, u32);
+
+/// A class on at least one network, and a node on the cluster's.
+fn class(
+    number: usize,
+    (role, mask, default, count): ClassChoices,
+    names: &[NetworkName],
+    cluster: Option<usize>,
+) -> ClassSpec {
+    let is_on = |at: &usize| {
+        let is_node = role.is_node() && cluster == Some(*at);
+        mask >> at & 1 == 1 || is_node
+    };
+    let on = (0..names.len()).filter(is_on).map(|at| names[at].clone());
+    let mut on: Vec<NetworkName> = on.collect();
+    if on.is_empty() {
+        on.push(names[0].clone());
+    }
+    let name = ClassName::new(format!("class{number}")).expect("a name");
+    let default = on[default % on.len()].clone();
+    ClassSpec {
+        role,
+        default_route: Some(default),
+        ..ClassSpec::new(name, count, on)
+    }
 }
 
 /// A mode of IPv6 is refused where there is none.

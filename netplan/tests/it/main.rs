@@ -35,6 +35,7 @@ mod pool;
 mod pool_maps;
 mod pool_model;
 mod pool_registry;
+mod program;
 mod reserved;
 mod sound;
 mod special;

@@ -8,6 +8,8 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Output, Stdio};
 
+use crate::program;
+
 /// A network namespace, alive as long as the program that was started in it.
 pub(crate) struct Namespace {
     holder: Child,
@@ -39,22 +41,13 @@ impl Namespace {
 
     /// Runs a command that reads this text.
     pub(crate) fn run_with(&self, argv: &[impl AsRef<str>], input: &str) -> Output {
-        let mut child = Command::new("nsenter")
+        let mut command = Command::new("nsenter");
+        command
             .args(["--user", "--net", "--preserve-credentials", "--target"])
             .arg(self.holder.id().to_string())
             .arg("--")
-            .args(argv.iter().map(AsRef::as_ref))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("nsenter is installed");
-        let mut stdin = child.stdin.take().expect("piped");
-        if !input.is_empty() {
-            stdin.write_all(input.as_bytes()).expect("it reads");
-        }
-        drop(stdin);
-        child.wait_with_output().expect("it ends")
+            .args(argv.iter().map(AsRef::as_ref));
+        program::run(&mut command, input)
     }
 
     /// What a command says that succeeds.

@@ -6,8 +6,7 @@
 )]
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use netplan::{
     Endpoint, Expectation, Family, Net, Plan, Policy, Probe, Protocol, ROUTER_LINK, ROUTER_UPLINK,
@@ -17,7 +16,7 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use crate::{labs, planned, requirement};
+use crate::{labs, planned, program, requirement};
 
 /// A lab with its policy, and what is left out of it.
 struct Trial {
@@ -66,28 +65,13 @@ impl Trial {
             },
             "rows": self.rows(),
         });
-        let mut child = Command::new("timeout")
-            .args([
-                "60",
-                "unshare",
-                "--map-root-user",
-                "--net",
-                "--mount",
-                "--pid",
-            ])
-            .args(["--fork", "--mount-proc", "--kill-child", "--", "python3"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packets.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("timeout and unshare are installed");
-        let mut stdin = child.stdin.take().expect("piped");
-        stdin
-            .write_all(input.to_string().as_bytes())
-            .expect("python3 reads");
-        drop(stdin);
-        let output = child.wait_with_output().expect("python3 ends");
+        let mut command = Command::new("timeout");
+        command
+            .args(["120", "unshare", "--map-root-user", "--net", "--mount"])
+            .args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"])
+            .arg("python3")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packets.py"));
+        let output = program::run(&mut command, &input.to_string());
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let error = String::from_utf8_lossy(&output.stderr);
         (said + &error, output.status.success())

@@ -5,12 +5,11 @@
     reason = "host-exec is not a dependency of this crate"
 )]
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use netplan::{Policy, dot, matrix_table, mermaid, reachability};
+use netplan::{Expectation, Policy, dot, matrix_table, mermaid, picture_svg, reachability};
 
-use crate::{labs, planned, requirement};
+use crate::{labs, pf_labs, planned, program, requirement};
 
 #[test]
 fn the_table_tells_families_apart() {
@@ -55,23 +54,43 @@ fn graphs_show_allowed_flows_with_their_ports() {
     assert!(!lines.any(|line| line.starts_with(&from_worker) && line.ends_with(&to_etcd)));
 }
 
+/// The picture says of each family that there is how it leaves, and of no other.
+#[test]
+fn the_picture_names_no_family_that_the_lab_lacks() {
+    for (case, family, other) in [
+        ("pf-v4-only", "IPv4", "IPv6"),
+        ("pf-v6-only", "IPv6", "IPv4"),
+    ] {
+        let labs = pf_labs::all();
+        let (_, lab) = labs.iter().find(|own| own.0 == case).expect("a case");
+        let picture = picture_svg(&lab.plan, &[]);
+        assert!(
+            picture.contains(family) && !picture.contains(other),
+            "{picture}"
+        );
+    }
+}
+
+/// Only where that has been found out.
+#[test]
+fn the_picture_says_that_nothing_comes_in_where_nothing_does() {
+    let plan = planned(&requirement(1, 1, 1));
+    let closed = Policy::standard(&plan);
+    let open = closed.clone().with_api_on_uplink(&plan);
+    let says = |rows: &[Expectation]| picture_svg(&plan, rows).contains("nothing comes in");
+    assert!(says(&reachability(&plan, &closed)));
+    assert!(!says(&[]));
+    let open = reachability(&plan, &open);
+    assert!(!says(&open), "{open:?}");
+}
+
 #[test]
 #[ignore = "needs dot"]
 fn dot_draws_every_graph() {
     for requirement in [requirement(3, 1, 1), labs::host_npt(), labs::nodes_nat66()] {
         let plan = planned(&requirement);
         let graph = dot(&plan, &reachability(&plan, &Policy::standard(&plan)));
-        let mut child = Command::new("dot")
-            .arg("-Tsvg")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("dot is installed");
-        let mut stdin = child.stdin.take().expect("piped");
-        stdin.write_all(graph.as_bytes()).expect("dot reads");
-        drop(stdin);
-        let output = child.wait_with_output().expect("dot ends");
+        let output = program::run(Command::new("dot").arg("-Tsvg"), &graph);
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(
             output.status.success() && error.is_empty(),

@@ -10,10 +10,7 @@ impl Policy {
         let by_family = rule.family.is_some()
             || rule.from.is_some()
             || rule.to.is_some()
-            || matches!(
-                rule.traffic,
-                Traffic::Echo | Traffic::IcmpErrors | Traffic::Neighbours
-            );
+            || names_types(&rule.traffic);
         if !by_family {
             return vec![line(rule, side, String::new(), Family::V4)];
         }
@@ -56,11 +53,7 @@ impl Policy {
             Some(set) if is_empty(set) => return None,
             Some(set) => parts.push(format!("{} daddr @{}", ip(family), set_name(set, family))),
         }
-        let names_types = matches!(
-            rule.traffic,
-            Traffic::Echo | Traffic::IcmpErrors | Traffic::Neighbours
-        );
-        if parts.is_empty() && !names_types {
+        if parts.is_empty() && !names_types(&rule.traffic) {
             parts.push(match family {
                 Family::V4 => "meta nfproto ipv4".to_owned(),
                 Family::V6 => "meta nfproto ipv6".to_owned(),
@@ -68,6 +61,14 @@ impl Policy {
         }
         Some(parts.join(" "))
     }
+}
+
+/// Whether it is said by types of ICMP, which tell the family.
+const fn names_types(traffic: &Traffic) -> bool {
+    matches!(
+        traffic,
+        Traffic::Echo | Traffic::IcmpErrors | Traffic::Neighbours
+    )
 }
 
 fn line(rule: &Rule, side: &Side, addresses: String, family: Family) -> String {

@@ -81,12 +81,10 @@ impl<'a> Shapes<'a> {
         if rule.to.is_some() {
             return self.unassigned(rule);
         }
+        if rule.from.is_some() {
+            return self.spoof(rule);
+        }
         match (entering.as_slice(), leaving.as_slice(), rule.verdict) {
-            ([Zone::Network(own)], [], Drop) => {
-                let expected = Source::NotIn(AddressSet::Network(own.clone()));
-                (rule.from == Some(expected)).then(|| self.spoof.push((rule, own)))
-            }
-            _ if rule.from.is_some() => None,
             (from, [Zone::Internet], Refuse) if are_guests(from) => rule
                 .family
                 .map(|family| self.inside_only.push((rule, family))),
@@ -110,6 +108,20 @@ impl<'a> Shapes<'a> {
             (from, [], Refuse) if are_guests(from) => {
                 self.others = Some(rule);
                 Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn spoof(&mut self, rule: &'a Rule) -> Option<()> {
+        match (rule.entering.as_slice(), &rule.from) {
+            ([Zone::Network(own)], Some(Source::NotIn(AddressSet::Network(expected))))
+                if own == expected =>
+            {
+                let is_plain = rule.leaving.is_empty()
+                    && rule.family.is_none()
+                    && rule.verdict == Verdict::Drop;
+                is_plain.then(|| self.spoof.push((rule, own)))
             }
             _ => None,
         }
