@@ -82,12 +82,15 @@ mod tree;
 pub use exit::{Asked, Ending, Evidence, ExitCause, Reaction, START_UP, exit_cause, reaction};
 pub use keys::{KeyError, KeyTree, Release};
 pub use names::{
-    BridgeName, DiskSerial, HostPath, InvalidValue, MacAddress, TapName, Uuid, VmName, ZfsDataset,
+    BridgeName, Derived, DiskSerial, HostPath, InvalidValue, MacAddress, TapName, Uuid, VmName,
+    ZfsDataset,
 };
 pub use plan::{Action, Condition, OWNER_PROPERTY, RootVolume, Step, create_steps, destroy_steps};
 pub use print::{argv, config_file, keys};
-pub use read::{ReadError, parse_argv, parse_config_file};
+pub use read::{Arguments, ReadError, parse_argv, parse_config_file};
 pub use slots::{Device, Slot};
-pub use spec::{Console, Disk, Firmware, Nic, RestartPolicy, SectorSizes, Topology, VmSpec};
+pub use spec::{
+    Console, Disk, Firmware, Nic, RestartPolicy, SectorSizes, StopPolicy, Topology, VmSpec,
+};
 pub use state::{IllegalRequest, Request, VmState};
-pub use tree::{DeviceTree, SpecError};
+pub use tree::{DeviceTree, SpecError, refuse_shared};
