@@ -78,7 +78,7 @@ pub enum KeyError {
         key: String,
     },
     /// The value is not of the key's kind.
-    #[error("{key}={value} is not {expected}")]
+    #[error("{key}={value:?} is not {expected}")]
     Value {
         /// The key.
         key: String,
@@ -182,30 +182,38 @@ impl KeyTree {
     /// kind. Whether a device has the key that its place was given is found by [`KeyTree::check`]: keys come in any
     /// order.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), KeyError> {
-        let owned = || key.to_owned();
         match devices::split(key) {
             Some((_, "device")) if Model::find(value).is_none() => {
                 return Err(KeyError::Device {
-                    key: owned(),
+                    key: key.to_owned(),
                     value: value.to_owned(),
                     known: Model::names(),
                 });
             }
             Some((_, "device")) => {}
-            Some((_, name)) => {
-                let kinds: Vec<_> = MODELS.iter().filter_map(|m| m.kind_of(name)).collect();
-                if kinds.is_empty() {
-                    return Err(self.unknown(key));
-                }
-            }
+            Some((place, name)) => self.refuse_of_device(place, name)?,
             None => self.refuse_global(key, value)?,
         }
         match self.put(key, value) {
             None => Ok(()),
             Some(earlier) => {
                 self.put(key, &earlier);
-                Err(KeyError::Twice { key: owned() })
+                Err(KeyError::Twice {
+                    key: key.to_owned(),
+                })
             }
+        }
+    }
+
+    /// A key that the device in its place lacks; if none is there yet, one that every device lacks.
+    fn refuse_of_device(&self, place: devices::Place, name: &str) -> Result<(), KeyError> {
+        let key = place.key(name);
+        match self.get(&place.key("device")).and_then(Model::find) {
+            Some(model) if model.kind_of(name).is_none() => Err(model.lacks(key)),
+            None if MODELS.iter().all(|model| model.kind_of(name).is_none()) => {
+                Err(self.unknown(&key))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -60,11 +60,7 @@ fn device(place: Place, keys: &BTreeMap<String, &str>, release: Release) -> Resu
     for (name, value) in keys.iter().filter(|(name, _)| *name != "device") {
         let key = || place.key(name);
         let Some(kind) = model.kind_of(name) else {
-            return Err(KeyError::NotOfDevice {
-                key: key(),
-                device: model.name,
-                known: model.known(),
-            });
+            return Err(model.lacks(key()));
         };
         // Any name is a backend whose type is said: a renamed tap.
         let typed = name == "backend" && keys.contains_key("type");

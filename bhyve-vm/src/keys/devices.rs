@@ -1,6 +1,7 @@
 //! The PCI devices that bhyve emulates, with their keys (bhyve_config(5), "DEVICE SETTINGS").
 
 use super::{
+    KeyError,
     catalogue::{AHCI_TYPE, NET_TYPE, NVME_DSM, NVME_SECTOR, USB, VGA, matches},
     kind::Kind,
 };
@@ -170,8 +171,16 @@ impl Model {
             .map(|(_, kind)| *kind)
     }
 
-    /// The keys of this device, for an error.
-    pub(crate) fn known(&self) -> String {
+    /// The error for a key that this device does not have.
+    pub(crate) fn lacks(&self, key: String) -> KeyError {
+        KeyError::NotOfDevice {
+            key,
+            device: self.name,
+            known: self.known(),
+        }
+    }
+
+    fn known(&self) -> String {
         let names: Vec<&str> = self
             .keys
             .iter()
