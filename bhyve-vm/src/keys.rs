@@ -28,9 +28,15 @@ pub enum Release {
 /// let mut keys = KeyTree::new(Release::V15);
 /// keys.set("pci.0.4.0.device", "virtio-blk")?;
 /// keys.set("pci.0.4.0.path", "/vm/a.img")?;
-/// keys.set("pci.0.4.0.tcp", "127.0.0.1:5900")?; // A key of another device ...
-/// let error = keys.check().unwrap_err();         // ... is found when the tree is whole.
+/// // Of another device, and of none.
+/// let error = keys.set("pci.0.4.0.tcp", "127.0.0.1:5900").unwrap_err();
 /// assert!(error.to_string().starts_with("pci.0.4.0.tcp is no key of virtio-blk"));
+/// let error = keys.set("memory.sise", "2G").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "unknown key \"memory.sise\"; known here: memory.guest_in_core, memory.size, memory.wired"
+/// );
+/// keys.check()?;
 /// # Ok::<(), bhyve_vm::KeyError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,8 +185,8 @@ impl KeyTree {
     /// # Errors
     ///
     /// No device and no part of bhyve of this release knows the key, it is set already, or the value is not of its
-    /// kind. Whether a device has the key that its place was given is found by [`KeyTree::check`]: keys come in any
-    /// order.
+    /// kind. The value of a device's key, and a key that comes before its device, are judged by [`KeyTree::check`]:
+    /// what they may be depends on the device.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), KeyError> {
         match devices::split(key) {
             Some((_, "device")) if Model::find(value).is_none() => {
