@@ -241,14 +241,7 @@ impl KeyTree {
                 remedy,
             });
         }
-        match kind.mismatch(value, self.release) {
-            None => Ok(()),
-            Some(expected) => Err(KeyError::Value {
-                key: key.to_owned(),
-                value: value.to_owned(),
-                expected,
-            }),
-        }
+        kind.judge_value(key.to_owned(), value, self.release)
     }
 
     fn unknown(&self, key: &str) -> KeyError {

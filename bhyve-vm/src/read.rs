@@ -5,6 +5,7 @@
 mod arguments;
 mod devices;
 mod options;
+mod values;
 
 pub use arguments::Arguments;
 

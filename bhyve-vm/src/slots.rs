@@ -98,13 +98,7 @@ pub(crate) fn assign(spec: &VmSpec) -> Result<BTreeMap<Slot, Device>, SpecError>
     }
     slots.put(Slot::LPC, Device::Lpc, "lpc".into())?;
     if let Some(path) = &spec.seed {
-        let seed = Device::Block {
-            path: path.clone(),
-            serial: None,
-            sectors: None,
-            read_only: true,
-        };
-        slots.put(Slot::SEED, seed, "seed".into())?;
+        slots.put(Slot::SEED, seed(path), "seed".into())?;
     }
     let disks = || {
         spec.disks
@@ -138,6 +132,15 @@ pub(crate) fn assign(spec: &VmSpec) -> Result<BTreeMap<Slot, Device>, SpecError>
         .into_iter()
         .map(|(slot, (device, _))| (slot, device))
         .collect())
+}
+
+fn seed(path: &HostPath) -> Device {
+    Device::Block {
+        path: path.clone(),
+        serial: None,
+        sectors: None,
+        read_only: true,
+    }
 }
 
 pub(crate) fn block(disk: &Disk) -> Device {

@@ -3,6 +3,7 @@
 use super::{
     KeyError, KeyTree, Release,
     devices::{Model, Place, split},
+    kind::Kind,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,19 +59,16 @@ fn device(place: Place, keys: &BTreeMap<String, &str>, release: Release) -> Resu
         });
     };
     for (name, value) in keys.iter().filter(|(name, _)| *name != "device") {
-        let key = || place.key(name);
+        let key = place.key(name);
         let Some(kind) = model.kind_of(name) else {
-            return Err(model.lacks(key()));
+            return Err(model.lacks(key));
         };
         // Any name is a backend whose type is said: a renamed tap.
-        let typed = name == "backend" && keys.contains_key("type");
-        if let Some(expected) = kind.mismatch(value, release).filter(|_| !typed) {
-            return Err(KeyError::Value {
-                key: key(),
-                value: (*value).to_owned(),
-                expected,
-            });
-        }
+        let kind = match kind {
+            Kind::Backend if keys.contains_key("type") => Kind::Word,
+            kind => kind,
+        };
+        kind.judge_value(key, value, release)?;
     }
     let there = |set: &&[&str]| set.iter().all(|name| keys.contains_key(*name));
     if !model.needs.is_empty() && !model.needs.iter().any(there) {

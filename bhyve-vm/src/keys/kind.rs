@@ -1,6 +1,6 @@
 //! The kinds of values that keys have, checked as bhyve's own code would read them, and no wider.
 
-use super::Release;
+use super::{KeyError, Release};
 use crate::SectorSizes;
 
 /// What the value of a key must be.
@@ -154,6 +154,23 @@ fn backend(text: &str, release: Release) -> bool {
 }
 
 impl Kind {
+    /// The error of a key whose value is not of its kind.
+    pub(super) fn judge_value(
+        self,
+        key: String,
+        value: &str,
+        release: Release,
+    ) -> Result<(), KeyError> {
+        match self.mismatch(value, release) {
+            None => Ok(()),
+            Some(expected) => Err(KeyError::Value {
+                key,
+                value: value.to_owned(),
+                expected,
+            }),
+        }
+    }
+
     /// What the value should have been, if it is not.
     pub(crate) fn mismatch(self, value: &str, release: Release) -> Option<&'static str> {
         let (good, expected) = self.judge(value, release);

@@ -2,8 +2,9 @@
 
 use super::{
     Placed, ReadError,
-    devices::{self, Keys},
+    devices::Keys,
     options::{Form, OptionSpec},
+    values,
 };
 use crate::{KeyError, KeyTree, Release};
 use std::{collections::BTreeMap, fmt};
@@ -111,23 +112,9 @@ impl Arguments {
                 continue;
             }
             let rest = &word[at + letter.len_utf8()..];
-            option.attached = !rest.is_empty();
-            option.value = match (rest, following) {
-                ("", None) => {
-                    return Err(wrong(
-                        number,
-                        word,
-                        format!("the value of -{letter} is missing"),
-                    ));
-                }
-                ("", Some(value)) => Some(value.clone()),
-                _ => Some(rest.to_owned()),
-            };
-            let taken = usize::from(!option.attached);
-            option.number += taken;
-            if let Some(value) = option.value.clone().filter(|_| taken == 1) {
-                option.source = value;
-            }
+            let taken = option
+                .take_value(rest, following)
+                .ok_or_else(|| wrong(number, word, format!("the value of -{letter} is missing")))?;
             self.options.push(option);
             return Ok(taken);
         }
@@ -226,121 +213,29 @@ fn wrong(number: usize, word: &str, problem: String) -> ReadError {
 }
 
 impl Argument {
+    /// Takes the rest of its word for its value, or the next word; returns how many words that were.
+    fn take_value(&mut self, rest: &str, following: Option<&String>) -> Option<usize> {
+        if !rest.is_empty() {
+            self.attached = true;
+            self.value = Some(rest.to_owned());
+            return Some(0);
+        }
+        let value = following?.clone();
+        self.source.clone_from(&value);
+        self.number += 1;
+        self.value = Some(value);
+        Some(1)
+    }
+
     /// What the option sets.
     fn assignments(&self, release: Release) -> Result<Keys, String> {
         let Some(value) = self.value.as_deref() else {
             return Ok(match OptionSpec::find(self.letter).map(|spec| &spec.form) {
-                Some(Form::Flag(key, value)) => one(key, value),
+                Some(Form::Flag(key, value)) => vec![((*key).to_owned(), (*value).to_owned())],
                 _ => Keys::new(),
             });
         };
-        if value.is_empty() {
-            return Err(format!("the value of -{} is empty", self.letter));
-        }
-        match self.letter {
-            'c' => processors(value),
-            'G' => debug_server(value),
-            'K' => Ok(one("keyboard.layout", value)),
-            'l' => devices::lpc(value, release),
-            'm' => Ok(one("memory.size", value)),
-            'n' => domain(value),
-            'o' => variable(value),
-            'p' => pin(value),
-            's' => devices::pci(value),
-            'U' => Ok(one("uuid", value)),
-            'f' => firmware_file(value),
-            _ => Ok(Keys::new()),
-        }
-    }
-}
-
-fn one(key: &str, value: &str) -> Keys {
-    vec![(key.to_owned(), value.to_owned())]
-}
-
-/// `[cpus=]N[,sockets=N][,cores=N][,threads=N]`.
-fn processors(value: &str) -> Result<Keys, String> {
-    let number = |word: &str| match word.split_once('=') {
-        Some((key @ ("cpus" | "sockets" | "cores" | "threads"), n)) => {
-            Ok((key.to_owned(), n.to_owned()))
-        }
-        None => Ok(("cpus".to_owned(), word.to_owned())),
-        Some(_) => Err(format!(
-            "{word:?} is none of cpus=, sockets=, cores=, threads="
-        )),
-    };
-    value.split(',').map(number).collect()
-}
-
-/// `[w][ADDRESS:]PORT`.
-fn debug_server(value: &str) -> Result<Keys, String> {
-    let rest = value.strip_prefix('w');
-    let mut keys = match rest {
-        Some(_) => one("gdb.wait", "true"),
-        None => Keys::new(),
-    };
-    let rest = rest.unwrap_or(value);
-    let port = match rest.rsplit_once(':') {
-        Some((address, port)) => {
-            keys.extend(one("gdb.address", address));
-            port
-        }
-        None => rest,
-    };
-    keys.extend(one("gdb.port", port));
-    Ok(keys)
-}
-
-/// `id=N[,size=SIZE][,cpus=SET][,domain_policy=POLICY]`; a set holds commas of its own.
-fn domain(value: &str) -> Result<Keys, String> {
-    let mut id = None;
-    let mut keys: Vec<(&str, String)> = Vec::new();
-    for word in value.split(',') {
-        match word.split_once('=') {
-            Some(("id", n)) => id = Some(n),
-            Some((key @ ("size" | "cpus" | "domain_policy"), text)) => {
-                keys.push((key, text.to_owned()));
-            }
-            None if matches!(keys.last(), Some(("cpus", _))) => {
-                if let Some((_, set)) = keys.last_mut() {
-                    set.push(',');
-                    set.push_str(word);
-                }
-            }
-            _ => {
-                return Err(format!(
-                    "{word:?} is none of id=, size=, cpus=, domain_policy="
-                ));
-            }
-        }
-    }
-    let id = id.ok_or("no id=, which says which domain it is")?;
-    let named = keys.into_iter();
-    Ok(named
-        .map(|(key, text)| (format!("domains.{id}.{key}"), text))
-        .collect())
-}
-
-fn variable(value: &str) -> Result<Keys, String> {
-    match value.split_once('=') {
-        Some((key, value)) if !key.is_empty() && !value.is_empty() => Ok(one(key, value)),
-        _ => Err("not KEY=VALUE".to_owned()),
-    }
-}
-
-fn pin(value: &str) -> Result<Keys, String> {
-    match value.split_once(':') {
-        Some((vcpu, host)) => Ok(one(&format!("vcpu.{vcpu}.cpuset"), host)),
-        None => Err("not VCPU:HOSTCPU".to_owned()),
-    }
-}
-
-/// `NAME,string=TEXT` or `NAME,file=PATH`: no key, so only its form is judged.
-fn firmware_file(value: &str) -> Result<Keys, String> {
-    let content = value.split_once(',').map(|(_, content)| content);
-    match content.and_then(|content| content.split_once('=')) {
-        Some(("string" | "file", text)) if !text.is_empty() => Ok(Keys::new()),
-        _ => Err("not NAME,string=TEXT or NAME,file=PATH".to_owned()),
+        values::of(self.letter, value, release)
     }
 }
 

@@ -124,25 +124,7 @@ fn of_all(specs: &[VmSpec], values: impl Fn(&VmSpec) -> Vec<Held>) -> Vec<Held> 
 fn written_files(specs: &[VmSpec]) -> Result<(), SpecError> {
     let mut owners: BTreeMap<String, (String, bool)> = BTreeMap::new();
     for spec in specs {
-        let mut files = vec![(
-            "firmware.vars".to_owned(),
-            spec.firmware.vars.to_string(),
-            true,
-        )];
-        files.extend(
-            spec.seed
-                .iter()
-                .map(|path| ("seed".to_owned(), path.to_string(), true)),
-        );
-        let disks = spec.disks.iter().enumerate();
-        files.extend(disks.map(|(i, disk)| {
-            (
-                format!("disks[{i}]"),
-                disk.path.to_string(),
-                !disk.read_only,
-            )
-        }));
-        for (part, path, alone) in files {
+        for (part, path, alone) in files_of(spec) {
             let second = format!("{part} of {}", spec.name);
             match owners.get(&path) {
                 Some((first, theirs)) if alone || *theirs => {
@@ -161,4 +143,27 @@ fn written_files(specs: &[VmSpec]) -> Result<(), SpecError> {
         }
     }
     Ok(())
+}
+
+/// The files of a VM with their holders, and whether it needs each for itself.
+fn files_of(spec: &VmSpec) -> Vec<(String, String, bool)> {
+    let mut files = Vec::from([(
+        "firmware.vars".to_owned(),
+        spec.firmware.vars.to_string(),
+        true,
+    )]);
+    files.extend(
+        spec.seed
+            .iter()
+            .map(|path| ("seed".to_owned(), path.to_string(), true)),
+    );
+    let disks = spec.disks.iter().enumerate();
+    files.extend(disks.map(|(i, disk)| {
+        (
+            format!("disks[{i}]"),
+            disk.path.to_string(),
+            !disk.read_only,
+        )
+    }));
+    files
 }

@@ -295,6 +295,14 @@ fn words_of_an_argument_list() {
             "argument 2, \"opt/a\": not NAME,string=TEXT or NAME,file=PATH",
         ),
         (
+            "-k /vm/%(name).conf",
+            "argument 2, \"/vm/%(name).conf\": not a path without comma, blank, '=', '%' and '\\', 1023 characters at most",
+        ),
+        (
+            "-s 3,virtio-net,%(name),type=tap",
+            "argument 2, \"3,virtio-net,%(name),type=tap\": pci.0.3.0.backend=\"%(name)\" is not a word without blank, comma, '%' and '\\'",
+        ),
+        (
             "-s 1,lpc -s 2,lpc",
             "argument 4, \"2,lpc\": pci.0.2.0.device: a VM has one lpc, and slot 0:1 is it",
         ),
