@@ -202,7 +202,7 @@ fn numbered(conf: &[&str]) -> Keys {
         .collect()
 }
 
-/// `BUS/SLOT/FUNCTION`, `pciBUS:SLOT:FUNCTION` or `pptN`.
+/// `BUS/SLOT/FUNCTION`, `pciBUS:SLOT:FUNCTION`, the same with a domain (`pci0:`), or `pptN`.
 fn passthru(conf: &[&str]) -> Result<Keys, String> {
     let Some((first, rest)) = conf.split_first() else {
         return Ok(Keys::new());
@@ -212,7 +212,7 @@ fn passthru(conf: &[&str]) -> Result<Keys, String> {
         None => first.split('/').collect(),
     };
     let mut keys = match numbers[..] {
-        [bus, slot, function] => {
+        [bus, slot, function] | ["0", bus, slot, function] => {
             vec![set("bus", bus), set("slot", slot), set("func", function)]
         }
         _ if first.starts_with("ppt") => vec![set("pptdev", first)],
@@ -244,13 +244,15 @@ pub(super) fn lpc(value: &str, release: Release) -> Result<Keys, String> {
     if words.contains(&"") {
         return Err("nothing stands between two commas, or after the last".to_owned());
     }
-    match words[..] {
-        ["bootrom", code, ref rest @ ..] => bootrom(code, rest, release),
-        [port @ ("com1" | "com2" | "com3" | "com4"), backend] => {
+    // bhyve takes capital letters too (`strcasecmp` in pci_lpc.c).
+    let device = words[0].to_ascii_lowercase();
+    match (device.as_str(), &words[1..]) {
+        ("bootrom", [code, rest @ ..]) => bootrom(code, rest, release),
+        (port @ ("com1" | "com2" | "com3" | "com4"), [backend]) => {
             Ok(vec![set(format!("lpc.{port}.path"), backend)])
         }
-        ["pc-testdev"] => Ok(vec![set("lpc.pc-testdev", "true")]),
-        ["tpm", kind, path, ref rest @ ..] => {
+        ("pc-testdev", []) => Ok(vec![set("lpc.pc-testdev", "true")]),
+        ("tpm", [kind, path, rest @ ..]) => {
             let mut keys = vec![set("tpm.type", kind), set("tpm.path", path)];
             keys.extend(pairs(rest).into_iter().map(|(key, value)| (format!("tpm.{key}"), value)));
             Ok(keys)

@@ -23,8 +23,8 @@ fn disk(i: usize) -> impl Strategy<Value = Disk> {
         any::<bool>(),
     )
         .prop_map(move |(path, serial, logical, more, read_only)| Disk {
-            path: format!("{path}{i}").parse().unwrap(),
-            serial: format!("{serial}{i}").parse().unwrap(),
+            path: format!("{path}{i:02}").parse().unwrap(),
+            serial: format!("{serial}{i:02}").parse().unwrap(),
             sectors: format!("{}/{}", 1_u32 << logical, 1_u32 << (logical + more))
                 .parse::<SectorSizes>()
                 .unwrap(),
