@@ -1,7 +1,13 @@
 //! The key tree of bhyve: what both ways to configure it come down to.
 
-use crate::{DiskSerial, HostPath, MacAddress, SectorSizes, TapName, Uuid, VmName};
-use std::{collections::BTreeMap, fmt, str::FromStr};
+mod catalogue;
+mod check;
+pub(crate) mod devices;
+pub(crate) mod kind;
+
+use catalogue::Available;
+use devices::{MODELS, Model};
+use std::{collections::BTreeMap, fmt};
 
 /// The release of FreeBSD on the host, as far as bhyve's keys depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,7 +20,25 @@ pub enum Release {
 
 /// Keys and values as `bhyve -k` reads them (bhyve_config(5)), in an order for people.
 ///
-/// Holds only keys that this crate prints. bhyve ignores a key that it does not know, without a word; here it is an error.
+/// Holds only keys that bhyve of its release knows: bhyve ignores any other without a word; here it is an error.
+///
+/// ```
+/// use bhyve_vm::{KeyTree, Release};
+///
+/// let mut keys = KeyTree::new(Release::V15);
+/// keys.set("pci.0.4.0.device", "virtio-blk")?;
+/// keys.set("pci.0.4.0.path", "/vm/a.img")?;
+/// // Of another device, and of none.
+/// let error = keys.set("pci.0.4.0.tcp", "127.0.0.1:5900").unwrap_err();
+/// assert!(error.to_string().starts_with("pci.0.4.0.tcp is no key of virtio-blk"));
+/// let error = keys.set("memory.sise", "2G").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "unknown key \"memory.sise\"; known here: memory.guest_in_core, memory.size, memory.wired"
+/// );
+/// keys.check()?;
+/// # Ok::<(), bhyve_vm::KeyError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyTree {
     release: Release,
@@ -35,14 +59,32 @@ enum Segment {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The key is none that this crate prints for this release.
-    #[error("unknown key {0:?}")]
-    Unknown(String),
+    /// No bhyve knows the key: it would be ignored without a word.
+    #[error("unknown key {key:?}; known here: {known}")]
+    Unknown {
+        /// The key.
+        key: String,
+        /// The keys that begin with the same word, or all the first words.
+        known: String,
+    },
+    /// Only another release knows the key.
+    #[error("{key} is no key of {}: {remedy}", release_name(.release))]
+    OtherRelease {
+        /// The key.
+        key: String,
+        /// The release of the tree.
+        release: Release,
+        /// What to write instead.
+        remedy: String,
+    },
     /// The key has a value already; bhyve would silently take the later one.
-    #[error("key {0:?} is set twice")]
-    Twice(String),
+    #[error("key {key:?} is set twice")]
+    Twice {
+        /// The key.
+        key: String,
+    },
     /// The value is not of the key's kind.
-    #[error("{key}={value} is not {expected}")]
+    #[error("{key}={value:?} is not {expected}")]
     Value {
         /// The key.
         key: String,
@@ -51,6 +93,65 @@ pub enum KeyError {
         /// What it should be.
         expected: &'static str,
     },
+    /// bhyve emulates no such device.
+    #[error("{key}: no device {value:?}; bhyve has {known}")]
+    Device {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: String,
+        /// The devices.
+        known: String,
+    },
+    /// The key belongs to other devices than the one in its place.
+    #[error("{key} is no key of {device}; it has {known}")]
+    NotOfDevice {
+        /// The key.
+        key: String,
+        /// The device in this place.
+        device: &'static str,
+        /// The keys of the device.
+        known: String,
+    },
+    /// A place has keys, but nothing says which device is there.
+    #[error("{key} is set, but {missing} is not")]
+    NoDevice {
+        /// A key of the place.
+        key: String,
+        /// The key that says what is there.
+        missing: String,
+    },
+    /// A key that is right by itself needs or excludes another.
+    #[error("{key}: {rule}")]
+    Unmet {
+        /// The key.
+        key: String,
+        /// What is wrong, and what would be right.
+        rule: String,
+    },
+}
+
+impl KeyError {
+    /// The key that the error is about.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Unknown { key, .. }
+            | Self::OtherRelease { key, .. }
+            | Self::Twice { key }
+            | Self::Value { key, .. }
+            | Self::Device { key, .. }
+            | Self::NotOfDevice { key, .. }
+            | Self::NoDevice { key, .. }
+            | Self::Unmet { key, .. } => key,
+        }
+    }
+}
+
+fn release_name(release: &Release) -> &'static str {
+    match release {
+        Release::V14 => "FreeBSD 14",
+        Release::V15 => "FreeBSD 15",
+    }
 }
 
 impl KeyTree {
@@ -83,122 +184,93 @@ impl KeyTree {
     ///
     /// # Errors
     ///
-    /// The key is unknown or set already, or the value is not of its kind.
+    /// No device and no part of bhyve of this release knows the key, it is set already, or the value is not of its
+    /// kind. The value of a device's key, and a key that comes before its device, are judged by [`KeyTree::check`]:
+    /// what they may be depends on the device.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), KeyError> {
-        let Some(kind) = kind_of(key, self.release) else {
-            return Err(KeyError::Unknown(key.to_owned()));
-        };
-        if let Some(expected) = kind.mismatch(value) {
-            let (key, value) = (key.to_owned(), value.to_owned());
-            return Err(KeyError::Value {
-                key,
-                value,
-                expected,
-            });
+        match devices::split(key) {
+            Some((_, "device")) if Model::find(value).is_none() => {
+                return Err(KeyError::Device {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                    known: Model::names(),
+                });
+            }
+            Some((_, "device")) => {}
+            Some((place, name)) => self.refuse_of_device(place, name)?,
+            None => self.refuse_global(key, value)?,
         }
         match self.put(key, value) {
             None => Ok(()),
-            Some(_) => Err(KeyError::Twice(key.to_owned())),
+            Some(earlier) => {
+                self.put(key, &earlier);
+                Err(KeyError::Twice {
+                    key: key.to_owned(),
+                })
+            }
         }
+    }
+
+    /// A key that the device in its place lacks; if none is there yet, one that every device lacks.
+    fn refuse_of_device(&self, place: devices::Place, name: &str) -> Result<(), KeyError> {
+        let key = place.key(name);
+        match self.get(&place.key("device")).and_then(Model::find) {
+            Some(model) if model.kind_of(name).is_none() => Err(model.lacks(key)),
+            None if MODELS.iter().all(|model| model.kind_of(name).is_none()) => {
+                Err(self.unknown(&key))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_global(&self, key: &str, value: &str) -> Result<(), KeyError> {
+        let Some((kind, available)) = catalogue::find(key) else {
+            return Err(self.unknown(key));
+        };
+        let remedy = match (available, self.release) {
+            (Available::Since15(Some(older)), Release::V14) => Some(format!("it says {older}")),
+            (Available::Since15(None), Release::V14) => Some("FreeBSD 15 brought it".to_owned()),
+            (Available::Moved(newer), Release::V15) => Some(format!("it says {newer}")),
+            (Available::Since16, _) => Some("FreeBSD 16 brings it".to_owned()),
+            _ => None,
+        };
+        if let Some(remedy) = remedy {
+            return Err(KeyError::OtherRelease {
+                key: key.to_owned(),
+                release: self.release,
+                remedy,
+            });
+        }
+        kind.judge_value(key.to_owned(), value, self.release)
+    }
+
+    fn unknown(&self, key: &str) -> KeyError {
+        let known = match devices::split(key) {
+            Some(_) => format!("device, and what its device has ({})", Model::names()),
+            None if key.starts_with("pci.") => {
+                "pci.enable_bars (FreeBSD 15), and pci.BUS.SLOT.FUNCTION.KEY of numbers up to 255, 31 and 7".to_owned()
+            }
+            None => catalogue::known_near(key, self.release),
+        };
+        KeyError::Unknown {
+            key: key.to_owned(),
+            known,
+        }
+    }
+
+    /// Whether the tree is whole: each device has the keys that it needs and no others, slots have their function 0,
+    /// the numbers of processors fit each other, and what needs something else finds it.
+    ///
+    /// # Errors
+    ///
+    /// The first contradiction. That a VM has no name, memory or firmware is *not* one: bhyve has defaults or asks.
+    pub fn check(&self) -> Result<(), KeyError> {
+        check::whole(self)
     }
 
     /// Sets a key of our own printer, made from checked values; returns what it held before.
     pub(crate) fn put(&mut self, key: &str, value: &str) -> Option<String> {
         self.values.insert(Key::new(key), value.to_owned())
-    }
-}
-
-/// The kinds of values that we write, narrower than what bhyve would read.
-enum Kind {
-    Name,
-    Uuid,
-    Count,
-    MemoryMib,
-    Bool,
-    Path,
-    Device,
-    Serial,
-    Sectors,
-    Tap,
-    Mac,
-}
-
-/// The kind of a key's value; `None` for a key that we do not print.
-fn kind_of(key: &str, release: Release) -> Option<Kind> {
-    let kind = match (key, release) {
-        ("name", _) => Kind::Name,
-        ("uuid", _) => Kind::Uuid,
-        ("cpus" | "sockets" | "cores" | "threads", _) => Kind::Count,
-        ("memory.size", _) => Kind::MemoryMib,
-        ("acpi_tables" | "rtc.use_localtime", _) => Kind::Bool,
-        ("x86.mptable" | "x86.strictmsr" | "x86.vmexit_on_hlt" | "x86.vmexit_on_pause", _) => {
-            Kind::Bool
-        }
-        ("lpc.bootrom" | "lpc.bootvars", Release::V14) => Kind::Path,
-        ("bootrom" | "bootvars", Release::V15) => Kind::Path,
-        ("lpc.com1.path", _) => Kind::Path,
-        _ => return kind_of_pci(key),
-    };
-    Some(kind)
-}
-
-fn kind_of_pci(key: &str) -> Option<Kind> {
-    let (slot, name) = key.strip_prefix("pci.0.")?.split_once(".0.")?;
-    let number: u8 = slot.parse().ok()?;
-    if number > crate::Slot::MAX || number.to_string() != slot {
-        return None;
-    }
-    match name {
-        "device" => Some(Kind::Device),
-        "path" => Some(Kind::Path),
-        "ser" => Some(Kind::Serial),
-        "sectorsize" => Some(Kind::Sectors),
-        "ro" => Some(Kind::Bool),
-        "backend" => Some(Kind::Tap),
-        "mac" => Some(Kind::Mac),
-        _ => None,
-    }
-}
-
-impl Kind {
-    /// What the value should have been, if it is not.
-    fn mismatch(&self, value: &str) -> Option<&'static str> {
-        fn is<T: FromStr>(value: &str) -> bool {
-            value.parse::<T>().is_ok()
-        }
-        let count = |text: &str| {
-            text.parse::<u32>()
-                .is_ok_and(|n| n > 0 && n.to_string() == text)
-        };
-        let (good, expected) = match self {
-            Self::Name => (is::<VmName>(value), "a VM name"),
-            Self::Uuid => (is::<Uuid>(value), "a UUID in lower case"),
-            Self::Count => (count(value), "a number above 0"),
-            Self::MemoryMib => (
-                value.strip_suffix('M').is_some_and(count),
-                "a number of MiB such as 2048M",
-            ),
-            Self::Bool => (matches!(value, "true" | "false"), "true or false"),
-            Self::Path => (is::<HostPath>(value), "a path that bhyve can read back"),
-            Self::Device => (
-                matches!(
-                    value,
-                    "hostbridge" | "virtio-rnd" | "virtio-blk" | "virtio-net" | "lpc"
-                ),
-                "a device that this crate knows",
-            ),
-            Self::Serial => (is::<DiskSerial>(value), "a disk serial"),
-            Self::Sectors => (
-                is::<SectorSizes>(value),
-                "a pair of sector sizes such as 512/4096",
-            ),
-            Self::Tap => (is::<TapName>(value), "a tap interface"),
-            Self::Mac => (
-                is::<MacAddress>(value),
-                "a unicast MAC address in lower case",
-            ),
-        };
-        (!good).then_some(expected)
     }
 }
 

@@ -40,17 +40,43 @@
 //! by readers written from bhyve's rules, and must give the same keys. [`create_steps`] and [`destroy_steps`] are
 //! lists of commands that nobody has run yet.
 //!
+//! # Arguments and files of others
+//!
+//! [`Arguments`] takes every option and device of bhyve(8), in any spelling that getopt(3) takes, and gives the words
+//! back as they were; its `Display` says what each does. [`KeyTree`] holds every key of bhyve_config(5) that the
+//! release knows. Both refuse what bhyve would ignore, and name the word, its place and what is known there:
+//!
+//! ```
+//! use bhyve_vm::{Arguments, Release};
+//!
+//! let words = ["-AHP", "-s", "0,hostbridge", "-s", "3,virtio-blk,/vm/a.img,readonly", "a"].map(str::to_owned);
+//! let arguments = Arguments::parse(&words)?;
+//! assert_eq!(
+//!     arguments.keys(Release::V15).unwrap_err().to_string(),
+//!     "argument 5, \"3,virtio-blk,/vm/a.img,readonly\": pci.0.3.0.readonly is no key of virtio-blk; it has path, \
+//!      nocache, nodelete, sync, direct, ro, sectorsize, bootindex, ser, serial"
+//! );
+//! # Ok::<(), bhyve_vm::ReadError>(())
+//! ```
+//!
+//! # Several VMs
+//!
+//! [`Derived`] gives a VM of a lab its UUID, MAC addresses and taps, [`VmSpec::with_slots`] stores the slots that were
+//! chosen, and [`refuse_shared`] says whether the VMs of one host leave each other alone.
+//!
 //! # What this crate does not do
 //!
 //! It does not run its plans, ask a host for the truth, keep a VM running over reboots (a supervisor), write
-//! cloud-init seeds, fetch images, make bridges or firewall rules. Devices are the few that a Linux server needs:
-//! no graphics, no USB, no emulated network card: those were ways out of a guest before.
+//! cloud-init seeds, fetch images, make bridges or firewall rules. Devices of a [`VmSpec`] are the few that a Linux
+//! server needs: no graphics, no USB, no emulated network card: those were ways out of a guest before. Who wants one
+//! names it in [`VmSpec::extra`].
 //!
 //! # Invariants
 //!
-//! - A text that bhyve would take for something else (`,`, `%`, `\`, blanks) cannot be in a [`VmSpec`]; nothing is escaped.
+//! - A text that bhyve would take for something else (`,`, `%`, `\`, blanks) cannot be in a [`VmSpec`]; `%`, `\` and what does not print cannot be in a [`KeyTree`]. Nothing is escaped.
 //! - A [`DeviceTree`] has no slot, file, serial, MAC address or tap twice.
 //! - Adding a disk moves no network card and the other way round, so the guest's interface names stay.
+//! - `Arguments::parse(words).words() == words` for every list that is read.
 //! - `parse_argv(argv(tree)) == keys(tree) == parse_config_file(config_file(keys(tree)))`.
 //! - bhyve's status 1 is never taken for "powered off" without evidence ([`exit_cause`]).
 //!
@@ -82,12 +108,15 @@ mod tree;
 pub use exit::{Asked, Ending, Evidence, ExitCause, Reaction, START_UP, exit_cause, reaction};
 pub use keys::{KeyError, KeyTree, Release};
 pub use names::{
-    BridgeName, DiskSerial, HostPath, InvalidValue, MacAddress, TapName, Uuid, VmName, ZfsDataset,
+    BridgeName, Derived, DiskSerial, HostPath, InvalidValue, MacAddress, TapName, Uuid, VmName,
+    ZfsDataset,
 };
 pub use plan::{Action, Condition, OWNER_PROPERTY, RootVolume, Step, create_steps, destroy_steps};
 pub use print::{argv, config_file, keys};
-pub use read::{ReadError, parse_argv, parse_config_file};
+pub use read::{Arguments, ReadError, parse_argv, parse_config_file};
 pub use slots::{Device, Slot};
-pub use spec::{Console, Disk, Firmware, Nic, RestartPolicy, SectorSizes, Topology, VmSpec};
+pub use spec::{
+    Console, Disk, Firmware, Nic, RestartPolicy, SectorSizes, StopPolicy, Topology, VmSpec,
+};
 pub use state::{IllegalRequest, Request, VmState};
-pub use tree::{DeviceTree, SpecError};
+pub use tree::{DeviceTree, SpecError, refuse_shared};

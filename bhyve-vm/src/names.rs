@@ -3,6 +3,10 @@
 //! bhyve's own formats have no dependable escape: a comma cannot be written in `-s`, and `%` and `\` change their
 //! meaning with what stands beside them in a `-k` file. So such characters are refused here, never escaped.
 
+mod derive;
+
+pub use derive::Derived;
+
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 

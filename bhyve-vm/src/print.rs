@@ -31,8 +31,12 @@ pub fn argv(tree: &DeviceTree) -> Vec<String> {
         "-l",
         format!("bootrom,{},{}", tree.firmware.code, tree.firmware.vars),
     );
-    if let Some(path) = &tree.com1 {
-        option("-l", format!("com1,{path}"));
+    for (backend, number) in tree.consoles.iter().zip(1..) {
+        option("-l", format!("com{number},{backend}"));
+    }
+    // After the slots: bhyve refuses a slot whose keys are there already.
+    for (key, value) in &tree.extra {
+        option("-o", format!("{key}={value}"));
     }
     words.push(tree.name.to_string());
     words
@@ -58,8 +62,18 @@ pub fn config_file(keys: &KeyTree) -> String {
         .collect()
 }
 
-/// The key tree of this VM for a host of `release`.
+/// The key tree of this VM for a host of `release`; extra keys are in it even if that release lacks them
+/// ([`DeviceTree::supports`]).
 pub fn keys(tree: &DeviceTree, release: Release) -> KeyTree {
+    let mut keys = keys_without_extra(tree, release);
+    for (key, value) in &tree.extra {
+        keys.put(key, value);
+    }
+    keys
+}
+
+/// What the specification itself says.
+pub(crate) fn keys_without_extra(tree: &DeviceTree, release: Release) -> KeyTree {
     let mut keys = KeyTree::new(release);
     let cpus = tree.cpus;
     let (bootrom, bootvars) = firmware_keys(release);
@@ -78,8 +92,8 @@ pub fn keys(tree: &DeviceTree, release: Release) -> KeyTree {
     }
     set(bootrom, tree.firmware.code.as_str());
     set(bootvars, tree.firmware.vars.as_str());
-    if let Some(path) = &tree.com1 {
-        set("lpc.com1.path", path.as_str());
+    for (backend, number) in tree.consoles.iter().zip(1..) {
+        set(&format!("lpc.com{number}.path"), backend);
     }
     for (slot, device) in &tree.devices {
         set(&format!("pci.0.{slot}.0.device"), device_name(device));

@@ -1,13 +1,18 @@
-//! Strict readers of what [`argv`](crate::argv) and [`config_file`](crate::config_file) print, and of nothing else.
+//! Strict readers of the two forms in which bhyve takes a VM.
 //!
 //! They are written from bhyve's rules, not from our printers, so that each finds the other's mistakes.
 
-use crate::{
-    KeyError, KeyTree, Release,
-    print::{FLAGS, firmware_keys},
-};
+mod arguments;
+mod devices;
+mod options;
+mod values;
 
-/// A line or word that is not ours.
+pub use arguments::Arguments;
+
+use crate::{KeyError, KeyTree, Release};
+use std::collections::BTreeMap;
+
+/// A line or word that bhyve would refuse, ignore, or take for something else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -37,6 +42,29 @@ pub enum ReadError {
         /// What is wrong with it.
         problem: String,
     },
+    /// No single line or word is at fault.
+    #[error(transparent)]
+    Whole(#[from] KeyError),
+}
+
+/// Where a key was set.
+#[derive(Debug, Clone)]
+enum Placed {
+    Line(usize),
+    Word(usize, String),
+}
+
+impl Placed {
+    fn error(self, source: KeyError) -> ReadError {
+        match self {
+            Self::Line(line) => ReadError::Line { line, source },
+            Self::Word(number, word) => ReadError::Word {
+                number,
+                word,
+                problem: source.to_string(),
+            },
+        }
+    }
 }
 
 /// Reads a `-k` file for a host of `release`.
@@ -46,9 +74,11 @@ pub enum ReadError {
 ///
 /// # Errors
 ///
-/// The first line that is not ours. A missing key is *not* an error.
+/// The first line that bhyve would refuse or ignore, or that contradicts another ([`KeyTree::check`]).
+/// That a VM has no name, memory or firmware is *not* an error.
 pub fn parse_config_file(text: &str, release: Release) -> Result<KeyTree, ReadError> {
     let mut keys = KeyTree::new(release);
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
     // Not `lines()`: that would take away the '\r' that bhyve keeps as a part of the value.
     for (i, text) in text.split('\n').enumerate() {
         if text.is_empty() || text.starts_with('#') {
@@ -65,115 +95,23 @@ pub fn parse_config_file(text: &str, release: Release) -> Result<KeyTree, ReadEr
             });
         };
         keys.set(key, value)
-            .map_err(|source| ReadError::Line { line, source })?;
+            .map_err(|source| Placed::Line(line).error(source))?;
+        lines.insert(key.to_owned(), line);
     }
+    keys.check()
+        .map_err(|source| match lines.get(source.key()) {
+            Some(line) => Placed::Line(*line).error(source),
+            None => ReadError::Whole(source),
+        })?;
     Ok(keys)
 }
 
-/// Reads an argument list, without the program's name, into the key tree that bhyve makes of it.
+/// Reads an argument list, without the program's name, into the key tree that bhyve of `release` makes of it:
+/// [`Arguments::parse`] and [`Arguments::keys`] in one.
 ///
 /// # Errors
 ///
-/// The first word that is not ours.
+/// Those of both.
 pub fn parse_argv(words: &[String], release: Release) -> Result<KeyTree, ReadError> {
-    let mut reader = ArgvReader {
-        keys: KeyTree::new(release),
-    };
-    let mut rest = words.iter().enumerate();
-    while let Some((i, word)) = rest.next() {
-        let at = |word: &str, problem: String| ReadError::Word {
-            number: i + 1,
-            word: word.to_owned(),
-            problem,
-        };
-        if let Some((_, key, value)) = FLAGS.iter().find(|(flag, ..)| flag == word) {
-            reader.set(key, value).map_err(|p| at(word, p))?;
-        } else if ["-c", "-m", "-U", "-s", "-l"].contains(&word.as_str()) {
-            let Some((_, value)) = rest.next() else {
-                return Err(at(word, "its value is missing".into()));
-            };
-            reader.option(word, value).map_err(|p| at(value, p))?;
-        } else if i + 1 == words.len() && !word.starts_with('-') {
-            reader.set("name", word).map_err(|p| at(word, p))?;
-        } else {
-            return Err(at(word, "not an option that this crate prints".into()));
-        }
-    }
-    Ok(reader.keys)
-}
-
-struct ArgvReader {
-    keys: KeyTree,
-}
-
-impl ArgvReader {
-    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        self.keys.set(key, value).map_err(|e| e.to_string())
-    }
-
-    fn option(&mut self, letter: &str, value: &str) -> Result<(), String> {
-        match letter {
-            "-c" => self.cpus(value),
-            "-m" => self.set("memory.size", value),
-            "-U" => self.set("uuid", value),
-            "-s" => self.slot(value),
-            _ => self.lpc(value),
-        }
-    }
-
-    fn cpus(&mut self, value: &str) -> Result<(), String> {
-        for pair in value.split(',') {
-            match pair.split_once('=') {
-                Some((key @ ("cpus" | "sockets" | "cores" | "threads"), n)) => self.set(key, n)?,
-                _ => {
-                    return Err(format!(
-                        "{pair:?} is none of cpus=, sockets=, cores=, threads="
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn slot(&mut self, value: &str) -> Result<(), String> {
-        let mut words = value.split(',');
-        let place = words.next().unwrap_or_default();
-        let Some(slot) = place.strip_suffix(":0") else {
-            return Err(format!("{place:?} is not SLOT:0"));
-        };
-        let device = words.next().unwrap_or_default();
-        let key = |name: &str| format!("pci.0.{slot}.0.{name}");
-        self.set(&key("device"), device)?;
-        // The first word of a disk is its path, of a network card its backend.
-        let first = match device {
-            "virtio-blk" => Some("path"),
-            "virtio-net" => Some("backend"),
-            _ => None,
-        };
-        if let Some(name) = first {
-            let value = words
-                .next()
-                .ok_or_else(|| format!("{device} has no {name}"))?;
-            self.set(&key(name), value)?;
-        }
-        for word in words {
-            match word.split_once('=') {
-                Some((name, value)) => self.set(&key(name), value)?,
-                None => self.set(&key(word), "true")?,
-            }
-        }
-        Ok(())
-    }
-
-    fn lpc(&mut self, value: &str) -> Result<(), String> {
-        let (bootrom, bootvars) = firmware_keys(self.keys.release());
-        match value.split(',').collect::<Vec<_>>()[..] {
-            ["bootrom", code, vars] => {
-                self.set(bootrom, code)?;
-                self.set(bootvars, vars)
-            }
-            ["com1", path] => self.set("lpc.com1.path", path),
-            _ => Err("neither bootrom,CODE,VARS nor com1,PATH".into()),
-        }
-    }
+    Arguments::parse(words)?.keys(release)
 }

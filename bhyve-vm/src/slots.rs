@@ -2,7 +2,7 @@
 
 use crate::{
     Disk, DiskSerial, HostPath, InvalidValue, MacAddress, Nic, SectorSizes, SpecError, TapName,
-    VmSpec,
+    VmSpec, keys::devices::split,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
@@ -91,18 +91,14 @@ pub enum Device {
 
 /// The devices of a VM by slot: the fixed ones, those with a stored slot, then the others in order.
 pub(crate) fn assign(spec: &VmSpec) -> Result<BTreeMap<Slot, Device>, SpecError> {
-    let mut slots = Slots::default();
+    let mut slots = Slots::of_others(spec);
     slots.put(Slot::HOSTBRIDGE, Device::Hostbridge, "hostbridge".into())?;
-    slots.put(Slot::RANDOM, Device::Random, "random source".into())?;
+    if spec.random {
+        slots.put(Slot::RANDOM, Device::Random, "random source".into())?;
+    }
     slots.put(Slot::LPC, Device::Lpc, "lpc".into())?;
     if let Some(path) = &spec.seed {
-        let seed = Device::Block {
-            path: path.clone(),
-            serial: None,
-            sectors: None,
-            read_only: true,
-        };
-        slots.put(Slot::SEED, seed, "seed".into())?;
+        slots.put(Slot::SEED, seed(path), "seed".into())?;
     }
     let disks = || {
         spec.disks
@@ -138,7 +134,16 @@ pub(crate) fn assign(spec: &VmSpec) -> Result<BTreeMap<Slot, Device>, SpecError>
         .collect())
 }
 
-fn block(disk: &Disk) -> Device {
+fn seed(path: &HostPath) -> Device {
+    Device::Block {
+        path: path.clone(),
+        serial: None,
+        sectors: None,
+        read_only: true,
+    }
+}
+
+pub(crate) fn block(disk: &Disk) -> Device {
     Device::Block {
         path: disk.path.clone(),
         serial: Some(disk.serial.clone()),
@@ -147,7 +152,7 @@ fn block(disk: &Disk) -> Device {
     }
 }
 
-fn net(nic: &Nic) -> Device {
+pub(crate) fn net(nic: &Nic) -> Device {
     Device::Net {
         tap: nic.tap.clone(),
         mac: nic.mac.clone(),
@@ -155,14 +160,33 @@ fn net(nic: &Nic) -> Device {
 }
 
 /// Slots in use, with the words by which an error names their holder.
-#[derive(Default)]
 struct Slots {
     taken: BTreeMap<Slot, (Device, String)>,
+    /// Those of devices that only the extra keys name.
+    others: BTreeMap<Slot, String>,
 }
 
 impl Slots {
+    fn of_others(spec: &VmSpec) -> Self {
+        let place = |key: &String| match split(key)? {
+            (place, "device") if (place.bus, place.function) == (0, 0) => {
+                Some((Slot(place.slot), format!("extra key {key}")))
+            }
+            _ => None,
+        };
+        Self {
+            taken: BTreeMap::new(),
+            others: spec.extra.keys().filter_map(place).collect(),
+        }
+    }
+
+    fn holder(&self, slot: Slot) -> Option<&String> {
+        let ours = self.taken.get(&slot).map(|(_, label)| label);
+        ours.or_else(|| self.others.get(&slot))
+    }
+
     fn put(&mut self, slot: Slot, device: Device, label: String) -> Result<(), SpecError> {
-        if let Some((_, holder)) = self.taken.get(&slot) {
+        if let Some(holder) = self.holder(slot) {
             return Err(SpecError::SlotInUse {
                 slot,
                 holder: holder.clone(),
@@ -182,7 +206,7 @@ impl Slots {
         let free = range
             .clone()
             .map(Slot)
-            .find(|slot| !self.taken.contains_key(slot));
+            .find(|slot| self.holder(*slot).is_none());
         match free {
             Some(slot) => self.put(slot, device, label),
             None => Err(SpecError::NoSlotLeft {

@@ -1,10 +1,15 @@
 //! What is asked for: the only types that are read from outside.
 
+mod console;
+
+pub use console::Console;
+
 use crate::{
     BridgeName, DiskSerial, HostPath, InvalidValue, MacAddress, Slot, TapName, Uuid, VmName,
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     fmt,
     num::{NonZeroU8, NonZeroU32},
     str::FromStr,
@@ -35,12 +40,35 @@ pub struct VmSpec {
     /// Not as a CD: the kernels of some cloud images have no driver for bhyve's.
     #[serde(default)]
     pub seed: Option<HostPath>,
-    /// Where its first serial port goes.
-    #[serde(default)]
-    pub console: Console,
+    /// Where its serial ports go, com1 first: four at most. The guest's kernel line names one (`console=ttyS0`).
+    #[serde(default = "Console::usual")]
+    pub consoles: Vec<Console>,
+    /// Whether it has a source of random numbers, without which a fresh guest waits long for its first key.
+    #[serde(default = "yes")]
+    pub random: bool,
     /// When a VM that ended is started again.
     #[serde(default)]
     pub restart: RestartPolicy,
+    /// How it is stopped.
+    #[serde(default)]
+    pub stop: StopPolicy,
+    /// Its turn when several are started: lower numbers first, equal ones together; the reverse when they stop.
+    #[serde(default)]
+    pub start_order: u16,
+    /// Further keys of bhyve_config(5), such as `pci.enable_bars` for old firmware on FreeBSD 15. They are checked
+    /// like all others and may not change what this specification says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl VmSpec {
+    /// The most memory, in MiB: 256 TiB, the 48 bits of address that page tables of four levels map
+    /// (Intel SDM volume 3, "EPT Translation Mechanism").
+    pub const MAX_MEMORY_MIB: u32 = 1 << 28;
 }
 
 /// How the processors are shown to the guest. Their number is the product.
@@ -189,17 +217,6 @@ impl fmt::Display for SectorSizes {
     }
 }
 
-/// Where the first serial port of a VM goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Console {
-    /// To the null-modem device named after the VM, `/dev/nmdm-NAMEA`; a reader opens the same with `B`.
-    #[default]
-    Nmdm,
-    /// Nowhere: the VM has no serial port.
-    None,
-}
-
 /// How often a VM is started again before it counts as broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -220,6 +237,29 @@ impl Default for RestartPolicy {
             restarts: 5,
             within_s: 600,
             pause_s: 1,
+        }
+    }
+}
+
+/// How long each step of a stop waits for the guest before the next, harder one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopPolicy {
+    /// From the first press of the power button to the second, in seconds: a busy guest misses the first.
+    pub press_again_s: u32,
+    /// From the second press to the power being cut, in seconds.
+    pub grace_s: u32,
+    /// From cutting the power to killing bhyve, in seconds.
+    pub kill_after_s: u32,
+}
+
+impl Default for StopPolicy {
+    /// 2, 90 and 5 seconds: systemd gives a service 90 seconds to stop.
+    fn default() -> Self {
+        Self {
+            press_again_s: 2,
+            grace_s: 90,
+            kill_after_s: 5,
         }
     }
 }

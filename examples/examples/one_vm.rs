@@ -71,8 +71,12 @@ fn etcd_0(root: &RootVolume) -> Result<VmSpec> {
             slot: None,
         }],
         seed: Some("/zroot/lab/etcd-0/seed.img".parse()?),
-        console: Console::default(),
+        consoles: vec![Console::Nmdm],
+        random: true,
         restart: Default::default(),
+        stop: Default::default(),
+        start_order: 0,
+        extra: Default::default(),
     })
 }
 

@@ -5,6 +5,8 @@
     reason = "a panic is how a test says what went wrong"
 )]
 
+mod bad;
+mod corpora;
 mod exit;
 mod golden;
 mod properties;
