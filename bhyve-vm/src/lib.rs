@@ -69,11 +69,13 @@
 //! Manual pages: bhyve(8), bhyve_config(5), bhyvectl(8), nmdm(4), tap(4), zfs(8).
 
 mod exit;
+pub mod image;
 mod keys;
 mod names;
 mod plan;
 mod print;
 mod read;
+pub mod seed;
 mod slots;
 mod spec;
 mod state;
