@@ -32,8 +32,8 @@
 //!   the digest.
 //! - [`InstanceId`] is that digest. So any change of a seed makes cloud-init run its steps of a first boot again,
 //!   and nothing else does.
-//! - The private host key is in the user-data and in the image, in no error and in no `Debug`. All three texts
-//!   are cleared when they are dropped.
+//! - The private host key is in the user-data and in the image, in no error and in no `Debug`. The memory
+//!   of all three is cleared when it is dropped.
 //! - cloud-init installs no package, runs no command, and takes no password.
 //!
 //! See cloud-init's documentation, "NoCloud" and "Module reference".

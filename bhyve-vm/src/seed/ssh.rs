@@ -146,12 +146,12 @@ fn host_key(problem: &'static str) -> InvalidKey {
 }
 
 const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
-const END: &str = "-----END OPENSSH PRIVATE KEY-----";
+const END: &str = "-----END OPENSSH PRIVATE KEY-----\n";
 
 fn unarmoured(text: &str) -> Result<Zeroizing<Vec<u8>>, InvalidKey> {
     let body = text
         .strip_prefix(BEGIN)
-        .and_then(|text| text.trim_end().strip_suffix(END));
+        .and_then(|text| text.strip_suffix(END));
     let body = body.ok_or(host_key(
         "must be a private key in the form of OpenSSH; make one with ssh-keygen -t ed25519 -N ''",
     ))?;

@@ -46,7 +46,7 @@ fn users(yaml: &mut Yaml, users: &[User]) {
     yaml.raw("users:\n");
     for user in users {
         yaml.raw("  - name: ").quoted(user.name.as_str());
-        yaml.raw("    lock_passwd: true\n    shell: \"/bin/bash\"\n");
+        yaml.raw("    lock_passwd: true\n");
         if user.sudo {
             yaml.raw("    sudo: \"ALL=(ALL) NOPASSWD:ALL\"\n");
         }

@@ -42,13 +42,16 @@ impl Yaml {
     }
 
     fn quoted_char(&mut self, c: char) {
+        if matches!(c, ' '..='~') && c != '"' && c != '\\' {
+            self.raw(c.encode_utf8(&mut [0; 4]));
+            return;
+        }
         // Room for the longest escape, `\U0010ffff`; cleared, since the character may be one of a key.
         let mut escape = Zeroizing::new(String::with_capacity(10));
         let code = u32::from(c);
         let written = match c {
             '"' | '\\' => write!(escape, "\\{c}"),
             '\n' => write!(escape, "\\n"),
-            ' '..='~' => write!(escape, "{c}"),
             _ if code <= 0xff => write!(escape, "\\x{code:02x}"),
             _ if code <= 0xffff => write!(escape, "\\u{code:04x}"),
             _ => write!(escape, "\\U{code:08x}"),

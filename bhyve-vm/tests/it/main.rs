@@ -9,6 +9,8 @@ mod exit;
 mod golden;
 mod properties;
 mod refusals;
+mod seed;
+mod seed_programs;
 mod state;
 
 use bhyve_vm::{RootVolume, VmSpec};
