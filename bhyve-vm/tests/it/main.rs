@@ -7,6 +7,8 @@
 
 mod exit;
 mod golden;
+mod image;
+mod image_programs;
 mod properties;
 mod refusals;
 mod seed;
