@@ -42,8 +42,8 @@
 //!
 //! # What this crate does not do
 //!
-//! It does not run its plans, ask a host for the truth, keep a VM running over reboots (a supervisor), write
-//! cloud-init seeds, fetch images, make bridges or firewall rules. Devices are the few that a Linux server needs:
+//! It does not run its plans, ask a host for the truth, keep a VM running over reboots (a supervisor), download
+//! images, make bridges or firewall rules. Seeds and images are in [`seed`] and [`image`]. Devices are the few that a Linux server needs:
 //! no graphics, no USB, no emulated network card: those were ways out of a guest before.
 //!
 //! # Invariants

@@ -5,6 +5,7 @@ use bhyve_vm::{
     image::{BaseFile, BaseVolume, Checksums, Digest, ImageFormat, ImportError, Qcow2, import},
 };
 use flate2::{Compression, write::DeflateEncoder, write::GzEncoder};
+use proptest::prelude::*;
 use std::{
     error::Error,
     io::{Cursor, Write},
@@ -481,4 +482,22 @@ fn bases_that_cannot_be() {
         error.ends_with("must have at most 1023 characters (PATH_MAX)"),
         "{error}"
     );
+}
+
+proptest! {
+    /// Damage is an error or another disk of no more than its header says, and never the end of the program.
+    #[test]
+    fn damaged_qcow2(at in 28_usize..2660, byte in any::<u8>(), more in any::<Option<(u8, u8)>>()) {
+        let mut image = qcow2();
+        image[at] = byte;
+        if let Some((at, byte)) = more {
+            // Also the tables: L1 and the entries of L2.
+            image[if at < 128 { 512 + usize::from(at) / 16 } else { 896 + usize::from(at) }] = byte;
+        }
+        let header = Qcow2::open(Cursor::new(&image)).map(|image| image.header().disk_bytes);
+        // A hole of TiB cannot be kept in memory.
+        if header.is_ok_and(|bytes| bytes < 1 << 20) && let Ok((raw, data)) = raw_of(&image) {
+            prop_assert!(data <= raw.len() as u64);
+        }
+    }
 }

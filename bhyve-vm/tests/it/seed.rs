@@ -1,11 +1,13 @@
 //! Seeds: the files word for word, the image by a second reader, and what is refused.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bhyve_vm::seed::{
     GuestFile, GuestPath, HostKey, InvalidKey, NetworkConfig, NtpClient, NtpServer, Seed,
     SshPublicKey, User, UserName,
 };
 use fatfs::{FileSystem, FsOptions};
 use host_exec::{Contents, HostName, Mode};
+use proptest::prelude::*;
 use std::io::{Cursor, Read};
 
 pub(crate) const HOST_KEY: &str = include_str!("../data/seed/host_key");
@@ -414,4 +416,39 @@ fn texts_that_are_refused() {
     );
     let long = "/".to_owned() + &"x".repeat(1023);
     assert!(path(&long).ends_with(" must have at most 1023 bytes"));
+}
+
+proptest! {
+    // Each clears some MiB, byte by byte, which takes its time in a build without optimisation.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever a file holds arrives: libyaml, on which this reader stands, is what cloud-init may use too.
+    #[test]
+    fn contents_arrive(text in any::<String>(), bytes in any::<Vec<u8>>()) {
+        let mut seed = etcd_0();
+        seed.files[0].contents = Contents::Public(text.clone().into());
+        seed.files[1].contents = Contents::Public(bytes.clone());
+        let files = seed.files().unwrap();
+        let value: serde_norway::Value = serde_norway::from_str(files.user_data()).unwrap();
+        prop_assert_eq!(value["write_files"][0]["content"].as_str(), Some(&*text));
+        let file = &value["write_files"][1];
+        let content = file["content"].as_str().unwrap();
+        match file.get("encoding") {
+            Some(_) => prop_assert_eq!(STANDARD.decode(content).unwrap(), bytes),
+            None => prop_assert_eq!(content.as_bytes(), bytes),
+        }
+        prop_assert!(files.user_data().is_ascii());
+    }
+
+    /// No text is taken for a key by chance, and none ends the program.
+    #[test]
+    fn damaged_host_keys(at in 36..HOST_KEY.len() - 40, byte in "[A-Za-z0-9+/=\n]") {
+        let mut text = HOST_KEY.to_owned();
+        text.replace_range(at..=at, &byte);
+        if let Ok(key) = host_key(&text) {
+            // What was hit is the private half, its comment or the padding, of which the public half says nothing.
+            let whole = etcd_0().host_key;
+            prop_assert_eq!(key.public(), whole.public());
+        }
+    }
 }
