@@ -6,7 +6,8 @@
     reason = "the programs are run here and at once; host-exec needs a runtime for it"
 )]
 
-use crate::seed::{HOST_KEY, NETWORK, etcd_0};
+use crate::seed::{HOST_KEY, NETWORK, etcd_0, host_key};
+use bhyve_vm::seed::SshPublicKey;
 use serde_json::Value;
 use std::{
     fs,
@@ -212,4 +213,36 @@ fn ssh_keygen_reads_the_same_host_key() {
     fs::write(&known, line).unwrap();
     let words = ["-F", address, "-f", known.to_str().unwrap()];
     assert!(success(&run("ssh-keygen", &words)).contains(&ours));
+}
+
+#[test]
+#[ignore = "needs openssh-client"]
+fn keys_as_ssh_keygen_makes_them() {
+    let folder = TempDir::new().unwrap();
+    let mut number = 0;
+    let mut make = |words: &[&str]| {
+        number += 1;
+        let path = folder.path().join(number.to_string());
+        let common = ["-q", "-N", "", "-f", path.to_str().unwrap()];
+        success(&run("ssh-keygen", &[&common, words].concat()));
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        (read(&path), read(&path.with_extension("pub")))
+    };
+    for words in [
+        &["-t", "rsa", "-b", "2048"][..],
+        &["-t", "ecdsa", "-b", "256"],
+        &["-t", "ecdsa", "-b", "384"],
+        &["-t", "ecdsa", "-b", "521", "-C", ""],
+    ] {
+        let (private, public) = make(words);
+        let key: SshPublicKey = public.parse().unwrap();
+        assert_eq!(key.to_string(), public.trim_end_matches('\n'));
+        assert!(host_key(&private).is_err(), "{words:?}");
+    }
+    // Comments of all lengths: what follows the key is padded to eight bytes.
+    for length in 0..9 {
+        let (private, public) = make(&["-t", "ed25519", "-C", &"c".repeat(length)]);
+        let key = host_key(&private).unwrap();
+        assert!(public.starts_with(key.public().as_str()), "{public}");
+    }
 }
