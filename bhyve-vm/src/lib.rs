@@ -66,10 +66,10 @@
 //!
 //! # What this crate does not do
 //!
-//! It does not run its plans, ask a host for the truth, keep a VM running over reboots (a supervisor), write
-//! cloud-init seeds, fetch images, make bridges or firewall rules. Devices of a [`VmSpec`] are the few that a Linux
-//! server needs: no graphics, no USB, no emulated network card: those were ways out of a guest before. Who wants one
-//! names it in [`VmSpec::extra`].
+//! It does not run its plans, ask a host for the truth, keep a VM running over reboots (a supervisor), download
+//! images, make bridges or firewall rules. Seeds and images are in [`seed`] and [`image`]. Devices of a [`VmSpec`] are
+//! the few that a Linux server needs: no graphics, no USB, no emulated network card: those were ways out of a guest
+//! before. Who wants one names it in [`VmSpec::extra`].
 //!
 //! # Invariants
 //!
@@ -95,11 +95,13 @@
 //! Manual pages: bhyve(8), bhyve_config(5), bhyvectl(8), nmdm(4), tap(4), zfs(8).
 
 mod exit;
+pub mod image;
 mod keys;
 mod names;
 mod plan;
 mod print;
 mod read;
+pub mod seed;
 mod slots;
 mod spec;
 mod state;

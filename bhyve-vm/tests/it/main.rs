@@ -9,8 +9,12 @@ mod bad;
 mod corpora;
 mod exit;
 mod golden;
+mod image;
+mod image_programs;
 mod properties;
 mod refusals;
+mod seed;
+mod seed_programs;
 mod state;
 
 use bhyve_vm::{RootVolume, VmSpec};
