@@ -119,11 +119,11 @@ impl BaseVolume {
                 format!("make the place {}", self.parent),
                 command(&["zfs", "create", "-p", self.parent.as_str()]),
             ),
-            Step {
-                what: format!("make volume {volume}"),
-                action: Action::Run(self.create()),
-                undo: Some(command(&["zfs", "destroy", volume])),
-            },
+            make(
+                format!("make volume {volume}"),
+                self.create(),
+                command(&["zfs", "destroy", volume]),
+            ),
             step(
                 "wait for its device".into(),
                 Action::Await {
@@ -135,16 +135,16 @@ impl BaseVolume {
                 "write the image to it".into(),
                 command(&["dd", &from, &to, "bs=1M"]).timeout(COPY_LIMIT),
             ),
-            Step {
-                what: "mark it as whole".into(),
-                action: Action::Run(command(&["zfs", "snapshot", &snapshot])),
-                undo: Some(command(&["zfs", "destroy", &snapshot])),
-            },
-            Step {
-                what: "keep it from being destroyed".into(),
-                action: Action::Run(command(&["zfs", "hold", HOLD_TAG, &snapshot])),
-                undo: Some(command(&["zfs", "release", HOLD_TAG, &snapshot])),
-            },
+            make(
+                "mark it as whole".into(),
+                command(&["zfs", "snapshot", &snapshot]),
+                command(&["zfs", "destroy", &snapshot]),
+            ),
+            make(
+                "keep it from being destroyed".into(),
+                command(&["zfs", "hold", HOLD_TAG, &snapshot]),
+                command(&["zfs", "release", HOLD_TAG, &snapshot]),
+            ),
             run(
                 format!("remove {raw}"),
                 command(&["rm", "-f", "--", raw.as_str()]),
@@ -240,11 +240,11 @@ impl BaseFile {
                 "keep the image from being changed".into(),
                 command(&["chmod", "400", raw.as_str()]),
             ),
-            Step {
-                what: format!("name it {path}"),
-                action: Action::Run(command(&["mv", "--", raw.as_str(), path])),
-                undo: Some(command(&["rm", "-f", "--", path])),
-            },
+            make(
+                format!("name it {path}"),
+                command(&["mv", "--", raw.as_str(), path]),
+                command(&["rm", "-f", "--", path]),
+            ),
         ]
     }
 
@@ -259,11 +259,11 @@ impl BaseFile {
         let copy = command(&["cp", "--", image, disk]).timeout(COPY_LIMIT);
         let grow = command(&["truncate", "-s", &format!("{size_mib}M"), disk]);
         Ok(vec![
-            Step {
-                what: format!("copy {image}"),
-                action: Action::Run(copy),
-                undo: Some(command(&["rm", "-f", "--", disk])),
-            },
+            make(
+                format!("copy {image}"),
+                copy,
+                command(&["rm", "-f", "--", disk]),
+            ),
             run(
                 "let only root at it".into(),
                 command(&["chmod", "600", disk]),
@@ -288,6 +288,15 @@ fn at_least(least_mib: NonZeroU32, asked_mib: NonZeroU32) -> Result<(), TooSmall
         });
     }
     Ok(())
+}
+
+/// A step that makes something, and what takes it back.
+fn make(what: String, command: Command, undo: Command) -> Step {
+    Step {
+        what,
+        action: Action::Run(command),
+        undo: Some(undo),
+    }
 }
 
 fn run(what: String, command: Command) -> Step {
