@@ -77,9 +77,12 @@ mod read;
 mod slots;
 mod spec;
 mod state;
+mod supervisor;
 mod tree;
 
-pub use exit::{Asked, Ending, Evidence, ExitCause, Reaction, START_UP, exit_cause, reaction};
+pub use exit::{
+    Asked, Ending, Evidence, ExitCause, Reaction, START_UP, Wanted, exit_cause, reaction,
+};
 pub use keys::{KeyError, KeyTree, Release};
 pub use names::{
     BridgeName, DiskSerial, HostPath, InvalidValue, MacAddress, TapName, Uuid, VmName, ZfsDataset,
@@ -90,4 +93,8 @@ pub use read::{ReadError, parse_argv, parse_config_file};
 pub use slots::{Device, Slot};
 pub use spec::{Console, Disk, Firmware, Nic, RestartPolicy, SectorSizes, Topology, VmSpec};
 pub use state::{IllegalRequest, Request, VmState};
+pub use supervisor::{
+    ConsoleWord, Event, EventError, EventLog, EventWord, Exited, Limits, RequestWord, Rung, Said,
+    Supervision, parse_events,
+};
 pub use tree::{DeviceTree, SpecError};
