@@ -68,6 +68,7 @@
 //!
 //! Manual pages: bhyve(8), bhyve_config(5), bhyvectl(8), nmdm(4), tap(4), zfs(8).
 
+mod console;
 mod exit;
 mod keys;
 mod names;
@@ -80,6 +81,7 @@ mod state;
 mod supervisor;
 mod tree;
 
+pub use console::{ConsoleState, Finding, Stage, Trouble, read_console};
 pub use exit::{
     Asked, Ending, Evidence, ExitCause, Reaction, START_UP, Wanted, exit_cause, reaction,
 };
@@ -92,7 +94,7 @@ pub use print::{argv, config_file, keys};
 pub use read::{ReadError, parse_argv, parse_config_file};
 pub use slots::{Device, Slot};
 pub use spec::{Console, Disk, Firmware, Nic, RestartPolicy, SectorSizes, Topology, VmSpec};
-pub use state::{IllegalRequest, Request, VmState};
+pub use state::{IllegalEvent, IllegalRequest, Request, StateEvent, VmState};
 pub use supervisor::{
     ConsoleWord, Event, EventError, EventLog, EventWord, Exited, Limits, RequestWord, Rung, Said,
     Supervision, parse_events,

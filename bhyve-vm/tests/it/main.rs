@@ -5,6 +5,7 @@
     reason = "a panic is how a test says what went wrong"
 )]
 
+mod console;
 mod exit;
 mod golden;
 mod properties;

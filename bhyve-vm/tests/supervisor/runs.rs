@@ -52,10 +52,10 @@ fn the_scripts_table_is_the_crates() {
             "; say Usage: bhyve [-A]",
             "; say bhyve: Warning: old",
         ];
-        let mut lines: Vec<String> = [0, 1, 2, 3, 4, 64, 71, 100, 126, 127, 42]
-            .into_iter()
-            .flat_map(|status| words.map(|words| format!("exit {status}{words}")))
-            .collect();
+        let mut lines = [0, 2, 3, 4, 64, 71, 100, 126, 127, 42]
+            .map(|status| format!("exit {status}"))
+            .to_vec();
+        lines.extend(words.map(|words| format!("exit 1{words}")));
         lines.extend(
             [
                 "early 1", "early 4", "early 64", "panic 0", "panic 1", "panic 3",
