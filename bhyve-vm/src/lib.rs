@@ -72,6 +72,7 @@ mod console;
 mod exit;
 mod keys;
 mod names;
+mod observe;
 mod plan;
 mod print;
 mod read;
@@ -88,6 +89,11 @@ pub use exit::{
 pub use keys::{KeyError, KeyTree, Release};
 pub use names::{
     BridgeName, DiskSerial, HostPath, InvalidValue, MacAddress, TapName, Uuid, VmName, ZfsDataset,
+};
+pub use observe::{
+    Contradiction, Dataset, Facts, Interface, ObserveError, Observed, Parts, Process, ReleaseLevel,
+    observe, parse_datasets, parse_interfaces, parse_modules, parse_nodes, parse_processes,
+    parse_sysctls, parse_version,
 };
 pub use plan::{Action, Condition, OWNER_PROPERTY, RootVolume, Step, create_steps, destroy_steps};
 pub use print::{argv, config_file, keys};

@@ -8,6 +8,7 @@
 mod console;
 mod exit;
 mod golden;
+mod observe;
 mod properties;
 mod refusals;
 mod state;
