@@ -40,10 +40,13 @@
 //! by readers written from bhyve's rules, and must give the same keys. [`create_steps`] and [`destroy_steps`] are
 //! lists of commands that nobody has run yet.
 //!
+//! A [`Supervision`] prints the scripts that keep a VM running on the host while nobody is logged in; they are
+//! run for real under dash and bash, with stand-ins for what only FreeBSD has. [`observe`] tells a VM's state from
+//! what the host's commands print, contradictions included; [`examine`] tells whether a host can run the VMs at all.
+//!
 //! # What this crate does not do
 //!
-//! It does not run its plans, ask a host for the truth, keep a VM running over reboots (a supervisor), write
-//! cloud-init seeds, fetch images, make bridges or firewall rules. Devices are the few that a Linux server needs:
+//! It does not run its plans, fetch images, make bridges or firewall rules. Devices are the few that a Linux server needs:
 //! no graphics, no USB, no emulated network card: those were ways out of a guest before.
 //!
 //! # Invariants
@@ -53,22 +56,26 @@
 //! - Adding a disk moves no network card and the other way round, so the guest's interface names stay.
 //! - `parse_argv(argv(tree)) == keys(tree) == parse_config_file(config_file(keys(tree)))`.
 //! - bhyve's status 1 is never taken for "powered off" without evidence ([`exit_cause`]).
+//! - What carries no mark of ours is never destroyed ([`destroy_found`]).
 //!
 //! # States
 //!
 //! ```text
 //! absent -> defined -> provisioning -> stopped -> starting -> running -> stopping -> stopped
-//!                                         |           ^          |
-//!                                         v           +-- rebooting, crashed
+//!                                         |        ^  ^          |
+//!                                         |        |  +----- rebooting (status 0, or asked for)
+//!                                         v        +-------- crashed   (3, signals, panic; within the budget)
 //!                                      deleting -> absent
 //! ```
 //!
 //! Any state may turn into `failed`, from which a request leads out, or `unknown` while the host is silent:
-//! the whole table is [`VmState::next`] and [`VmState::requests`].
+//! the whole table is [`VmState::after`] (what happens) and [`VmState::requests`] (what may be asked), and
+//! [`VmState::next`] sums it up.
 //!
-//! Manual pages: bhyve(8), bhyve_config(5), bhyvectl(8), nmdm(4), tap(4), zfs(8).
+//! Manual pages: bhyve(8), bhyve_config(5), bhyvectl(8), daemon(8), nmdm(4), tap(4), zfs(8).
 
 mod console;
+mod doctor;
 mod exit;
 mod keys;
 mod names;
@@ -83,6 +90,7 @@ mod supervisor;
 mod tree;
 
 pub use console::{ConsoleState, Finding, Stage, Trouble, read_console};
+pub use doctor::{HostFacts, HostFinding, Needs, SYSCTLS, Severity, examine};
 pub use exit::{
     Asked, Ending, Evidence, ExitCause, Reaction, START_UP, Wanted, exit_cause, reaction,
 };
@@ -95,7 +103,10 @@ pub use observe::{
     observe, parse_datasets, parse_interfaces, parse_modules, parse_nodes, parse_processes,
     parse_sysctls, parse_version,
 };
-pub use plan::{Action, Condition, OWNER_PROPERTY, RootVolume, Step, create_steps, destroy_steps};
+pub use plan::{
+    Action, Condition, NotOurs, OWNER_PROPERTY, RootVolume, Step, create_steps, destroy_found,
+    destroy_steps,
+};
 pub use print::{argv, config_file, keys};
 pub use read::{ReadError, parse_argv, parse_config_file};
 pub use slots::{Device, Slot};

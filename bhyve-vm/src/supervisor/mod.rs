@@ -64,6 +64,8 @@ pub struct Limits {
     pub stderr_bytes: u32,
     /// Where the nodes of VMs are.
     pub nodes: HostPath,
+    /// Where daemon(8)'s process file is: it has to be empty after a boot of the host, as `/var/run` is.
+    pub pid_files: HostPath,
     /// Where programs are found.
     pub path: Vec<HostPath>,
 }
@@ -84,6 +86,7 @@ impl Default for Limits {
             console_bytes: 1024 * 1024,
             stderr_bytes: 256 * 1024,
             nodes: path("/dev/vmm"),
+            pid_files: path("/var/run"),
             path: ["/sbin", "/bin", "/usr/sbin", "/usr/bin"]
                 .map(path)
                 .to_vec(),
@@ -147,17 +150,22 @@ impl Supervision {
 
     /// Starts the supervisor, which starts the VM or takes up a running one (daemon(8)).
     ///
-    /// It locks `daemon.pid`, so of two that come at the same time the second fails.
+    /// It locks [`Supervision::pid_file`], so of two that come at the same time the second fails.
     pub fn start(&self) -> Command {
         let file = |name: &str| format!("{}/{name}", self.directory);
         Command::new("daemon")
             .args(["-c", "-f", "-P"])
-            .arg(file("daemon.pid"))
+            .arg(self.pid_file())
             .arg("-o")
             .arg(file("supervise.log"))
             .arg("-t")
             .arg(format!("lab: {}", self.name))
             .args(["/bin/sh", &file("supervise")])
+    }
+
+    /// The file with the process of daemon(8), there as long as a supervisor runs.
+    pub fn pid_file(&self) -> String {
+        format!("{}/lab-{}.pid", self.limits.pid_files, self.name)
     }
 
     fn common(&self) -> Vec<(&'static str, String)> {

@@ -6,6 +6,7 @@
 )]
 
 mod console;
+mod doctor;
 mod exit;
 mod golden;
 mod observe;

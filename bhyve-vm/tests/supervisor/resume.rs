@@ -241,7 +241,7 @@ fn daemon_starts_it_once_and_its_death_ends_no_vm() {
         let second = run(world);
         assert_eq!(second.status.code(), Some(3));
         assert!(String::from_utf8_lossy(&second.stderr).contains("already running"));
-        let daemon = world.read("vm/daemon.pid").parse().unwrap();
+        let daemon = world.read("proc/lab-etcd-0.pid").parse().unwrap();
         world.kill("-KILL", daemon);
         // Its lock is gone, so the third gets through to the script, which refuses.
         world.wait("refusal", |world| {

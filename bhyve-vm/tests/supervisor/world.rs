@@ -49,6 +49,7 @@ impl World {
         limits.gone = Duration::from_millis(300);
         limits.start_up = Duration::ZERO;
         limits.nodes = path("vmm");
+        limits.pid_files = path("proc");
         limits.path = vec![
             path("bin"),
             "/usr/bin".parse().unwrap(),
