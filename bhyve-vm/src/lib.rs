@@ -75,6 +75,7 @@
 //! Manual pages: bhyve(8), bhyve_config(5), bhyvectl(8), daemon(8), nmdm(4), tap(4), zfs(8).
 
 mod console;
+mod destroy;
 mod doctor;
 mod exit;
 mod keys;
@@ -90,6 +91,7 @@ mod supervisor;
 mod tree;
 
 pub use console::{ConsoleState, Finding, Stage, Trouble, read_console};
+pub use destroy::{NotOurs, destroy_found};
 pub use doctor::{HostFacts, HostFinding, Needs, SYSCTLS, Severity, examine};
 pub use exit::{
     Asked, Ending, Evidence, ExitCause, Reaction, START_UP, Wanted, exit_cause, reaction,
@@ -103,10 +105,7 @@ pub use observe::{
     observe, parse_datasets, parse_interfaces, parse_modules, parse_nodes, parse_processes,
     parse_sysctls, parse_version,
 };
-pub use plan::{
-    Action, Condition, NotOurs, OWNER_PROPERTY, RootVolume, Step, create_steps, destroy_found,
-    destroy_steps,
-};
+pub use plan::{Action, Condition, OWNER_PROPERTY, RootVolume, Step, create_steps, destroy_steps};
 pub use print::{argv, config_file, keys};
 pub use read::{ReadError, parse_argv, parse_config_file};
 pub use slots::{Device, Slot};

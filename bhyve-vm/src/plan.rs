@@ -140,112 +140,7 @@ pub fn destroy_steps(spec: &VmSpec, root: &RootVolume, grace: Duration) -> Vec<S
     steps
 }
 
-/// Something with the name of ours that carries another mark, or none: nothing of it is touched.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} {name} is not marked as {expected:?} but {found}; remove or rename it by hand")]
-pub struct NotOurs {
-    /// `interface` or `volume`.
-    pub kind: &'static str,
-    /// Its name.
-    pub name: String,
-    /// The mark that ours would carry.
-    pub expected: String,
-    /// What it carries.
-    pub found: String,
-}
-
-/// The steps that end a supervised VM and remove what is left of it, by what was found on the host.
-///
-/// In order: the supervisor, which lets the guest shut down and climbs its own escalation; the same by hand, where
-/// nobody supervises; interfaces, files, the volume (never its image), the supervisor's directory. What is gone
-/// already gets no step, so after an interruption the host is asked again and the rest is done. A process with our
-/// VM's name is stopped by hand only while something with our mark is there: else it is somebody else's.
-///
-/// # Errors
-///
-/// An interface or volume of that name is not ours. Then there is no step at all.
-pub fn destroy_found(
-    spec: &VmSpec,
-    root: &RootVolume,
-    supervision: &Supervision,
-    interfaces: &[Interface],
-    datasets: &[Dataset],
-) -> Result<Vec<Step>, NotOurs> {
-    let name = &spec.name;
-    let mut removals = Vec::new();
-    let mut marked = false;
-    for nic in &spec.nics {
-        let tap = nic.tap.as_str();
-        if let Some(found) = interfaces.iter().find(|found| found.name == tap) {
-            check("interface", tap, mark(name), found.description.as_deref())?;
-            marked = true;
-            removals.push(step(
-                format!("remove interface {tap}"),
-                Action::Run(command(&["ifconfig", tap, "destroy"])),
-            ));
-        }
-    }
-    let files = [Some(&spec.firmware.vars), spec.seed.as_ref()];
-    for file in files.into_iter().flatten() {
-        let remove = command(&["rm", "-f", "--", file.as_str()]);
-        removals.push(step(format!("remove {file}"), Action::Run(remove)));
-    }
-    let volume = root.dataset.as_str();
-    if let Some(found) = datasets.iter().find(|found| found.name == volume) {
-        check("volume", volume, name.to_string(), found.owner.as_deref())?;
-        marked = true;
-        removals.push(step(
-            format!("remove volume {volume}"),
-            Action::Run(command(&["zfs", "destroy", volume])),
-        ));
-    }
-    let directory = supervision.directory.as_str();
-    removals.push(step(
-        format!("remove {directory}"),
-        Action::Run(command(&["rm", "-r", "-f", "--", directory])),
-    ));
-    let mut steps = supervised_stop(supervision);
-    if marked {
-        steps.extend(stop_steps(name, Duration::from_secs(1)));
-    }
-    steps.extend(removals);
-    Ok(steps)
-}
-
-fn check(
-    kind: &'static str,
-    name: &str,
-    expected: String,
-    found: Option<&str>,
-) -> Result<(), NotOurs> {
-    if found == Some(expected.as_str()) {
-        return Ok(());
-    }
-    Err(NotOurs {
-        kind,
-        name: name.to_owned(),
-        expected,
-        found: found.map_or_else(|| "with nothing".to_owned(), |mark| format!("{mark:?}")),
-    })
-}
-
-/// daemon(8) passes the signal on, and takes its file away when the supervisor is done. `-L`: only while it is locked.
-fn supervised_stop(supervision: &Supervision) -> Vec<Step> {
-    let file = supervision.pid_file();
-    let limits = &supervision.limits;
-    let limit = supervision.grace + limits.press_again + limits.force * 3 + limits.gone * 2;
-    let stop = Action::Try(command(&["pkill", "-TERM", "-L", "-F", &file]));
-    let gone = Action::Allow {
-        condition: Condition::Gone(file),
-        limit,
-    };
-    vec![
-        step("have the supervisor stop the VM".into(), stop),
-        step("wait for the supervisor".into(), gone),
-    ]
-}
-
-fn stop_steps(name: &VmName, grace: Duration) -> Vec<Step> {
+pub(crate) fn stop_steps(name: &VmName, grace: Duration) -> Vec<Step> {
     let ended = |limit| Action::Allow {
         condition: Condition::Ended(name.clone()),
         limit,
@@ -370,7 +265,7 @@ fn owned(name: &VmName, root: &RootVolume) -> Step {
     )
 }
 
-fn step(what: String, action: Action) -> Step {
+pub(crate) fn step(what: String, action: Action) -> Step {
     Step {
         what,
         action,
@@ -378,7 +273,7 @@ fn step(what: String, action: Action) -> Step {
     }
 }
 
-fn command(words: &[&str]) -> Command {
+pub(crate) fn command(words: &[&str]) -> Command {
     let (program, args) = words.split_first().unwrap_or((&"true", &[]));
     Command::new(*program).args(args.iter().copied())
 }
@@ -393,7 +288,7 @@ fn title(name: &VmName) -> String {
 }
 
 /// The mark on an interface, by which a person and a later run know whose it is.
-fn mark(name: &VmName) -> String {
+pub(crate) fn mark(name: &VmName) -> String {
     format!("lab:{name}")
 }
 

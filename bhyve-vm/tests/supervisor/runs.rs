@@ -1,6 +1,6 @@
 //! Each way in which a run ends, and what follows.
 
-use crate::{World, both};
+use crate::both;
 use bhyve_vm::{EventWord, ExitCause, Reaction, Wanted, reaction};
 use std::{
     fs,

@@ -5,11 +5,11 @@ use bhyve_vm::{EventWord, Exited};
 
 fn last_exit(world: &World) -> Exited {
     let events = world.events();
-    let exits = events.into_iter().filter_map(|event| match event.what {
+    let mut exits = events.into_iter().filter_map(|event| match event.what {
         EventWord::Exited(exited) => Some(exited),
         _ => None,
     });
-    exits.last().unwrap()
+    exits.next_back().unwrap()
 }
 
 fn rungs(world: &World) -> Vec<String> {
