@@ -3,10 +3,7 @@
 //! Nothing here does anything. Each step can be shown; a command of a step can be run by any
 //! [`Host`](host_exec::Host).
 
-use crate::{
-    Dataset, DeviceTree, Firmware, HostPath, Interface, Supervision, VmName, VmSpec, ZfsDataset,
-    argv,
-};
+use crate::{DeviceTree, Firmware, HostPath, VmName, VmSpec, ZfsDataset, argv};
 use host_exec::Command;
 use std::{fmt, num::NonZeroU32, time::Duration};
 

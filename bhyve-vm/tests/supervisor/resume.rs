@@ -134,6 +134,39 @@ fn a_lost_status_is_a_failure_unless_it_was_to_stop() {
     });
 }
 
+/// init(8) ends everybody at once when the host goes down: the guest shuts down and its status is kept.
+#[test]
+#[ignore = "needs sh, shellcheck"]
+fn a_term_to_all_loses_no_status() {
+    both(|world| {
+        let supervisor = world.start();
+        world.await_armed();
+        let runner = world.read("vm/runner.pid");
+        let all = [
+            runner.trim(),
+            &world.bhyve().to_string(),
+            &supervisor.to_string(),
+        ]
+        .map(str::to_owned);
+        assert!(
+            world
+                .command("/bin/kill")
+                .arg("-TERM")
+                .args(all)
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(world.end(), Some(0), "{}", world.told());
+        let story = world.story();
+        assert!(
+            story.contains(&"1 exited 1 guest-powered-off".to_owned()),
+            "{story:?}"
+        );
+        world.assert_clean();
+    });
+}
+
 /// The host fell: pid files and lock of a former life, a node with nobody in it.
 #[test]
 #[ignore = "needs sh, shellcheck"]
