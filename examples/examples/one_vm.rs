@@ -5,7 +5,8 @@
 use anyhow::Result;
 use bhyve_vm::{
     Console, DeviceTree, Disk, Ending, Firmware, Nic, Release, RootVolume, SectorSizes, Step,
-    Topology, VmSpec, Wanted, argv, config_file, create_steps, destroy_steps, exit_cause, keys, reaction,
+    Topology, VmSpec, Wanted, argv, config_file, create_steps, destroy_steps, exit_cause, keys,
+    reaction,
 };
 use host_exec::{Command, Status};
 use std::time::Duration;
