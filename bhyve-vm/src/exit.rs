@@ -17,6 +17,8 @@ pub struct Ending<'a> {
     pub asked: Option<Asked>,
     /// What this run wrote to standard error.
     pub stderr: &'a str,
+    /// The last that the guest wrote to its console in this run, if that was recorded.
+    pub console: &'a str,
 }
 
 /// What we may have done to a running VM.
@@ -32,6 +34,17 @@ pub enum Asked {
     Destroy,
 }
 
+/// What is to become of the VM when this run is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// It is to run, as its restart policy allows.
+    Run,
+    /// It was asked to stop.
+    Stop,
+    /// It was asked to reboot: started again however the run ended.
+    Again,
+}
+
 /// Why bhyve ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -42,6 +55,8 @@ pub enum ExitCause {
     GuestPowerOff,
     /// The guest halted its processors for good.
     GuestHalt,
+    /// The guest's kernel panicked, and then rebooted or switched itself off; with its words from the console.
+    GuestPanic(Evidence),
     /// We ended it: forced power-off, kill or destroy.
     EndedByUs(Asked),
     /// `SIGTERM` came before the guest listened to ACPI, and ended bhyve like any program.
@@ -58,9 +73,11 @@ pub enum ExitCause {
     Killed,
     /// A status or signal that bhyve(8) does not know, or reason unknown to bhyve itself (100).
     Unexpected(Status),
+    /// It ended, and nobody saw how: who waited for it was killed. [`exit_cause`] never says this.
+    StatusLost,
 }
 
-/// The line of standard error that says most; empty if there was none.
+/// The line of standard error or of the console that says most; empty if there was none.
 pub type Evidence = String;
 
 /// What a supervisor does next.
@@ -83,32 +100,23 @@ pub const START_UP: Duration = Duration::from_secs(3);
 /// Why bhyve ended (exit statuses: bhyve(8), EXIT STATUS, and its sources).
 ///
 /// Status 1 means "powered off", but also a usage error and some faults at start; it is believed only of a VM
-/// that came into being and outlived [`START_UP`], with no complaint of bhyve's own.
+/// that came into being, outlived [`START_UP`] or had its power button pressed, with no complaint of bhyve's own;
+/// or if the guest's console said so. A reboot with a panic on the console is no reboot that anybody asked for.
 pub fn exit_cause(ending: &Ending<'_>) -> ExitCause {
-    const SIGABRT: i32 = 6;
-    const SIGKILL: i32 = 9;
-    const SIGTERM: i32 = 15;
     let evidence = || evidence(ending.stderr);
-    let status = match ending.status {
-        Status::Exited(code @ 129..=192) => Status::Signalled(code - 128),
-        status => status,
-    };
-    match (status, ending.asked) {
-        (Status::Exited(0), _) => ExitCause::GuestReboot,
-        (Status::Exited(1), _) if is_usage(ending.stderr) => {
-            ExitCause::BadConfiguration(evidence())
-        }
-        (Status::Exited(1), Some(asked @ Asked::ForcePowerOff)) => ExitCause::EndedByUs(asked),
-        (Status::Exited(1), _) if is_believable(ending) => ExitCause::GuestPowerOff,
-        (Status::Exited(1), _) => ExitCause::HostFault(evidence()),
+    match (plain(ending.status), ending.asked) {
+        (Status::Exited(0), _) => panicked(ending).unwrap_or(ExitCause::GuestReboot),
+        (Status::Exited(1), asked) => status_1(ending, asked),
         (Status::Exited(2), _) => ExitCause::GuestHalt,
-        (Status::Exited(3), _) => ExitCause::TripleFault,
+        (Status::Exited(3), _) => panicked(ending).unwrap_or(ExitCause::TripleFault),
         (Status::Exited(4), Some(asked @ Asked::Destroy)) => ExitCause::EndedByUs(asked),
-        (Status::Exited(4), _) => ExitCause::HostFault(evidence()),
-        // EX_USAGE and EX_OSERR of sysexits(3).
+        // EX_OSERR of sysexits(3); 126 and 127 are the shell's, which found no bhyve.
+        (Status::Exited(4 | 71 | 126 | 127), _) => ExitCause::HostFault(evidence()),
+        // EX_USAGE of sysexits(3).
         (Status::Exited(64), _) => ExitCause::BadConfiguration(evidence()),
-        (Status::Exited(71), _) => ExitCause::HostFault(evidence()),
-        (Status::Signalled(SIGABRT), _) => ExitCause::Aborted(evidence()),
+        (Status::Signalled(signal), _) if FAULTS.contains(&signal) => {
+            ExitCause::Aborted(evidence())
+        }
         (Status::Signalled(SIGKILL), Some(asked @ Asked::Kill)) => ExitCause::EndedByUs(asked),
         (Status::Signalled(SIGKILL), _) => ExitCause::Killed,
         (Status::Signalled(SIGTERM), _) => ExitCause::EndedWhileBooting,
@@ -116,32 +124,89 @@ pub fn exit_cause(ending: &Ending<'_>) -> ExitCause {
     }
 }
 
+const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
+
+/// The signals by which a program ends itself on FreeBSD: ILL, ABRT, FPE, BUS, SEGV, SYS (signal(3)).
+const FAULTS: [i32; 6] = [4, 6, 8, 10, 11, 12];
+
+/// The status with shells' way to tell a signal taken back.
+fn plain(status: Status) -> Status {
+    match status {
+        Status::Exited(code @ 129..=192) => Status::Signalled(code - 128),
+        status => status,
+    }
+}
+
+fn status_1(ending: &Ending<'_>, asked: Option<Asked>) -> ExitCause {
+    if is_usage(ending.stderr) {
+        return ExitCause::BadConfiguration(evidence(ending.stderr));
+    }
+    if let Some(asked @ Asked::ForcePowerOff) = asked {
+        return ExitCause::EndedByUs(asked);
+    }
+    if let Some(panic) = panicked(ending) {
+        return panic;
+    }
+    if is_believable(ending) {
+        ExitCause::GuestPowerOff
+    } else {
+        ExitCause::HostFault(evidence(ending.stderr))
+    }
+}
+
 /// What to do after `cause`, when the VM was started again `restarts` times within the time of `policy`.
-pub fn reaction(cause: &ExitCause, policy: &RestartPolicy, restarts: u32) -> Reaction {
-    let spent = restarts >= policy.restarts;
-    match cause {
-        ExitCause::GuestPowerOff | ExitCause::GuestHalt => Reaction::Stop,
-        ExitCause::EndedByUs(_) | ExitCause::EndedWhileBooting => Reaction::Stop,
+///
+/// A restart that was asked for does not count and knows no pause.
+pub fn reaction(
+    cause: &ExitCause,
+    policy: &RestartPolicy,
+    restarts: u32,
+    wanted: Wanted,
+) -> Reaction {
+    let at_once = Reaction::StartAgain { after_s: 0 };
+    match (cause, wanted) {
         // Nothing changes these but a person.
-        ExitCause::BadConfiguration(_) | ExitCause::HostFault(_) | ExitCause::Unexpected(_) => {
-            Reaction::GiveUp
-        }
-        _ if spent => Reaction::GiveUp,
-        ExitCause::GuestReboot => Reaction::StartAgain { after_s: 0 },
-        ExitCause::TripleFault | ExitCause::Aborted(_) | ExitCause::Killed => {
-            Reaction::StartAgain {
-                after_s: policy.pause_s.saturating_mul(1 << restarts.min(16)),
-            }
-        }
+        (
+            ExitCause::BadConfiguration(_) | ExitCause::HostFault(_) | ExitCause::Unexpected(_),
+            _,
+        ) => Reaction::GiveUp,
+        (_, Wanted::Again) => at_once,
+        (_, Wanted::Stop) => Reaction::Stop,
+        (ExitCause::StatusLost, Wanted::Run) => Reaction::GiveUp,
+        (ExitCause::GuestPowerOff | ExitCause::GuestHalt, Wanted::Run) => Reaction::Stop,
+        (ExitCause::EndedByUs(_) | ExitCause::EndedWhileBooting, Wanted::Run) => Reaction::Stop,
+        _ if restarts >= policy.restarts => Reaction::GiveUp,
+        (ExitCause::GuestReboot, Wanted::Run) => at_once,
+        (
+            ExitCause::TripleFault
+            | ExitCause::Aborted(_)
+            | ExitCause::Killed
+            | ExitCause::GuestPanic(_),
+            Wanted::Run,
+        ) => Reaction::StartAgain {
+            after_s: policy.pause_s.saturating_mul(1 << restarts.min(16)),
+        },
     }
 }
 
 fn is_believable(ending: &Ending<'_>) -> bool {
+    // bhyve tells of old key names and the like under its name, and runs on.
     let complained = ending
         .stderr
         .lines()
-        .any(|line| line.starts_with("bhyve: "));
-    ending.node_existed && ending.ran_for >= START_UP && !complained
+        .any(|line| line.starts_with("bhyve: ") && !line.to_ascii_lowercase().contains("warning"));
+    let lived = ending.ran_for >= START_UP || ending.asked == Some(Asked::PowerButton);
+    ending.console.contains("reboot: Power down") || (ending.node_existed && lived && !complained)
+}
+
+/// Linux says this line last before it reboots, hangs or spins (panic(), `kernel.panic`).
+fn panicked(ending: &Ending<'_>) -> Option<ExitCause> {
+    let line = ending
+        .console
+        .lines()
+        .rfind(|line| line.contains("Kernel panic - not syncing"))?;
+    Some(ExitCause::GuestPanic(line.trim().to_owned()))
 }
 
 fn is_usage(stderr: &str) -> bool {
@@ -167,6 +232,44 @@ fn said(line: &str) -> &str {
     }
 }
 
+impl ExitCause {
+    /// All words of [`ExitCause::word`].
+    pub const WORDS: [&'static str; 13] = [
+        "guest-rebooted",
+        "guest-powered-off",
+        "guest-halted",
+        "guest-panicked",
+        "ended-by-us",
+        "ended-while-booting",
+        "triple-fault",
+        "bad-configuration",
+        "host-fault",
+        "aborted",
+        "killed",
+        "unexpected",
+        "status-lost",
+    ];
+
+    /// The one word that a supervisor's log has for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::GuestReboot => "guest-rebooted",
+            Self::GuestPowerOff => "guest-powered-off",
+            Self::GuestHalt => "guest-halted",
+            Self::GuestPanic(_) => "guest-panicked",
+            Self::EndedByUs(_) => "ended-by-us",
+            Self::EndedWhileBooting => "ended-while-booting",
+            Self::TripleFault => "triple-fault",
+            Self::BadConfiguration(_) => "bad-configuration",
+            Self::HostFault(_) => "host-fault",
+            Self::Aborted(_) => "aborted",
+            Self::Killed => "killed",
+            Self::Unexpected(_) => "unexpected",
+            Self::StatusLost => "status-lost",
+        }
+    }
+}
+
 impl fmt::Display for ExitCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -180,6 +283,8 @@ impl fmt::Display for ExitCause {
             Self::EndedWhileBooting => {
                 f.write_str("ended before the guest listened to the power button")
             }
+            Self::GuestPanic(line) => write!(f, "the guest's kernel gave up: {}", said(line)),
+            Self::StatusLost => f.write_str("ended unseen: who waited for bhyve was killed"),
             Self::TripleFault => f.write_str("triple fault: the guest's processor gave up"),
             Self::BadConfiguration(line) => write!(f, "wrong configuration: {}", said(line)),
             Self::HostFault(line) => write!(f, "bhyve could not run: {}", said(line)),

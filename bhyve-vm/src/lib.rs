@@ -64,12 +64,17 @@
 //! [`Derived`] gives a VM of a lab its UUID, MAC addresses and taps, [`VmSpec::with_slots`] stores the slots that were
 //! chosen, and [`refuse_shared`] says whether the VMs of one host leave each other alone.
 //!
+//! # Life on the host
+//!
+//! A [`Supervision`] prints the scripts that keep a VM running on the host while nobody is logged in; they are
+//! run for real under dash and bash, with stand-ins for what only FreeBSD has. [`observe`] tells a VM's state from
+//! what the host's commands print, contradictions included; [`examine`] tells whether a host can run the VMs at all.
+//!
 //! # What this crate does not do
 //!
-//! It does not run its plans, ask a host for the truth, keep a VM running over reboots (a supervisor), download
-//! images, make bridges or firewall rules. Seeds and images are in [`seed`] and [`image`]. Devices of a [`VmSpec`] are
-//! the few that a Linux server needs: no graphics, no USB, no emulated network card: those were ways out of a guest
-//! before. Who wants one names it in [`VmSpec::extra`].
+//! It does not run its plans, download images, make bridges or firewall rules. Seeds and images are in [`seed`] and
+//! [`image`]. Devices of a [`VmSpec`] are the few that a Linux server needs: no graphics, no USB, no emulated network
+//! card: those were ways out of a guest before. Who wants one names it in [`VmSpec::extra`].
 //!
 //! # Invariants
 //!
@@ -79,25 +84,32 @@
 //! - `Arguments::parse(words).words() == words` for every list that is read.
 //! - `parse_argv(argv(tree)) == keys(tree) == parse_config_file(config_file(keys(tree)))`.
 //! - bhyve's status 1 is never taken for "powered off" without evidence ([`exit_cause`]).
+//! - What carries no mark of ours is never destroyed ([`destroy_found`]).
 //!
 //! # States
 //!
 //! ```text
 //! absent -> defined -> provisioning -> stopped -> starting -> running -> stopping -> stopped
-//!                                         |           ^          |
-//!                                         v           +-- rebooting, crashed
+//!                                         |        ^  ^          |
+//!                                         |        |  +----- rebooting (status 0, or asked for)
+//!                                         v        +-------- crashed   (3, signals, panic; within the budget)
 //!                                      deleting -> absent
 //! ```
 //!
 //! Any state may turn into `failed`, from which a request leads out, or `unknown` while the host is silent:
-//! the whole table is [`VmState::next`] and [`VmState::requests`].
+//! the whole table is [`VmState::after`] (what happens) and [`VmState::requests`] (what may be asked), and
+//! [`VmState::next`] sums it up.
 //!
-//! Manual pages: bhyve(8), bhyve_config(5), bhyvectl(8), nmdm(4), tap(4), zfs(8).
+//! Manual pages: bhyve(8), bhyve_config(5), bhyvectl(8), daemon(8), nmdm(4), tap(4), zfs(8).
 
+mod console;
+mod destroy;
+mod doctor;
 mod exit;
 pub mod image;
 mod keys;
 mod names;
+mod observe;
 mod plan;
 mod print;
 mod read;
@@ -105,13 +117,24 @@ pub mod seed;
 mod slots;
 mod spec;
 mod state;
+mod supervisor;
 mod tree;
 
-pub use exit::{Asked, Ending, Evidence, ExitCause, Reaction, START_UP, exit_cause, reaction};
+pub use console::{ConsoleState, Finding, Stage, Trouble, read_console};
+pub use destroy::{NotOurs, destroy_found};
+pub use doctor::{HostFacts, HostFinding, Needs, SYSCTLS, Severity, examine};
+pub use exit::{
+    Asked, Ending, Evidence, ExitCause, Reaction, START_UP, Wanted, exit_cause, reaction,
+};
 pub use keys::{KeyError, KeyTree, Release};
 pub use names::{
     BridgeName, Derived, DiskSerial, HostPath, InvalidValue, MacAddress, TapName, Uuid, VmName,
     ZfsDataset,
+};
+pub use observe::{
+    Contradiction, Dataset, Facts, Interface, ObserveError, Observed, Parts, Process, ReleaseLevel,
+    observe, parse_datasets, parse_interfaces, parse_modules, parse_nodes, parse_processes,
+    parse_sysctls, parse_version,
 };
 pub use plan::{Action, Condition, OWNER_PROPERTY, RootVolume, Step, create_steps, destroy_steps};
 pub use print::{argv, config_file, keys};
@@ -120,5 +143,9 @@ pub use slots::{Device, Slot};
 pub use spec::{
     Console, Disk, Firmware, Nic, RestartPolicy, SectorSizes, StopPolicy, Topology, VmSpec,
 };
-pub use state::{IllegalRequest, Request, VmState};
+pub use state::{IllegalEvent, IllegalRequest, Request, StateEvent, VmState};
+pub use supervisor::{
+    ConsoleWord, Event, EventError, EventLog, EventWord, Exited, Limits, RequestWord, Rung, Said,
+    Supervision, parse_events,
+};
 pub use tree::{DeviceTree, SpecError, refuse_shared};

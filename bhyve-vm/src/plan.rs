@@ -137,7 +137,7 @@ pub fn destroy_steps(spec: &VmSpec, root: &RootVolume, grace: Duration) -> Vec<S
     steps
 }
 
-fn stop_steps(name: &VmName, grace: Duration) -> Vec<Step> {
+pub(crate) fn stop_steps(name: &VmName, grace: Duration) -> Vec<Step> {
     let ended = |limit| Action::Allow {
         condition: Condition::Ended(name.clone()),
         limit,
@@ -262,7 +262,7 @@ fn owned(name: &VmName, root: &RootVolume) -> Step {
     )
 }
 
-fn step(what: String, action: Action) -> Step {
+pub(crate) fn step(what: String, action: Action) -> Step {
     Step {
         what,
         action,
@@ -270,7 +270,7 @@ fn step(what: String, action: Action) -> Step {
     }
 }
 
-fn command(words: &[&str]) -> Command {
+pub(crate) fn command(words: &[&str]) -> Command {
     let (program, args) = words.split_first().unwrap_or((&"true", &[]));
     Command::new(*program).args(args.iter().copied())
 }
@@ -285,7 +285,7 @@ fn title(name: &VmName) -> String {
 }
 
 /// The mark on an interface, by which a person and a later run know whose it is.
-fn mark(name: &VmName) -> String {
+pub(crate) fn mark(name: &VmName) -> String {
     format!("lab:{name}")
 }
 

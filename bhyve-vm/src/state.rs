@@ -51,6 +51,47 @@ pub enum Request {
     Destroy,
 }
 
+/// What is seen or done, by which a state becomes another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StateEvent {
+    /// Its specification was written to the host.
+    SpecWritten,
+    /// Work on its disks, seed and interfaces began.
+    ProvisionBegun,
+    /// All of that is there.
+    Provisioned,
+    /// A supervisor was started.
+    StartBegun,
+    /// The guest gave a sign.
+    GuestSeen,
+    /// A stop was requested.
+    StopBegun,
+    /// bhyve ended, and is run again: after a reboot, asked for or not.
+    RebootSeen,
+    /// bhyve ended as it was meant to; the VM is stopped.
+    Ended,
+    /// bhyve ended in another way.
+    CrashSeen,
+    /// A step failed, or the restart budget is spent.
+    GaveUp,
+    /// Removing began.
+    DestroyBegun,
+    /// Nothing is left.
+    Removed,
+    /// The host does not answer.
+    HostLost,
+}
+
+/// An event that cannot happen in a state: somebody else has a hand in it, or the state was read wrongly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{event} cannot happen to a VM that is {state}; ask the host again")]
+pub struct IllegalEvent {
+    /// How it stood.
+    pub state: VmState,
+    /// What was seen.
+    pub event: StateEvent,
+}
+
 /// A request that a VM cannot follow as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {request} a VM that is {state}; possible now: {}", names(.possible))]
@@ -102,6 +143,55 @@ impl VmState {
         }
     }
 
+    /// The state after an event. A VM of which nothing is known ([`VmState::Unknown`]) has to be observed instead.
+    ///
+    /// # Errors
+    ///
+    /// The event cannot happen in this state.
+    pub fn after(self, event: StateEvent) -> Result<Self, IllegalEvent> {
+        use StateEvent::*;
+        let to = match (self, event) {
+            (Self::Unknown, _) => return Err(IllegalEvent { state: self, event }),
+            (_, HostLost) => Self::Unknown,
+            (Self::Absent, SpecWritten) => Self::Defined,
+            (Self::Defined | Self::Stopped | Self::Failed, ProvisionBegun) => Self::Provisioning,
+            (Self::Provisioning, Provisioned) => Self::Stopped,
+            (Self::Stopped | Self::Rebooting | Self::Crashed | Self::Failed, StartBegun) => {
+                Self::Starting
+            }
+            (Self::Starting, GuestSeen) => Self::Running,
+            (Self::Starting | Self::Running | Self::Rebooting, StopBegun) => Self::Stopping,
+            (Self::Starting | Self::Running, RebootSeen) => Self::Rebooting,
+            (
+                Self::Starting
+                | Self::Running
+                | Self::Stopping
+                | Self::Rebooting
+                | Self::Crashed
+                | Self::Failed,
+                Ended,
+            ) => Self::Stopped,
+            (Self::Starting | Self::Running | Self::Rebooting, CrashSeen) => Self::Crashed,
+            (
+                Self::Provisioning
+                | Self::Starting
+                | Self::Running
+                | Self::Stopping
+                | Self::Rebooting
+                | Self::Crashed
+                | Self::Deleting,
+                GaveUp,
+            ) => Self::Failed,
+            (
+                Self::Defined | Self::Provisioning | Self::Stopped | Self::Crashed | Self::Failed,
+                DestroyBegun,
+            ) => Self::Deleting,
+            (Self::Deleting, Removed) => Self::Absent,
+            _ => return Err(IllegalEvent { state: self, event }),
+        };
+        Ok(to)
+    }
+
     /// What may be asked in this state.
     pub fn requests(self) -> &'static [Request] {
         use Request::*;
@@ -130,6 +220,45 @@ impl VmState {
             state: self,
             request,
             possible: self.requests().to_vec(),
+        })
+    }
+}
+
+impl StateEvent {
+    /// All events.
+    pub const ALL: [Self; 13] = [
+        Self::SpecWritten,
+        Self::ProvisionBegun,
+        Self::Provisioned,
+        Self::StartBegun,
+        Self::GuestSeen,
+        Self::StopBegun,
+        Self::RebootSeen,
+        Self::Ended,
+        Self::CrashSeen,
+        Self::GaveUp,
+        Self::DestroyBegun,
+        Self::Removed,
+        Self::HostLost,
+    ];
+}
+
+impl fmt::Display for StateEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SpecWritten => "spec-written",
+            Self::ProvisionBegun => "provision-begun",
+            Self::Provisioned => "provisioned",
+            Self::StartBegun => "start-begun",
+            Self::GuestSeen => "guest-seen",
+            Self::StopBegun => "stop-begun",
+            Self::RebootSeen => "reboot-seen",
+            Self::Ended => "ended",
+            Self::CrashSeen => "crash-seen",
+            Self::GaveUp => "gave-up",
+            Self::DestroyBegun => "destroy-begun",
+            Self::Removed => "removed",
+            Self::HostLost => "host-lost",
         })
     }
 }

@@ -5,7 +5,8 @@
 use anyhow::Result;
 use bhyve_vm::{
     Console, DeviceTree, Disk, Ending, Firmware, Nic, Release, RootVolume, SectorSizes, Step,
-    Topology, VmSpec, argv, config_file, create_steps, destroy_steps, exit_cause, keys, reaction,
+    Topology, VmSpec, Wanted, argv, config_file, create_steps, destroy_steps, exit_cause, keys,
+    reaction,
 };
 use host_exec::{Command, Status};
 use std::time::Duration;
@@ -37,10 +38,11 @@ fn main() -> Result<()> {
             node_existed: true,
             asked: None,
             stderr: "",
+            console: "",
         });
         println!(
             "{status}: {cause} -> {:?}",
-            reaction(&cause, &spec.restart, 0)
+            reaction(&cause, &spec.restart, 0, Wanted::Run)
         );
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! Causes of an end, row by row.
 
-use bhyve_vm::{Asked, Ending, ExitCause, Reaction, RestartPolicy, START_UP, exit_cause, reaction};
+use bhyve_vm::{
+    Asked, Ending, ExitCause, Reaction, RestartPolicy, START_UP, Wanted, exit_cause, reaction,
+};
 use host_exec::Status;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ fn ending(status: Status) -> Ending<'static> {
         node_existed: true,
         asked: None,
         stderr: "",
+        console: "",
     }
 }
 
@@ -40,6 +43,14 @@ fn each_status_has_its_cause() {
         (42, ExitCause::Unexpected(Status::Exited(42))),
     ] {
         assert_eq!(cause(status, None), expected, "{status}");
+    }
+    // Crashes of bhyve itself, whatever the signal; 1 is none.
+    for signal in [4, 6, 8, 10, 11, 12] {
+        assert_eq!(
+            cause(128 + signal, None),
+            ExitCause::Aborted(none()),
+            "{signal}"
+        );
     }
     for signal in [6, 9, 15, 11] {
         let told_by_shell = ending(Status::Exited(128 + signal));
@@ -113,7 +124,7 @@ fn restarts_have_a_budget_and_faults_have_none() {
         within_s: 600,
         pause_s: 2,
     };
-    let react = |status, restarts| reaction(&cause(status, None), &policy, restarts);
+    let react = |status, restarts| reaction(&cause(status, None), &policy, restarts, Wanted::Run);
     for restarts in 0..3 {
         assert_eq!(react(0, restarts), Reaction::StartAgain { after_s: 0 });
         assert_eq!(
@@ -136,6 +147,63 @@ fn restarts_have_a_budget_and_faults_have_none() {
         restarts: u32::MAX,
         ..policy
     };
-    let after_many = reaction(&ExitCause::TripleFault, &endless, 1_000_000);
+    let after_many = reaction(&ExitCause::TripleFault, &endless, 1_000_000, Wanted::Run);
     assert_eq!(after_many, Reaction::StartAgain { after_s: 2 << 16 });
+}
+
+/// The whole table: status, seconds, node, what we asked, standard error, console; then cause and reaction.
+#[test]
+fn table() {
+    let text = include_str!("../data/exits.table");
+    let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(rows.len() >= 30);
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [
+            status,
+            ran,
+            node,
+            asked,
+            stderr,
+            console,
+            wanted,
+            told,
+            reacts,
+        ] = cells[..]
+        else {
+            panic!("{row}");
+        };
+        let cause = exit_cause(&Ending {
+            status: Status::Exited(status.parse().unwrap()),
+            ran_for: Duration::from_secs(ran.parse().unwrap()),
+            node_existed: node == "node",
+            asked: match asked {
+                "" => None,
+                "press" => Some(Asked::PowerButton),
+                "force" => Some(Asked::ForcePowerOff),
+                "kill" => Some(Asked::Kill),
+                "destroy" => Some(Asked::Destroy),
+                _ => panic!("{row}"),
+            },
+            stderr,
+            console,
+        });
+        let wanted = match wanted {
+            "run" => Wanted::Run,
+            "stop" => Wanted::Stop,
+            "again" => Wanted::Again,
+            _ => panic!("{row}"),
+        };
+        let reaction = match reaction(&cause, &RestartPolicy::default(), 1, wanted) {
+            Reaction::Stop => "stop".to_owned(),
+            Reaction::GiveUp => "give up".to_owned(),
+            Reaction::StartAgain { after_s } => format!("again after {after_s}"),
+        };
+        assert_eq!(
+            (cause.to_string().as_str(), reaction.as_str()),
+            (told, reacts),
+            "{row}"
+        );
+        assert!(ExitCause::WORDS.contains(&cause.word()));
+    }
 }

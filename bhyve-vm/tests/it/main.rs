@@ -6,11 +6,14 @@
 )]
 
 mod bad;
+mod console;
 mod corpora;
+mod doctor;
 mod exit;
 mod golden;
 mod image;
 mod image_programs;
+mod observe;
 mod properties;
 mod refusals;
 mod seed;
