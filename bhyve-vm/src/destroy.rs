@@ -1,6 +1,6 @@
 //! How a supervised VM is ended and removed, by what was found on the host.
 
-use crate::plan::{command, mark, step, stop_steps};
+use crate::plan::{self, command, mark, remove_files, remove_tap, step, stop_steps};
 use crate::{Action, Condition, Dataset, Interface, RootVolume, Step, Supervision, VmName, VmSpec};
 use std::time::Duration;
 
@@ -43,11 +43,7 @@ pub fn destroy_found(
         steps.extend(stop_steps(&spec.name, Duration::from_secs(1)));
     }
     steps.extend(taps);
-    let files = [Some(&spec.firmware.vars), spec.seed.as_ref()];
-    for file in files.into_iter().flatten() {
-        let remove = command(&["rm", "-f", "--", file.as_str()]);
-        steps.push(step(format!("remove {file}"), Action::Run(remove)));
-    }
+    steps.extend(remove_files(spec));
     steps.extend(volume);
     let directory = supervision.directory.as_str();
     steps.push(step(
@@ -68,11 +64,7 @@ fn remove_taps(spec: &VmSpec, interfaces: &[Interface]) -> Result<Vec<Step>, Not
                 mark(&spec.name),
                 found.description.as_deref(),
             )?;
-            let destroy = command(&["ifconfig", tap, "destroy"]);
-            steps.push(step(
-                format!("remove interface {tap}"),
-                Action::Run(destroy),
-            ));
+            steps.push(remove_tap(tap, Action::Run));
         }
     }
     Ok(steps)
@@ -88,11 +80,7 @@ fn remove_volume(
         return Ok(None);
     };
     check("volume", volume, name.to_string(), found.owner.as_deref())?;
-    let destroy = command(&["zfs", "destroy", volume]);
-    Ok(Some(step(
-        format!("remove volume {volume}"),
-        Action::Run(destroy),
-    )))
+    Ok(Some(plan::remove_volume(volume)))
 }
 
 fn check(

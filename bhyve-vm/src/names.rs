@@ -22,12 +22,11 @@ pub struct InvalidValue {
     pub rule: &'static str,
 }
 
-/// A newtype of a text that is checked once, when it is made, also by `serde`.
+/// A newtype of a text that is checked once, when it is made.
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $field:literal, $broken:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
 
         impl $name {
@@ -48,6 +47,25 @@ macro_rules! checked_text {
             }
         }
 
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+pub(crate) use checked_text;
+
+/// A [`checked_text`] that is part of a specification, and so is read by `serde` with the same check.
+macro_rules! specified_text {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $broken:ident) => {
+        checked_text! {
+            $(#[$doc])*
+            #[derive(Serialize, Deserialize)]
+            #[serde(try_from = "String", into = "String")]
+            $name, $field, $broken
+        }
+
         impl TryFrom<String> for $name {
             type Error = InvalidValue;
 
@@ -61,16 +79,10 @@ macro_rules! checked_text {
                 value.0
             }
         }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
     };
 }
 
-checked_text! {
+specified_text! {
     /// The name of a VM: a label of a DNS name, at most 30 characters.
     ///
     /// Shorter than bhyve demands (229 since FreeBSD 13), so that it fits a host name, a device node and a path
@@ -78,14 +90,14 @@ checked_text! {
     VmName, "VM name", broken_vm_name
 }
 
-checked_text! {
+specified_text! {
     /// The identity of a VM (RFC 9562): lower case, with hyphens, not all zeros.
     ///
     /// Always given: the one that bhyve would derive changes with the name, and the guest sees another machine.
     Uuid, "UUID", broken_uuid
 }
 
-checked_text! {
+specified_text! {
     /// A tap interface of the host: `tap` and its number.
     ///
     /// bhyve takes the kind of a network backend from the beginning of its name and opens `/dev/` + name, so a tap
@@ -93,31 +105,31 @@ checked_text! {
     TapName, "tap interface", broken_tap
 }
 
-checked_text! {
+specified_text! {
     /// A bridge interface of the host: at most 15 characters (`IFNAMSIZ`, FreeBSD ifconfig(8)).
     BridgeName, "bridge interface", broken_bridge
 }
 
-checked_text! {
+specified_text! {
     /// The MAC address of a network card: lower case, colons, unicast.
     ///
     /// Always given: the one that bhyve would derive changes with the slot and the name.
     MacAddress, "MAC address", broken_mac
 }
 
-checked_text! {
+specified_text! {
     /// An absolute path on the FreeBSD host, of characters that mean nothing to bhyve, cut or quote nowhere.
     HostPath, "path", broken_path
 }
 
-checked_text! {
+specified_text! {
     /// The serial number of a disk, by which the guest finds it in `/dev/disk/by-id`: at most 19 characters.
     ///
     /// virtio-blk keeps 20 bytes, the last of which may be a zero.
     DiskSerial, "disk serial", broken_serial
 }
 
-checked_text! {
+specified_text! {
     /// A ZFS dataset with its pool, such as `zroot/lab/etcd-0` (zfs(8), "ZFS File System Hierarchy").
     ZfsDataset, "ZFS dataset", broken_dataset
 }

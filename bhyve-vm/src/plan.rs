@@ -117,24 +117,31 @@ pub fn destroy_steps(spec: &VmSpec, root: &RootVolume, grace: Duration) -> Vec<S
     let mut steps = vec![owned(&spec.name, root)];
     steps.extend(stop_steps(&spec.name, grace));
     for nic in &spec.nics {
-        let tap = nic.tap.as_str();
-        let destroy = command(&["ifconfig", tap, "destroy"]);
-        steps.push(step(
-            format!("remove interface {tap}"),
-            Action::Try(destroy),
-        ));
+        // It may be gone: nobody has looked.
+        steps.push(remove_tap(nic.tap.as_str(), Action::Try));
     }
-    let files = [Some(&spec.firmware.vars), spec.seed.as_ref()];
-    for file in files.into_iter().flatten() {
-        let remove = command(&["rm", "-f", "--", file.as_str()]);
-        steps.push(step(format!("remove {file}"), Action::Run(remove)));
-    }
-    let volume = root.dataset.as_str();
-    steps.push(step(
-        format!("remove volume {volume}"),
-        Action::Run(command(&["zfs", "destroy", volume])),
-    ));
+    steps.extend(remove_files(spec));
+    steps.push(remove_volume(root.dataset.as_str()));
     steps
+}
+
+pub(crate) fn remove_tap(tap: &str, run: fn(Command) -> Action) -> Step {
+    let destroy = command(&["ifconfig", tap, "destroy"]);
+    step(format!("remove interface {tap}"), run(destroy))
+}
+
+/// The files that are the VM's own.
+pub(crate) fn remove_files(spec: &VmSpec) -> impl Iterator<Item = Step> {
+    let files = [Some(&spec.firmware.vars), spec.seed.as_ref()];
+    files.into_iter().flatten().map(|file| {
+        let remove = command(&["rm", "-f", "--", file.as_str()]);
+        step(format!("remove {file}"), Action::Run(remove))
+    })
+}
+
+pub(crate) fn remove_volume(volume: &str) -> Step {
+    let destroy = command(&["zfs", "destroy", volume]);
+    step(format!("remove volume {volume}"), Action::Run(destroy))
 }
 
 pub(crate) fn stop_steps(name: &VmName, grace: Duration) -> Vec<Step> {

@@ -1,6 +1,7 @@
 //! What all VMs of one image start from: a volume or a file on the host, named by the image's digest.
 
 use super::Digest;
+use crate::plan::{command, step};
 use crate::{Action, Condition, HostPath, InvalidValue, RootVolume, Step, ZfsDataset};
 use host_exec::Command;
 use std::{num::NonZeroU32, time::Duration};
@@ -301,17 +302,4 @@ fn make(what: String, command: Command, undo: Command) -> Step {
 
 fn run(what: String, command: Command) -> Step {
     step(what, Action::Run(command))
-}
-
-fn step(what: String, action: Action) -> Step {
-    Step {
-        what,
-        action,
-        undo: None,
-    }
-}
-
-fn command(words: &[&str]) -> Command {
-    let (program, args) = words.split_first().unwrap_or((&"true", &[]));
-    Command::new(*program).args(args.iter().copied())
 }

@@ -2,6 +2,7 @@
 
 use super::{HostKey, NetworkConfig, SshPublicKey};
 use crate::InvalidValue;
+use crate::names::checked_text;
 use host_exec::{Contents, HostName, Mode};
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -103,39 +104,6 @@ pub struct GuestFile {
     pub mode: Mode,
     /// The whole contents. Both kinds end up in the seed; secret ones are cleared from memory.
     pub contents: Contents,
-}
-
-/// A newtype of a text with the rule that it keeps.
-macro_rules! checked_text {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $broken:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
-
-        impl $name {
-            /// The text itself.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidValue;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match $broken(text) {
-                    None => Ok(Self(text.to_owned())),
-                    Some(rule) => Err(InvalidValue { field: $field, value: text.to_owned(), rule }),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
 }
 
 checked_text! {
