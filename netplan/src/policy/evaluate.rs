@@ -21,6 +21,15 @@ pub struct Decision {
     pub verdict: Verdict,
 }
 
+impl Decision {
+    /// Whether a flow with these decisions passes: every point on its way allows it.
+    #[must_use]
+    pub fn all_allow(decisions: &[Self]) -> bool {
+        let mut verdicts = decisions.iter().map(|decision| decision.verdict);
+        verdicts.all(|verdict| verdict == Verdict::Allow)
+    }
+}
+
 impl Policy {
     /// The decisions on the way of a flow's first packet, in order, up to the first that does not
     /// allow it. None at all: nothing stands in the way. Addresses and endpoints of the probe

@@ -9,7 +9,7 @@ use crate::plan::{Class, Machine, Nic, Plan};
 use crate::policy::guests::{ETCD_CLIENT_PORT, ETCD_PEER_PORT};
 use crate::policy::sender::{Matrix, Sender};
 use crate::policy::standard::{API_PORT, DNS_PORT, SSH_PORT};
-use crate::policy::{Endpoint, Policy, Probe, Protocol, Verdict, Zone};
+use crate::policy::{Decision, Endpoint, Policy, Probe, Protocol, Zone};
 use crate::requirement::{Role, RouterSpec};
 
 /// A flow, and whether it must get through.
@@ -58,8 +58,7 @@ pub fn reachability(plan: &Plan, policy: &Policy) -> Vec<Expectation> {
 
 fn expectation(plan: &Plan, policy: &Policy, probe: Probe) -> Expectation {
     let decisions = policy.explain(plan, &probe);
-    let mut verdicts = decisions.iter().map(|decision| decision.verdict);
-    let allowed = verdicts.all(|verdict| verdict == Verdict::Allow);
+    let allowed = Decision::all_allow(&decisions);
     let why = match decisions.last() {
         None => "nothing is filtered on this way".to_owned(),
         Some(last) => format!("rule {} at {}", last.rule, last.point),

@@ -76,13 +76,12 @@ fn judge(plan: &Plan, policy: &Policy, flow: &Flow) -> anyhow::Result<Vec<Judged
             };
             let probe = Probe::between(plan, source, destination, protocol, flow.port)?;
             let decisions = policy.explain(plan, &probe);
-            let mut verdicts = decisions.iter().map(|decision| decision.verdict);
             judged.push(Judged {
                 family,
                 source,
                 destination,
                 port: flow.port,
-                allowed: verdicts.all(|verdict| verdict == Verdict::Allow),
+                allowed: Decision::all_allow(&decisions),
                 decisions,
             });
         }
