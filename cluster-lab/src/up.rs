@@ -121,14 +121,14 @@ impl Lab {
         {
             state.remember(&self.spec)?;
         }
+        let mut held = None;
         if state.network()?.is_none() {
             // Looked at again, now that no other new lab chooses at the same time.
-            let _held = self.places.hold_networks().await?;
+            held = Some(self.places.hold_networks().await?);
             blueprint = self.draft().await?;
-            state.remember_network(&blueprint.network.lock())?;
-        } else {
-            state.remember_network(&blueprint.network.lock())?;
         }
+        state.remember_network(&blueprint.network.lock())?;
+        drop(held);
         let images = self.supplies(&blueprint, events).await?;
         let mut changed = self.certify(&blueprint, events)?;
         let token = self.token()?;

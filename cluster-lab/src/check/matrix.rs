@@ -6,7 +6,7 @@ use crate::{
     blueprint::{API_PORT, both, internet},
 };
 use host_exec::{Host, NetworkNamespace};
-use netplan::{Endpoint, Expectation, Family, Probe, Role};
+use netplan::{Addresses, Endpoint, Expectation, Family, Probe, Role};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -182,36 +182,30 @@ fn row(blueprint: &Blueprint, expectation: &Expectation, outcome: Outcome) -> Ma
 fn promised_sender(blueprint: &Blueprint, expectation: &Expectation) -> IpAddr {
     match expectation.family {
         Family::V4 => both(internet(&blueprint.network).router).0.into(),
-        Family::V6 => {
-            stand_in(blueprint, &expectation.probe.from).unwrap_or(expectation.probe.source)
-        }
+        Family::V6 => stand_in(blueprint, &expectation.probe.from, Family::V6)
+            .unwrap_or(expectation.probe.source),
     }
 }
 
 /// The address of the namespace that plays a pod on a node: one that the CNI reaches only after 200 pods, and
 /// the kubelet stops at 110.
-pub(super) fn stand_in_addresses(blueprint: &Blueprint, node: &str) -> Option<[IpAddr; 2]> {
+pub(super) fn stand_in_addresses(blueprint: &Blueprint, node: &str) -> Option<Addresses> {
     let pods = blueprint.network.machine(node)?.pods?;
-    let (v4, v6) = both(pods.nth(200));
-    Some([v4.into(), v6.into()])
+    Some(pods.nth(200))
+}
+
+/// The address of the pod that is played, where an end is one.
+fn stand_in(blueprint: &Blueprint, end: &Endpoint, family: Family) -> Option<IpAddr> {
+    match end {
+        Endpoint::PodOn(node) => stand_in_addresses(blueprint, node.as_str())?.of(family),
+        _ => None,
+    }
 }
 
 /// Leads a flow to a pod to the one that is played, which no real pod is.
 fn play_pod(blueprint: &Blueprint, flow: &mut Expectation) {
-    if let Endpoint::PodOn(node) = &flow.probe.to
-        && let Some([v4, v6]) = stand_in_addresses(blueprint, node.as_str())
-    {
-        flow.probe.destination = match flow.family {
-            Family::V4 => v4,
-            Family::V6 => v6,
-        };
-    }
-}
-
-fn stand_in(blueprint: &Blueprint, from: &Endpoint) -> Option<IpAddr> {
-    match from {
-        Endpoint::PodOn(node) => Some(stand_in_addresses(blueprint, node.as_str())?[1]),
-        _ => None,
+    if let Some(address) = stand_in(blueprint, &flow.probe.to, flow.family) {
+        flow.probe.destination = address;
     }
 }
 

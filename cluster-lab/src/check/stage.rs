@@ -4,7 +4,7 @@ use super::{
     CheckError,
     matrix::{pod_nodes, servers, stand_in_addresses},
 };
-use crate::Blueprint;
+use crate::{Blueprint, blueprint::both};
 use host_exec::{Command, Host, NetworkNamespace, RunError, Stdin};
 use netplan::{Endpoint, Expectation};
 use std::{
@@ -159,9 +159,10 @@ fn pod_name(node: &str) -> String {
 /// A namespace with a wire to the node, addresses of the node's pods, and the node as its router: what a CNI
 /// gives a pod, also on nodes where no pod runs.
 async fn add_pod(blueprint: &Blueprint, here: &dyn Host, node: &str) -> Result<(), RunError> {
-    let Some([v4, v6]) = stand_in_addresses(blueprint, node) else {
+    let Some(addresses) = stand_in_addresses(blueprint, node) else {
         return Ok(());
     };
+    let (v4, v6) = both(addresses);
     let (pod, machine) = (
         blueprint.group_name().netns(&pod_name(node)),
         blueprint.group_name().netns(node),
