@@ -1,6 +1,6 @@
 //! A command as a value.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 use zeroize::Zeroizing;
 
 /// What a command reads on its standard input.
@@ -12,6 +12,10 @@ pub enum Stdin {
     Bytes(Vec<u8>),
     /// These bytes, which are never shown and are cleared when dropped.
     Secret(Zeroizing<Vec<u8>>),
+    /// The contents of a file of *this* machine, which are not read into memory.
+    File(PathBuf),
+    /// The same from this byte on.
+    FileFrom(PathBuf, u64),
     /// The caller's own standard input, and its outputs too: for interactive programs (see [`Command::interactive`]).
     Inherit,
 }
@@ -22,6 +26,8 @@ impl fmt::Debug for Stdin {
             Self::Null => f.write_str("Null"),
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
             Self::Secret(_) => f.write_str("Secret(..)"),
+            Self::File(path) => write!(f, "File({path:?})"),
+            Self::FileFrom(path, offset) => write!(f, "FileFrom({path:?}, {offset})"),
             Self::Inherit => f.write_str("Inherit"),
         }
     }
@@ -106,6 +112,16 @@ impl Command {
     /// The arguments, without the program.
     pub fn arguments(&self) -> &[String] {
         &self.args
+    }
+
+    /// How long it may run; none for interactive programs.
+    pub fn time_limit(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// What it reads on its standard input.
+    pub fn input(&self) -> &Stdin {
+        &self.stdin
     }
 }
 

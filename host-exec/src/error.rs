@@ -1,6 +1,6 @@
 //! The errors of [`Host`](crate::Host): one type per operation.
 
-use crate::{HostName, Status};
+use crate::{HostName, Status, escape};
 use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// A command that could not be run, or that failed where it had to succeed.
@@ -14,6 +14,14 @@ pub struct RunError {
     pub command: String,
     /// What went wrong.
     pub kind: Box<RunErrorKind>,
+}
+
+impl RunError {
+    /// The same with `name` for a constant script, which helps nobody who reads the error.
+    pub(crate) fn naming_script(mut self, script: &str, name: &str) -> Self {
+        self.command = self.command.replace(&*escape::quote(script), name);
+        self
+    }
 }
 
 /// What went wrong with a command.
@@ -47,6 +55,69 @@ pub enum RunErrorKind {
     /// The host itself could not be reached (SSH down, machine not running).
     #[error("host unreachable: {0}")]
     Unreachable(String),
+    /// SSH reached the host and will not or may not log in. Waiting does not help.
+    #[error("cannot log in: {0}")]
+    Refused(LoginRefusal),
+}
+
+/// Why an SSH login was refused, by us or by the host, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoginRefusal {
+    /// Nobody has looked at the host's key yet.
+    #[error(
+        "the host key of {address} is not known; it shows {shown}; compare that with the fingerprint that \
+         'ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub' gives on the machine itself (another kind of key is in the \
+         file of its name), then log in once by hand and accept it: {by_hand}"
+    )]
+    UnknownHostKey {
+        /// The address or name under which known hosts would have it.
+        address: String,
+        /// Kind and fingerprint of the key that the host showed.
+        shown: String,
+        /// The command that asks a person about the key.
+        by_hand: String,
+    },
+    /// The host's key is not in the only file of known hosts that counts.
+    #[error(
+        "{address} shows the host key {shown}, which is not in {}, the only file asked; either another machine answers \
+         at this address or the file is of another time", .file.display()
+    )]
+    ForeignHostKey {
+        /// The address or name that the file was asked for.
+        address: String,
+        /// Kind and fingerprint of the key that the host showed.
+        shown: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// The host showed another key than the one that is known.
+    #[error(
+        "the host key of {address} has CHANGED: it shows {shown}, but {at} holds another; if the machine was installed \
+         anew, compare the fingerprint on the machine itself and remove that line; if not, somebody else answers"
+    )]
+    ChangedHostKey {
+        /// The address or name under which known hosts have it.
+        address: String,
+        /// Kind and fingerprint of the key that the host showed.
+        shown: String,
+        /// `FILE:LINE` of the key that was known.
+        at: String,
+    },
+    /// The host does not let the user in.
+    #[error(
+        "{address} does not let {user} in ({methods}); load the key with ssh-add or name it, put its public half into \
+         ~{user}/.ssh/authorized_keys there, and for root see PermitRootLogin in /etc/ssh/sshd_config there (FreeBSD \
+         says no unless told otherwise)"
+    )]
+    PermissionDenied {
+        /// The user who was to log in.
+        user: String,
+        /// The host's address or name.
+        address: String,
+        /// The ways to log in that the host offers, such as `publickey`.
+        methods: String,
+    },
 }
 
 fn said<'a>(stdout: &'a str, stderr: &'a str) -> &'a str {

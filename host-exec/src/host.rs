@@ -1,7 +1,9 @@
 //! The trait that everything else stands on.
 
 use crate::{
-    Command, DialError, File, FileError, HostName, Mode, Output, RunError, RunErrorKind, output,
+    Command, DialError, File, FileError, HostName, Mode, Output, RunError, RunErrorKind,
+    files::{self, Drift},
+    output,
 };
 use async_trait::async_trait;
 use std::{fmt, net::SocketAddr, path::Path, time::Duration};
@@ -63,6 +65,17 @@ pub trait Host: fmt::Debug + Send + Sync {
     /// Anything but the absence of the file or of its directory.
     async fn file_mode(&self, path: &Path) -> Result<Option<Mode>, FileError>;
 
+    /// How each of `files` differs from what it has to be, in their order; `None` where it does not.
+    ///
+    /// A host that is far away answers for all of them at once.
+    ///
+    /// # Errors
+    ///
+    /// The first file that cannot be examined; one that is missing is *not* an error.
+    async fn compare(&self, files: &[File]) -> Result<Vec<Option<Drift>>, FileError> {
+        files::compare_each(self, files).await
+    }
+
     /// Writes a whole file: into a temporary name beside it, which has the final mode from its first byte,
     /// then `fsync` and `rename`. Missing directories are made with mode 0755.
     ///
@@ -70,6 +83,16 @@ pub trait Host: fmt::Debug + Send + Sync {
     ///
     /// Any step that the system refuses; the old file is then still whole.
     async fn write_file(&self, file: &File) -> Result<(), FileError>;
+
+    /// Writes several files, each as [`Host::write_file`] does, in no order that counts.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written; others may be written or not.
+    async fn write_files(&self, files: &[&File]) -> Result<(), FileError> {
+        let writes = files.iter().map(|file| self.write_file(file));
+        futures::future::try_join_all(writes).await.map(drop)
+    }
 
     /// Removes a file. A file that is not there is *not* an error.
     ///

@@ -36,6 +36,7 @@
 
 mod command;
 mod condition;
+mod digest;
 mod error;
 pub mod escape;
 pub mod event;
@@ -51,10 +52,12 @@ pub mod poll;
 mod process;
 mod ssh;
 pub mod systemd;
+mod upload;
 
 pub use command::{Command, Stdin};
 pub use condition::Condition;
-pub use error::{DialError, FileError, FileErrorKind, RunError, RunErrorKind};
+pub use digest::{InvalidSha256Hex, Sha256Hex};
+pub use error::{DialError, FileError, FileErrorKind, LoginRefusal, RunError, RunErrorKind};
 pub use event::{Event, EventSink, Progress};
 pub use files::{Contents, File, Mode};
 pub use host::{Host, Stream};
@@ -64,5 +67,7 @@ pub use namespace::NamespaceHost;
 pub use netns::NetworkNamespace;
 pub use output::{Output, Status};
 pub use ssh::{
-    ControlDirectory, InvalidControlDirectory, InvalidSshDestination, SshDestination, SshHost,
+    ControlDirectory, ForwardError, ForwardErrorKind, InvalidControlDirectory,
+    InvalidSshDestination, SshDestination, SshHost,
 };
+pub use upload::{UploadError, UploadErrorKind, Uploaded, upload};

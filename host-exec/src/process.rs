@@ -5,7 +5,14 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-use std::{io, os::unix::process::ExitStatusExt, process::Stdio, time::Instant};
+use std::{
+    fs::File,
+    io::{self, Seek},
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::Stdio,
+    time::Instant,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::Child,
@@ -26,8 +33,9 @@ pub(crate) async fn run(
     start: &Start<'_>,
 ) -> Result<Output, RunError> {
     let error = |kind| run_error(host, shown, kind);
+    let input = input(&shown.stdin).map_err(|e| error(RunErrorKind::Io(e)))?;
     let started = Instant::now();
-    let mut child = spawn(&shown.stdin, start).map_err(|e| {
+    let mut child = spawn(input, start).map_err(|e| {
         error(match e.kind() {
             io::ErrorKind::NotFound => RunErrorKind::NotFound,
             _ => RunErrorKind::Io(e),
@@ -106,23 +114,40 @@ pub(crate) fn spawn_piped(program: &str, args: &[String]) -> io::Result<Child> {
         args,
         env: &[],
     };
-    spawn(&Stdin::Bytes(Vec::new()), &start)
+    spawn(Some(Stdio::piped()), &start)
+}
+
+/// What stands ready as standard input; `None` is the caller's own.
+fn input(stdin: &Stdin) -> io::Result<Option<Stdio>> {
+    Ok(Some(match stdin {
+        Stdin::Inherit => return Ok(None),
+        Stdin::Null => Stdio::null(),
+        Stdin::Bytes(_) | Stdin::Secret(_) => Stdio::piped(),
+        Stdin::File(path) => open_at(path, 0)?.into(),
+        Stdin::FileFrom(path, offset) => open_at(path, *offset)?.into(),
+    }))
+}
+
+fn open_at(path: &Path, offset: u64) -> io::Result<File> {
+    let opened = File::open(path).and_then(|mut file| {
+        file.seek(io::SeekFrom::Start(offset))?;
+        Ok(file)
+    });
+    opened.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one place that starts processes"
 )]
-fn spawn(stdin: &Stdin, start: &Start<'_>) -> io::Result<Child> {
+fn spawn(input: Option<Stdio>, start: &Start<'_>) -> io::Result<Child> {
     let mut command = tokio::process::Command::new(start.program);
     command
         .args(start.args)
         .envs(start.env.iter().map(|(k, v)| (k, v)))
         .kill_on_drop(true);
-    let input = match stdin {
-        Stdin::Inherit => return command.spawn(),
-        Stdin::Null => Stdio::null(),
-        Stdin::Bytes(_) | Stdin::Secret(_) => Stdio::piped(),
+    let Some(input) = input else {
+        return command.spawn();
     };
     command
         .stdin(input)
@@ -169,7 +194,7 @@ async fn communicate(
     let input: &[u8] = match stdin {
         Stdin::Bytes(bytes) => bytes,
         Stdin::Secret(bytes) => bytes,
-        Stdin::Null | Stdin::Inherit => &[],
+        Stdin::Null | Stdin::Inherit | Stdin::File(_) | Stdin::FileFrom(..) => &[],
     };
     let (pipe, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let feed = async {

@@ -131,31 +131,40 @@ pub async fn observe<'f>(
     host: &dyn Host,
     files: &'f [File],
 ) -> Result<Vec<(&'f File, Drift)>, FileError> {
-    let mut drifted = Vec::new();
+    let drifts = host.compare(files).await?;
+    let pairs = files.iter().zip(drifts);
+    Ok(pairs
+        .filter_map(|(file, drift)| Some((file, drift?)))
+        .collect())
+}
+
+/// How each of `files` differs on `host`: one after the other, and only as much as it takes.
+pub(crate) async fn compare_each<H: Host + ?Sized>(
+    host: &H,
+    files: &[File],
+) -> Result<Vec<Option<Drift>>, FileError> {
+    let mut drifts = Vec::with_capacity(files.len());
     for file in files {
-        let drift = match host.read_file(&file.path).await? {
-            None => Drift::Missing,
-            Some(bytes) if bytes != file.contents.bytes() => Drift::Contents,
-            Some(_) if host.file_mode(&file.path).await? != Some(file.mode) => Drift::Mode,
-            Some(_) => continue,
-        };
-        drifted.push((file, drift));
+        drifts.push(match host.read_file(&file.path).await? {
+            None => Some(Drift::Missing),
+            Some(bytes) if bytes != file.contents.bytes() => Some(Drift::Contents),
+            Some(_) if host.file_mode(&file.path).await? != Some(file.mode) => Some(Drift::Mode),
+            Some(_) => None,
+        });
     }
-    Ok(drifted)
+    Ok(drifts)
 }
 
 /// Writes those of `files` that differ and returns their paths, in the order given.
 ///
 /// # Errors
 ///
-/// The first file that cannot be examined or written; those before it are done.
+/// A file that cannot be examined, then none is written; one that cannot be written, then others may be.
 pub async fn ensure(host: &dyn Host, files: &[File]) -> Result<Vec<PathBuf>, FileError> {
-    let mut written = Vec::new();
-    for (file, _) in observe(host, files).await? {
-        host.write_file(file).await?;
-        written.push(file.path.clone());
-    }
-    Ok(written)
+    let drifted = observe(host, files).await?;
+    let drifted: Vec<&File> = drifted.into_iter().map(|(file, _)| file).collect();
+    host.write_files(&drifted).await?;
+    Ok(drifted.iter().map(|file| file.path.clone()).collect())
 }
 
 /// Writes `file` on this machine at once, without a host: for programs that keep their own state in files.

@@ -8,7 +8,8 @@ use std::{
     str::FromStr,
 };
 
-/// Where `ssh` goes: `[USER@]HOST[:PORT]`, an IPv6 address with a port in brackets.
+/// Where `ssh` goes: `[USER@]HOST[:PORT]`, an IPv6 address with a port in brackets; also written as the URI
+/// `ssh://[USER@]HOST[:PORT][/]` that ssh(1) takes, without a password or a path.
 ///
 /// The host may be an alias of the user's `ssh_config(5)`. What is left out is left to that configuration.
 ///
@@ -28,7 +29,7 @@ pub struct SshDestination {
 
 /// Why a text is not an [`SshDestination`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("SSH destination {text:?} {problem}; write [USER@]HOST[:PORT]")]
+#[error("SSH destination {text:?} {problem}; write [USER@]HOST[:PORT] or ssh://[USER@]HOST[:PORT]")]
 pub struct InvalidSshDestination {
     text: String,
     problem: &'static str,
@@ -64,12 +65,16 @@ impl FromStr for SshDestination {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = |problem| InvalidSshDestination {
-            text: text.to_owned(),
+            text: without_password(text),
             problem,
         };
-        let (user, rest) = match text.rsplit_once('@') {
+        let word = match text.strip_prefix("ssh://") {
+            Some(uri) => authority(uri).map_err(invalid)?,
+            None => text,
+        };
+        let (user, rest) = match word.rsplit_once('@') {
             Some((user, rest)) => (Some(user), rest),
-            None => (None, text),
+            None => (None, word),
         };
         let (host, port) = split_port(rest);
         if !user.is_none_or(is_word) {
@@ -88,6 +93,37 @@ impl FromStr for SshDestination {
             host: host.to_owned(),
             port,
         })
+    }
+}
+
+/// What stands between `ssh://` and the path; an IPv6 address in it needs its brackets (RFC 3986, 3.2.2).
+fn authority(uri: &str) -> Result<&str, &'static str> {
+    let authority = uri.strip_suffix('/').unwrap_or(uri);
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if authority.contains('/') {
+        return Err("has a path, which leads nowhere over SSH");
+    }
+    if user.contains(':') {
+        return Err("has a password, which everybody on this machine could read; use a key");
+    }
+    if !host.starts_with('[') && host.matches(':').count() > 1 {
+        return Err("has an IPv6 address without brackets");
+    }
+    Ok(authority)
+}
+
+/// The text as an error may show it.
+fn without_password(text: &str) -> String {
+    let (scheme, rest) = match text.strip_prefix("ssh://") {
+        Some(rest) => ("ssh://", rest),
+        None => ("", text),
+    };
+    match rest.rsplit_once('@') {
+        Some((login, host)) if login.contains(':') => {
+            let (user, _) = login.split_once(':').unwrap_or_default();
+            format!("{scheme}{user}:...@{host}")
+        }
+        _ => text.to_owned(),
     }
 }
 

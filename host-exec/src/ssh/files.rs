@@ -2,7 +2,7 @@
 
 use crate::{
     Command, Contents, File, FileError, FileErrorKind, Host, HostName, Mode, Output, RunErrorKind,
-    Stdin, escape, output,
+    Stdin, output,
 };
 use std::{io, path::Path, time::Duration};
 
@@ -73,13 +73,9 @@ impl Work<'_> {
 
     async fn run(&self, command: Command) -> Result<Output, FileError> {
         let ran = self.host.run(&command.env("LC_ALL", "C")).await;
-        ran.map_err(|mut e| {
-            // The script is the same each time and helps nobody who reads the error.
-            e.command = e.command.replace(&*escape::quote(WRITE), "WRITE");
-            FileError {
-                kind: Box::new(FileErrorKind::Run(e)),
-                ..self.error(io::ErrorKind::Other.into())
-            }
+        ran.map_err(|e| FileError {
+            kind: Box::new(FileErrorKind::Run(e.naming_script(WRITE, "WRITE"))),
+            ..self.error(io::ErrorKind::Other.into())
         })
     }
 
@@ -100,23 +96,24 @@ impl Work<'_> {
         }
     }
 
-    /// The path, if it is absolute, text, and without `..`: then it is no option and means one place.
     fn path_text(&self) -> Result<&str, FileError> {
-        let plain = self.path.is_absolute()
-            && !self
-                .path
-                .components()
-                .any(|part| part == std::path::Component::ParentDir);
-        let text = self.path.to_str().filter(|_| plain);
-        text.map(|text| text.trim_end_matches('/'))
-            .filter(|text| !text.is_empty())
-            .ok_or_else(|| {
-                self.error(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "not an absolute path to a file",
-                ))
-            })
+        path_text(self.path).ok_or_else(|| {
+            self.error(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not an absolute path to a file",
+            ))
+        })
     }
+}
+
+/// The path, if it is absolute, text, and without `..`: then it is no option and means one place.
+pub(super) fn path_text(path: &Path) -> Option<&str> {
+    let plain = path.is_absolute()
+        && !path
+            .components()
+            .any(|part| part == std::path::Component::ParentDir);
+    let text = path.to_str().filter(|_| plain)?;
+    Some(text.trim_end_matches('/')).filter(|text| !text.is_empty())
 }
 
 /// Whether a program said, in the C locale, that there is no such file.
@@ -140,7 +137,7 @@ fn says_absent(error: &FileError) -> bool {
 /// ```text
 /// -rw-r--r-- 1 root root 220 Apr 23  2023 /etc/skel/.bash_logout
 /// ```
-fn parse_mode(line: &str) -> Option<Mode> {
+pub(super) fn parse_mode(line: &str) -> Option<Mode> {
     let column = line.as_bytes().get(1..10)?;
     let mut bits = 0;
     for (class, letters) in column.chunks_exact(3).enumerate() {

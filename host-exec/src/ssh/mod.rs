@@ -1,24 +1,32 @@
 //! A host behind the user's own `ssh` program.
 
+mod batch;
+mod compare;
+mod connection;
 mod destination;
 mod files;
+mod forward;
+mod line;
+mod options;
+mod refusal;
 mod stream;
 
 pub use destination::{
     ControlDirectory, InvalidControlDirectory, InvalidSshDestination, SshDestination,
 };
+pub use forward::{ForwardError, ForwardErrorKind};
 
 use crate::{
     Command, DialError, File, FileError, Host, HostName, Mode, Output, RunError, RunErrorKind,
-    Status, Stdin, Stream, escape, process,
+    Status, Stream, files::Drift, process,
 };
 use async_trait::async_trait;
-use files::{Work, said};
-use sha2::{Digest, Sha256};
+use connection::{Fate, timed_out};
+use files::Work;
+use options::Persist;
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -29,21 +37,21 @@ use tokio::sync::{Mutex, Semaphore};
 /// two are left to the user.
 const SESSIONS: usize = 8;
 
-/// How long an unused connection is kept, in seconds, by whoever was the first to need it.
-const PERSIST_S: u32 = 60;
-
-/// Runs its arguments and tells a signal as 128 + number, as shells do; `ssh` itself would only say 255.
-const PLAIN: &str = r#"env "$@"; exit $?"#;
-
-/// The same with an end after `$0` seconds: killing `ssh` here does not kill anything there.
-const BOUNDED: &str = r#"timeout -s KILL "$0" env "$@"; exit $?"#;
+/// What is said of a connection whose process, on this machine, is stuck.
+const HANGS: &str =
+    "the ssh that holds the shared connection does not answer; the next call opens another";
 
 /// A machine reached by `ssh(1)`, with the configuration, agent, jump hosts and known hosts of the user.
 ///
 /// The first call opens one connection; all others share it through a control socket, also those of later
 /// values for the same destination. It ends by itself a minute after the last use, or by [`SshHost::disconnect`].
 ///
-/// Needs on the other side: a login shell that quotes as POSIX says, `sh`, `env`, `timeout` (Linux, FreeBSD).
+/// A host key is never accepted here, whatever the user's configuration says: one that nobody has looked at, or that has
+/// changed, is [`RunErrorKind::Refused`] with what to do. A lost connection is [`RunErrorKind::Unreachable`], and the
+/// next call opens another; no command is ever run again unasked.
+///
+/// Needs on this side OpenSSH 8.5 or newer; on the other any login shell that knows single quotes (`sh`, `bash`, `csh`,
+/// `tcsh`, `fish`), and `sh`, `printf`, `env`, `timeout`, `ls`, `dd` and `sha256sum` or `sha256` (Linux, FreeBSD).
 /// A program there that dies of a signal is reported as [`Status::Exited`] with 128 + signal.
 /// [`Host::dial`] needs `AllowTcpForwarding`; a connection that the far side could not open is told as
 /// `ConnectionRefused` whatever the reason, since SSH does not pass it on.
@@ -55,8 +63,11 @@ pub struct SshHost {
     config: Option<PathBuf>,
     identity: Option<PathBuf>,
     known_hosts: Option<PathBuf>,
+    host_key_alias: Option<HostName>,
+    jump: Option<Arc<SshHost>>,
     connect_timeout: Duration,
     keep_alive: Duration,
+    persist: Persist,
     link: Arc<Link>,
 }
 
@@ -78,8 +89,11 @@ impl SshHost {
             config: None,
             identity: None,
             known_hosts: None,
+            host_key_alias: None,
+            jump: None,
             connect_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(5),
+            persist: Persist::Shortly,
             link: Arc::new(Link {
                 opening: Mutex::new(()),
                 sessions: Semaphore::new(SESSIONS),
@@ -109,6 +123,24 @@ impl SshHost {
         self
     }
 
+    /// Looks for the host's key under this name in place of its address: for addresses that machines use in turn.
+    #[must_use]
+    pub fn with_host_key_alias(mut self, alias: HostName) -> Self {
+        self.host_key_alias = Some(alias);
+        self
+    }
+
+    /// Goes by way of `jump`, over its shared connection, which is opened first and opened again when it was lost.
+    ///
+    /// Address and port are then as `jump` sees the network. Configuration, key and known hosts stay those of this
+    /// value; for machines that the user never logs in to, [`with_config_file`](Self::with_config_file)`("/dev/null")`
+    /// keeps out what the user's configuration says for all hosts.
+    #[must_use]
+    pub fn through(mut self, jump: &SshHost) -> Self {
+        self.jump = Some(Arc::new(jump.clone()));
+        self
+    }
+
     /// How long opening the connection may take, in whole seconds; 10 s unless set.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
@@ -129,141 +161,23 @@ impl SshHost {
         &self.destination
     }
 
-    /// Closes the shared connection; what still runs over it fails. Without a connection nothing happens.
+    /// Closes the shared connection, and that of the forwardings; what still runs over them fails, also what goes
+    /// [through](Self::through) this host. Without a connection nothing happens.
     ///
     /// # Errors
     ///
     /// `ssh` cannot be run.
     pub async fn disconnect(&self) -> Result<(), RunError> {
-        self.control_command("exit").await.map(drop)
+        self.control_command("exit", &[]).await?;
+        self.lasting().control_command("exit", &[]).await.map(drop)
     }
 
-    /// The arguments of `ssh` that run `command` there: what [`Host::output`] starts.
-    pub fn enter(&self, command: &Command) -> Vec<String> {
-        let mut args = self.options();
-        args.push(
-            if command.stdin == Stdin::Inherit {
-                "-t"
-            } else {
-                "-T"
-            }
-            .into(),
-        );
-        args.extend(["--".into(), self.destination.word()]);
-        args.push(remote_line(command));
-        args
-    }
-
-    fn options(&self) -> Vec<String> {
-        let mut args = self.settings();
-        let socket = self.socket();
-        args.extend(["-o".into(), format!("ControlPath={}", socket.display())]);
-        args
-    }
-
-    /// All that makes one connection different from another.
-    fn settings(&self) -> Vec<String> {
-        let mut args = Vec::new();
-        if let Some(config) = &self.config {
-            args.extend(["-F".into(), config.display().to_string()]);
+    /// The same host by a connection of its own that lasts until it is closed.
+    fn lasting(&self) -> Self {
+        Self {
+            persist: Persist::UntilClosed,
+            ..self.clone()
         }
-        if let Some(identity) = &self.identity {
-            args.extend(["-i".into(), identity.display().to_string()]);
-        }
-        if let Some(port) = self.destination.port() {
-            args.extend(["-p".into(), port.to_string()]);
-        }
-        let mut option = |text: String| args.extend(["-o".into(), text]);
-        if self.identity.is_some() {
-            option("IdentitiesOnly=yes".into());
-        }
-        if let Some(known) = &self.known_hosts {
-            option(format!("UserKnownHostsFile=\"{}\"", known.display()));
-            option("GlobalKnownHostsFile=/dev/null".into());
-            option("StrictHostKeyChecking=yes".into());
-        }
-        option(format!(
-            "ConnectTimeout={}",
-            whole_seconds(self.connect_timeout)
-        ));
-        option(format!(
-            "ServerAliveInterval={}",
-            whole_seconds(self.keep_alive)
-        ));
-        option("ServerAliveCountMax=3".into());
-        // Questions would wait for nobody; what the user's configuration adds to a login is not for us.
-        for fixed in [
-            "BatchMode=yes",
-            "RemoteCommand=none",
-            "ClearAllForwardings=yes",
-        ] {
-            option(fixed.into());
-        }
-        option("ControlMaster=auto".into());
-        option(format!("ControlPersist={PERSIST_S}"));
-        args
-    }
-
-    /// One socket per destination and settings: 16 hexadecimal digits, see [`ControlDirectory::MAX_LEN`].
-    fn socket(&self) -> PathBuf {
-        let mut hash = Sha256::new();
-        for word in self.settings().iter().chain([&self.destination.word()]) {
-            hash.update(word);
-            hash.update([0]);
-        }
-        let name: String = hash.finalize()[..8]
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        self.control.path().join(name)
-    }
-
-    /// Opens the shared connection unless its socket is there. A socket left by a dead `ssh` is replaced by the next.
-    async fn connect(&self, shown: &Command) -> Result<(), RunError> {
-        let socket = self.socket();
-        if socket.exists() {
-            return Ok(());
-        }
-        let _opening = self.link.opening.lock().await;
-        if socket.exists() {
-            return Ok(());
-        }
-        let error = |kind| process::run_error(&self.name, shown, kind);
-        make_private(self.control.path()).map_err(|e| error(RunErrorKind::Io(e)))?;
-        // The connection itself is bounded by ssh; the time beyond is for logging in.
-        let hello = Command::new("true").timeout(self.connect_timeout + Duration::from_secs(20));
-        let failure = match self.ssh(&hello, &self.enter(&hello)).await {
-            Ok(output) if output.status.success() => return Ok(()),
-            Ok(output) => said(&output.stderr),
-            Err(e) => match *e.kind {
-                RunErrorKind::NotFound => "ssh is not installed on this machine".to_owned(),
-                kind => kind.to_string(),
-            },
-        };
-        Err(error(RunErrorKind::Unreachable(failure)))
-    }
-
-    async fn ssh(&self, shown: &Command, args: &[String]) -> Result<Output, RunError> {
-        let start = process::Start {
-            program: "ssh",
-            args,
-            env: &[],
-        };
-        process::run(&self.name, shown, &start).await
-    }
-
-    async fn control_command(&self, verb: &str) -> Result<Output, RunError> {
-        let mut args = self.options();
-        args.extend([
-            "-O".into(),
-            verb.into(),
-            "--".into(),
-            self.destination.word(),
-        ]);
-        let shown = Command::new("ssh")
-            .args(args.clone())
-            .timeout(Duration::from_secs(5));
-        self.ssh(&shown, &args).await
     }
 
     fn work<'a>(&'a self, operation: &'static str, path: &'a Path) -> Work<'a> {
@@ -280,57 +194,9 @@ impl SshHost {
         self.connect(&Command::new("ssh"))
             .await
             .map_err(unreachable)?;
-        let mut args = self.options();
-        args.extend(["-o", "LogLevel=DEBUG1", "-W"].map(String::from));
-        args.extend([address.to_string(), "--".into(), self.destination.word()]);
+        let args = self.reach(&address.to_string());
         Ok(Box::new(stream::open(&args).await?))
     }
-}
-
-/// Makes the directory of the sockets, or checks that nobody else can put a socket of his own there.
-fn make_private(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)?;
-    let found = fs::metadata(dir)?;
-    if found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o022 == 0 {
-        return Ok(());
-    }
-    let text = format!(
-        "{} must belong to you and be writable by nobody else; take another directory for SSH control sockets",
-        dir.display()
-    );
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
-}
-
-/// What the login shell of the other side gets: our constant script with the words of the command after it.
-fn remote_line(command: &Command) -> String {
-    let seconds = command
-        .timeout
-        .map(|limit| (limit.as_secs() + 2).to_string());
-    let (script, zero) = match &seconds {
-        Some(seconds) => (BOUNDED, seconds.as_str()),
-        None => (PLAIN, "sh"),
-    };
-    let mut line = format!("exec sh -c {} {zero}", escape::quote(script));
-    let env = command
-        .env
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"));
-    let words = env
-        .chain([command.program.clone()])
-        .chain(command.args.iter().cloned());
-    for word in words {
-        line.push(' ');
-        line.push_str(&escape::quote(&word));
-    }
-    line
-}
-
-/// `ssh` counts in seconds, and takes 0 for "never".
-fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs().max(1)
 }
 
 #[async_trait]
@@ -341,20 +207,28 @@ impl Host for SshHost {
 
     async fn output(&self, command: &Command) -> Result<Output, RunError> {
         let error = |kind| process::run_error(&self.name, command, kind);
-        if command.program.contains('=') {
-            let text = "env(1) takes a program with '=' in its name for a variable";
+        if command.program.contains('=') || command.program.starts_with('-') {
+            let text = "env(1) takes a program with '=' in its name for a variable, with '-' before it for an option";
             let cause = io::Error::new(io::ErrorKind::InvalidInput, text);
             return Err(error(RunErrorKind::Io(cause)));
         }
         // Never closed, so this only waits for a turn.
         let _session = self.link.sessions.acquire().await;
-        self.connect(command).await?;
-        let output = self.ssh(command, &self.enter(command)).await?;
+        let connection = self.connect(command).await?;
+        let output = match self.ssh(command, &self.enter(command)).await {
+            Err(e) if timed_out(&e) => {
+                return Err(match self.fate(connection.as_ref()).await? {
+                    Fate::Hangs => error(RunErrorKind::Unreachable(HANGS.into())),
+                    Fate::Stands | Fate::Lost => e,
+                });
+            }
+            ran => ran?,
+        };
         // 255 is what ssh says of itself, but a program may say it too: then the connection still stands.
         if output.status == Status::Exited(255)
-            && !self.control_command("check").await?.status.success()
+            && self.fate(connection.as_ref()).await? != Fate::Stands
         {
-            return Err(error(RunErrorKind::Unreachable(said(&output.stderr))));
+            return Err(error(self.unreachable(&output.stderr)));
         }
         match process::not_started(&output, &command.program) {
             Some(kind) => Err(error(kind)),
@@ -370,8 +244,16 @@ impl Host for SshHost {
         self.work("examine", path).mode().await
     }
 
+    async fn compare(&self, files: &[File]) -> Result<Vec<Option<Drift>>, FileError> {
+        compare::compare(self, files).await
+    }
+
     async fn write_file(&self, file: &File) -> Result<(), FileError> {
         self.work("write", &file.path).write(file).await
+    }
+
+    async fn write_files(&self, files: &[&File]) -> Result<(), FileError> {
+        batch::write(self, files).await
     }
 
     async fn remove_file(&self, path: &Path) -> Result<(), FileError> {
@@ -385,7 +267,11 @@ impl Host for SshHost {
     ) -> Result<Box<dyn Stream>, DialError> {
         let opened = match tokio::time::timeout(timeout, self.open(address)).await {
             Ok(opened) => opened,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            Err(_) => {
+                // It may be the connection that is stuck; an answer to the question changes nothing.
+                let _ = self.control_command("check", &[]).await;
+                Err(io::ErrorKind::TimedOut.into())
+            }
         };
         opened.map_err(|source| DialError {
             host: self.name.clone(),

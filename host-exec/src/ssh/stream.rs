@@ -1,6 +1,6 @@
 //! A TCP connection opened by the other side of an SSH connection: `ssh -W`.
 
-use super::files::said;
+use super::{connection::told, files::said};
 use crate::process;
 use std::{
     io,
@@ -61,16 +61,12 @@ pub(super) async fn open(args: &[String]) -> io::Result<SshStream> {
 }
 
 fn failure(seen: &str) -> io::Error {
-    let told: Vec<&str> = seen
-        .lines()
-        .filter(|line| !line.starts_with("debug") && !line.starts_with("OpenSSH"))
-        .collect();
     let kind = if seen.contains(REFUSED) {
         io::ErrorKind::ConnectionRefused
     } else {
         io::ErrorKind::HostUnreachable
     };
-    io::Error::new(kind, said(told.join("\n").as_bytes()))
+    io::Error::new(kind, said(told(seen).as_bytes()))
 }
 
 impl AsyncRead for SshStream {

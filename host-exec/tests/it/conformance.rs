@@ -24,6 +24,7 @@ pub(crate) async fn check(host: &dyn Host, dir: &Path) {
     ends_what_takes_too_long(host, dir).await;
     carries_much_both_ways(host).await;
     keeps_files(host, &dir.join("files")).await;
+    writes_many_at_once(host, &dir.join("batch")).await;
     replaces_files_as_a_whole(host, &dir.join("whole")).await;
     refuses_bad_paths(host, dir).await;
 }
@@ -78,6 +79,8 @@ pub(crate) async fn check_secrets_stay_closed(host: &dyn Host, dir: &Path, write
             for _ in 0..writes {
                 let key = File::secret(dir.join("key"), vec![b'k'; 100_000]);
                 host.write_file(&key).await.unwrap();
+                let small = ["a", "b"].map(|name| File::secret(dir.join(name), "kkk"));
+                host.write_files(&small.each_ref()).await.unwrap();
             }
         };
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(write));
@@ -250,10 +253,101 @@ async fn keeps_files(host: &dyn Host, dir: &Path) {
     assert_eq!(files::ensure(host, &changed).await.unwrap().len(), 2);
     assert_eq!(files::observe(host, &changed).await.unwrap(), []);
 
+    compares_whatever_is_there(host, dir).await;
+
     host.remove_file(&text.path).await.unwrap();
     host.remove_file(&text.path).await.unwrap();
     host.remove_file(&dir.join("never/was")).await.unwrap();
     assert_eq!(host.read_file(&text.path).await.unwrap(), None);
+}
+
+/// Many at once, with names that a listing could break on, and things in their places that are no files.
+async fn compares_whatever_is_there(host: &dyn Host, dir: &Path) {
+    let dir = dir.join("many");
+    let named = |name: &str| File::public(dir.join(name), name);
+    let odd = ["a\nb", "it's", "back\\slash", " ", "-n", "*", "ä"];
+    let wanted: Vec<File> = (0..130).map(|n| named(&format!("f{n}"))).collect();
+    let wanted: Vec<File> = odd.into_iter().map(named).chain(wanted).collect();
+    assert_eq!(
+        host.compare(&wanted).await.unwrap(),
+        vec![Some(Drift::Missing); wanted.len()]
+    );
+    files::ensure(host, &wanted).await.unwrap();
+    host.remove_file(&wanted[9].path).await.unwrap();
+    let link = ["-s", "nowhere", wanted[9].path.to_str().unwrap()];
+    host.run(&Command::new("ln").args(link)).await.unwrap();
+    host.write_file(&named("f100").with_mode(Mode::new(0o640)))
+        .await
+        .unwrap();
+    host.write_file(&File::public(&wanted[0].path, "x"))
+        .await
+        .unwrap();
+    let mut expected = vec![None; wanted.len()];
+    expected[0] = Some(Drift::Contents);
+    expected[9] = Some(Drift::Missing);
+    expected[odd.len() + 100] = Some(Drift::Mode);
+    assert_eq!(host.compare(&wanted).await.unwrap(), expected);
+    assert_eq!(host.compare(&[]).await.unwrap(), []);
+
+    let below = File::public(wanted[1].path.join("x"), "");
+    let drift = host.compare(std::slice::from_ref(&below)).await.unwrap();
+    assert_eq!(drift, [Some(Drift::Missing)]);
+    // What cannot be examined is named, whoever stands before it.
+    let files = [wanted[1].clone(), File::public(&dir, "")];
+    let error = host.compare(&files).await.unwrap_err();
+    assert_eq!(error.path, dir);
+}
+
+/// Contents and modes that a script could break on, many at once.
+async fn writes_many_at_once(host: &dyn Host, dir: &Path) {
+    let every: Vec<u8> = (1..=255).collect();
+    let contents = [
+        &b""[..],
+        b"\n",
+        b"no end of line",
+        b"two\n\n",
+        b"  blanks \t ",
+        br"\0041 \n \c %s %b",
+        b"-n",
+        b"$HOME `id` 'x' \"y\" !",
+        b"\xff\xfe",
+        &every,
+        &vec![b'x'; 32 * 1024],
+        &vec![b'\n'; 40 * 1024],
+        &(0..=255).collect::<Vec<u8>>(),
+    ];
+    let modes = [
+        0o644, 0o600, 0o755, 0o640, 0o4755, 0o400, 0o444, 0o1666, 0o666,
+    ];
+    let wanted: Vec<File> = (0..130)
+        .map(|n| {
+            let bytes = contents[n % contents.len()];
+            let file = File::secret(dir.join(format!("{}/.f {n}", n % 7)), bytes);
+            file.with_mode(Mode::new(modes[n % modes.len()]))
+        })
+        .collect();
+    let refs: Vec<&File> = wanted.iter().collect();
+    // Once anew, once in the place of what is there and of what a killed run left.
+    for _ in 0..2 {
+        host.write_files(&refs).await.unwrap();
+        for file in &wanted {
+            let found = host.read_file(&file.path).await.unwrap().unwrap();
+            assert!(found == file.contents.bytes(), "{:?}", file.path);
+            let mode = host.file_mode(&file.path).await.unwrap();
+            assert_eq!(mode, Some(file.mode), "{:?}", file.path);
+        }
+        let left = File::public(dir.join("0/..f 0.new"), "left").with_mode(Mode::new(0o666));
+        host.write_file(&left).await.unwrap();
+    }
+    let inside = dir.join("0");
+    assert_eq!(
+        host.file_mode(&inside).await.unwrap(),
+        Some(Mode::EXECUTABLE)
+    );
+    let bad = [&wanted[0], &File::public(&inside, ""), &wanted[1]];
+    let error = host.write_files(&bad).await.unwrap_err();
+    assert_eq!(error.path, inside);
+    host.write_files(&[]).await.unwrap();
 }
 
 async fn replaces_files_as_a_whole(host: &dyn Host, dir: &Path) {

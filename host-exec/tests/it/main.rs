@@ -6,12 +6,16 @@
 )]
 
 mod conformance;
+mod connection;
 mod escape;
+mod forward;
 mod https;
 mod local;
+mod login;
 mod namespace;
 mod ssh;
 mod sshd;
+mod upload;
 
 use std::time::Duration;
 

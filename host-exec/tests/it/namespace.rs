@@ -1,6 +1,6 @@
 //! A machine of namespaces, made by `unshare(1)` for the test.
 
-use crate::{LONG, conformance};
+use crate::{LONG, conformance, upload};
 use host_exec::{Command, Host, LocalHost, NamespaceHost, RunErrorKind, poll};
 use std::{
     fs,
@@ -73,6 +73,7 @@ async fn keeps_the_promises_of_a_host() {
     let machine = Machine::start(Path::new("/")).await;
     let dir = tempfile::tempdir().unwrap();
     conformance::check(&machine.host(), dir.path()).await;
+    upload::check(&machine.host(), &dir.path().join("uploads")).await;
 }
 
 #[tokio::test]

@@ -1,16 +1,12 @@
 //! A host behind `ssh`.
 
-use crate::{LONG, conformance, sshd::Sshd};
-use host_exec::{
-    Command, ControlDirectory, File, Host, LocalHost, RunErrorKind, SshDestination, Stdin,
-};
+use crate::{conformance, sshd::Sshd};
+use host_exec::{Command, ControlDirectory, File, Host, LocalHost, SshDestination, SshHost, Stdin};
 use std::{
     fs,
-    io::ErrorKind,
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
 };
 
 #[test]
@@ -29,6 +25,54 @@ fn destinations_are_read_and_shown() {
             "{text}"
         );
         assert_eq!(read.to_string(), text);
+    }
+}
+
+#[test]
+fn destinations_are_read_from_uris_and_shown_plainly() {
+    for (uri, plain) in [
+        ("ssh://root@host", "root@host"),
+        ("ssh://host/", "host"),
+        ("ssh://192.0.2.1:2222", "192.0.2.1:2222"),
+        ("ssh://a@[2001:db8::1]", "a@2001:db8::1"),
+        ("ssh://a@[2001:db8::1]:22/", "a@[2001:db8::1]:22"),
+    ] {
+        let read: SshDestination = uri.parse().unwrap();
+        assert_eq!(read, plain.parse().unwrap(), "{uri}");
+        assert_eq!(read.to_string(), plain);
+    }
+}
+
+#[test]
+fn uris_that_say_more_than_where_are_refused_and_show_no_password() {
+    for (bad, problem) in [
+        (
+            "ssh://root:hunter2@host",
+            "ssh://root:...@host\" has a password",
+        ),
+        (
+            "ssh://root:hunter2@host:22/x",
+            "ssh://root:...@host:22/x\" has a path",
+        ),
+        (
+            "root:hunter2@host",
+            "\"root:...@host\" has a user that is no plain word",
+        ),
+        ("ssh://host/etc/passwd", "has a path"),
+        ("ssh://host//", "has a path"),
+        ("ssh://host?x", "no plain host name"),
+        ("ssh://2001:db8::1", "IPv6 address without brackets"),
+        ("ssh://", "no plain host name"),
+        ("ssh://@host", "no plain word"),
+        ("ssh://host:", "not 1 to 65535"),
+        ("ssh://-oProxyCommand=x", "no plain host name"),
+        ("ssh://a%40b@host", "no plain word"),
+        ("SSH://host", "no"),
+        ("https://host", "no"),
+    ] {
+        let error = bad.parse::<SshDestination>().unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }
 
@@ -86,7 +130,7 @@ fn control_directories_leave_room_for_a_socket() {
 #[test]
 fn the_arguments_are_as_expected() {
     let control = ControlDirectory::new("/tmp/cm").unwrap();
-    let host = host_exec::SshHost::new(
+    let host = SshHost::new(
         "far".parse().unwrap(),
         "root@h:2222".parse().unwrap(),
         control,
@@ -96,6 +140,18 @@ fn the_arguments_are_as_expected() {
         .join("\n")
         + "\n";
     assert_eq!(shown, include_str!("../data/ssh_arguments.txt"));
+    let inner = SshHost::new(
+        "cp-0".parse().unwrap(),
+        "10.0.0.1".parse().unwrap(),
+        ControlDirectory::new("/tmp/cm").unwrap(),
+    )
+    .with_config_file("/dev/null")
+    .with_identity_file("/tmp/the lab/key")
+    .with_known_hosts_file("/tmp/the lab/known")
+    .with_host_key_alias("cp-0".parse().unwrap())
+    .through(&host);
+    let shown = inner.enter(&Command::new("id")).join("\n") + "\n";
+    assert_eq!(shown, include_str!("../data/ssh_arguments_through.txt"));
     let shown = host.enter(&Command::new("sh").interactive());
     assert!(
         shown.contains(&"-t".to_owned()) && !shown.last().unwrap().contains("timeout"),
@@ -108,13 +164,30 @@ async fn a_control_directory_open_to_others_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let control = ControlDirectory::new(dir.path()).unwrap();
-    let host = host_exec::SshHost::new("far".parse().unwrap(), "h".parse().unwrap(), control);
+    let host = SshHost::new("far".parse().unwrap(), "h".parse().unwrap(), control);
     let error = host
         .output(&Command::new("true"))
         .await
         .unwrap_err()
         .to_string();
     assert!(error.contains("writable by nobody else"), "{error}");
+}
+
+/// Somebody else may have put a socket there under the right name.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs sshd"]
+async fn a_control_directory_opened_to_others_is_refused_from_then_on() {
+    let sshd = Sshd::start().await;
+    let host = sshd.host();
+    host.run(&Command::new("true")).await.unwrap();
+    let control = sshd.dir.path().join("cm");
+    fs::set_permissions(&control, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = host.run(&Command::new("true")).await.unwrap_err();
+    assert!(
+        error.to_string().contains("writable by nobody else"),
+        "{error}"
+    );
+    host.disconnect().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,112 +214,6 @@ async fn keeps_the_promises_of_a_host() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o700);
-}
-
-/// More commands at once than sshd allows on one connection (`MaxSessions 10`), from the first moment on.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs sshd"]
-async fn many_commands_share_one_connection() {
-    let sshd = Sshd::start().await;
-    let host = sshd.host();
-    let tasks: Vec<_> = (0..30)
-        .map(|i| {
-            let host = host.clone();
-            tokio::spawn(async move { host.run(&Command::new("echo").arg(i.to_string())).await })
-        })
-        .collect();
-    for (i, task) in tasks.into_iter().enumerate() {
-        let output = task.await.unwrap().unwrap();
-        assert_eq!(output.stdout_text(), format!("{i}\n"));
-        // The account's own login scripts may speak (pyenv does when thirty of them run at once); ssh may not.
-        let said = output.stderr_text();
-        let of_ssh = ["ssh", "mux_client", "channel", "ControlSocket", "Warning"];
-        let complaint = said
-            .lines()
-            .find(|line| of_ssh.iter().any(|name| line.starts_with(name)));
-        assert_eq!(complaint, None, "{said}");
-    }
-    let log = fs::read_to_string(sshd.dir.path().join("log")).unwrap();
-    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
-    host.disconnect().await.unwrap();
-}
-
-#[tokio::test]
-#[ignore = "needs sshd"]
-async fn a_host_that_cannot_be_reached_says_why() {
-    let mut sshd = Sshd::start().await;
-    fs::write(sshd.dir.path().join("nobody"), "").unwrap();
-    let unused = sshd.host_with("user", "nobody");
-    for (host, why) in [
-        (&unused, "Host key verification failed"),
-        (&sshd.host_with("other", "known_hosts"), "Permission denied"),
-    ] {
-        let error = host.output(&Command::new("true")).await.unwrap_err();
-        let RunErrorKind::Unreachable(said) = &*error.kind else {
-            panic!("{error}")
-        };
-        assert!(said.contains(why), "{said}");
-    }
-    sshd.stop().await;
-    let host = sshd.host().with_connect_timeout(Duration::from_secs(2));
-    let error = host.output(&Command::new("true")).await.unwrap_err();
-    assert!(error.to_string().contains("Connection refused"), "{error}");
-    let error = host
-        .dial("127.0.0.1:1".parse().unwrap(), LONG)
-        .await
-        .err()
-        .unwrap();
-    assert_eq!(error.source.kind(), ErrorKind::HostUnreachable);
-    let error = host.read_file("/etc/passwd".as_ref()).await.unwrap_err();
-    assert_eq!(error.to_string(), "far: cannot read /etc/passwd");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs sshd"]
-async fn a_connection_lost_in_the_middle_is_told_and_made_again() {
-    let mut sshd = Sshd::start().await;
-    let host = sshd.host();
-    host.run(&Command::new("true")).await.unwrap();
-    let running = tokio::spawn({
-        let host = host.clone();
-        async move { host.output(&Command::new("sleep").arg("15")).await }
-    });
-    host.run(&Command::new("sleep").arg("0.3")).await.unwrap();
-    sshd.stop().await;
-    for result in [
-        running.await.unwrap(),
-        host.output(&Command::new("true")).await,
-    ] {
-        let error = result.unwrap_err();
-        assert!(
-            matches!(*error.kind, RunErrorKind::Unreachable(_)),
-            "{error}"
-        );
-    }
-    sshd.start_again().await;
-    host.run(&Command::new("true")).await.unwrap();
-    host.disconnect().await.unwrap();
-}
-
-/// A machine that vanished sends no farewell: only its silence tells.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs sshd"]
-async fn a_silent_host_counts_as_lost() {
-    let sshd = Sshd::start().await;
-    let host = sshd.host().with_keep_alive(Duration::from_secs(1));
-    host.run(&Command::new("true")).await.unwrap();
-    let running = tokio::spawn({
-        let host = host.clone();
-        async move { host.output(&Command::new("sleep").arg("50")).await }
-    });
-    host.run(&Command::new("sleep").arg("0.3")).await.unwrap();
-    sshd.signal_sessions("-STOP").await;
-    let ended = tokio::time::timeout(LONG, running).await.unwrap();
-    let error = ended.unwrap().unwrap_err();
-    assert!(
-        matches!(*error.kind, RunErrorKind::Unreachable(_)),
-        "{error}"
-    );
 }
 
 /// A lost connection looks like the end of the input: a part of a file must not take the place of the whole.
@@ -295,6 +262,8 @@ async fn a_secret_is_in_no_argument_and_no_error() {
             for _ in 0..20 {
                 let key = File::secret(dir.path().join("key"), SECRET);
                 host.write_file(&key).await.unwrap();
+                let twice = ["a", "b"].map(|name| File::secret(dir.path().join(name), SECRET));
+                host.write_files(&twice.each_ref()).await.unwrap();
             }
         };
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(write));

@@ -73,12 +73,23 @@ impl Sshd {
     }
 
     pub(crate) fn host_with(&self, identity: &str, known_hosts: &str) -> SshHost {
-        let destination = format!("127.0.0.1:{}", self.port).parse().unwrap();
-        let control = ControlDirectory::new(self.dir.path().join("cm")).unwrap();
-        SshHost::new("far".parse().unwrap(), destination, control)
+        self.plain_host()
             .with_config_file("/dev/null")
             .with_identity_file(self.dir.path().join(identity))
             .with_known_hosts_file(self.dir.path().join(known_hosts))
+    }
+
+    /// A host that reaches it as the configuration says.
+    pub(crate) fn plain_host(&self) -> SshHost {
+        let destination = format!("127.0.0.1:{}", self.port).parse().unwrap();
+        let control = ControlDirectory::new(self.dir.path().join("cm")).unwrap();
+        SshHost::new("far".parse().unwrap(), destination, control)
+    }
+
+    /// How often somebody has logged in.
+    pub(crate) fn logins(&self) -> usize {
+        let log = fs::read_to_string(self.dir.path().join("log")).unwrap();
+        log.matches("Accepted publickey").count()
     }
 
     /// Ends the server and every connection of it.
@@ -116,12 +127,13 @@ async fn keygen(path: &Path) {
     here.run(&keygen.arg(path.to_str().unwrap())).await.unwrap();
 }
 
+/// `SHLVL` has bash(1) take itself for an inner shell: the account's own start-up files are no part of a test.
 fn config(dir: &Path, port: u16) -> String {
     let dir = dir.display();
     format!(
         "ListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}/host\nPidFile none\n\
          AuthorizedKeysFile {dir}/authorized_keys\nStrictModes no\nUsePAM no\n\
-         PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
+         SetEnv SHLVL=1\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
     )
 }
 
