@@ -129,3 +129,16 @@ pub const LAB_PROGRAMS: [ProgramName; 10] = [
     ProgramName::Kubectl,
     ProgramName::Coredns,
 ];
+
+/// The programs that machines run, or that are run on them: those of a lab but CoreDNS, which comes in its image.
+pub const MACHINE_PROGRAMS: [ProgramName; 9] = [
+    ProgramName::Etcd,
+    ProgramName::Etcdctl,
+    ProgramName::Etcdutl,
+    ProgramName::KubeApiserver,
+    ProgramName::KubeControllerManager,
+    ProgramName::KubeScheduler,
+    ProgramName::Kubelet,
+    ProgramName::KubeProxy,
+    ProgramName::Kubectl,
+];

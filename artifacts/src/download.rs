@@ -1,7 +1,7 @@
 //! One file over HTTP, resumed where an earlier attempt broke off, kept only with the right checksum.
 
 use crate::{
-    InvalidSha256, Sha256,
+    Checksum, InvalidChecksum, Sha256,
     digest::Hasher,
     store::{StoreError, writing},
 };
@@ -58,7 +58,7 @@ pub enum DownloadError {
         source: Option<io::Error>,
     },
     /// The file with checksums has none for this file.
-    #[error("{checksum_url} has no SHA-256 checksum of {name}")]
+    #[error("{checksum_url} has no SHA-256 or SHA-512 checksum of {name}")]
     NoChecksum {
         /// The address of the checksum file.
         checksum_url: String,
@@ -66,7 +66,7 @@ pub enum DownloadError {
         name: String,
         /// What stood in its place.
         #[source]
-        source: Option<InvalidSha256>,
+        source: Option<InvalidChecksum>,
     },
     /// What arrived is not what the checksum says. It was removed.
     #[error(
@@ -76,9 +76,9 @@ pub enum DownloadError {
         /// The address.
         url: String,
         /// What its checksum file says.
-        expected: Sha256,
+        expected: Checksum,
         /// What arrived.
-        found: Sha256,
+        found: Checksum,
     },
     /// A file of this machine.
     #[error(transparent)]
@@ -145,24 +145,42 @@ pub fn fetch(
     progress: &mut Progress<'_>,
 ) -> Result<Sha256, DownloadError> {
     let expected = published_checksum(agent, url, checksum_url)?;
+    fetch_known(agent, url, &expected, target, progress)?;
+    match expected.sha256() {
+        Some(sha256) => Ok(sha256),
+        None => Ok(Sha256::of_file(target).map_err(writing(target))?),
+    }
+}
+
+/// The same for a file whose checksum is known.
+///
+/// # Errors
+///
+/// See [`DownloadError`]. A part that could not be continued is *not* an error.
+pub fn fetch_known(
+    agent: &Agent,
+    url: &str,
+    expected: &Checksum,
+    target: &Path,
+    progress: &mut Progress<'_>,
+) -> Result<(), DownloadError> {
     let part = part_of(target);
     let resumed = receive(agent, url, &part, progress)?;
-    let mut found = Sha256::of_file(&part).map_err(writing(&part))?;
-    if found != expected && resumed {
+    let mut found = expected.of_same_kind(&part).map_err(writing(&part))?;
+    if found != *expected && resumed {
         fs::remove_file(&part).map_err(writing(&part))?;
         receive(agent, url, &part, progress)?;
-        found = Sha256::of_file(&part).map_err(writing(&part))?;
+        found = expected.of_same_kind(&part).map_err(writing(&part))?;
     }
-    if found != expected {
+    if found != *expected {
         fs::remove_file(&part).map_err(writing(&part))?;
         return Err(DownloadError::ChecksumMismatch {
             url: url.to_owned(),
-            expected,
+            expected: expected.clone(),
             found,
         });
     }
-    fs::rename(&part, target).map_err(writing(target))?;
-    Ok(found)
+    Ok(fs::rename(&part, target).map_err(writing(target))?)
 }
 
 /// The file beside `target` that holds what has arrived so far.
@@ -172,11 +190,12 @@ pub(crate) fn part_of(target: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn published_checksum(
+/// What the file at `checksum_url` says of the file at `url`.
+pub(crate) fn published_checksum(
     agent: &Agent,
     url: &str,
     checksum_url: &str,
-) -> Result<Sha256, DownloadError> {
+) -> Result<Checksum, DownloadError> {
     let mut response = get(agent, checksum_url, 0)?;
     let text = response
         .body_mut()
@@ -199,13 +218,16 @@ fn published_checksum(
 }
 
 /// Finds the checksum of `name` in a text that is either one checksum alone (dl.k8s.io), or lines of sha256sum(1):
-/// checksum, blank, `*` or blank, file name (GitHub).
+/// checksum, blank, `*` or blank, file name (GitHub, Debian), or lines of BSD: `SHA256 (NAME) = CHECKSUM` (Fedora).
 pub fn checksum_of<'a>(name: &str, text: &'a str) -> Option<&'a str> {
     let mut words = text.split_whitespace();
     if let (Some(alone), None) = (words.next(), words.next()) {
         return Some(alone);
     }
     text.lines().find_map(|line| {
+        if let Some((left, checksum)) = line.split_once(") = ") {
+            return (left.split_once(" (")?.1 == name).then_some(checksum.trim());
+        }
         let (checksum, file) = line.split_once(char::is_whitespace)?;
         let file = file.trim().trim_start_matches('*');
         (file.rsplit('/').next() == Some(name)).then_some(checksum)

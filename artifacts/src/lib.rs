@@ -28,6 +28,9 @@
 //! images; [`containerd_root`] puts those into a containerd root directory once, and [`clone_root`] gives each
 //! machine a copy in a tenth of a second. [`packages`] says what must come from the distribution.
 //!
+//! Virtual machines get the same as disks: [`programs_disk`] writes programs and images onto one, a [`FilesDisk`], and
+//! [`cloud_image`] obtains the raw disk of a published image, which they start from; [`IMPORT_IMAGES`] is run in them.
+//!
 //! # What this crate does not do
 //!
 //! It installs nothing and runs nothing of what it gets, except to ask a program for its version and to import
@@ -51,10 +54,13 @@
 mod build;
 mod catalogue;
 mod clone;
+mod cloud;
 mod containerd;
 mod digest;
 pub mod download;
+mod files_disk;
 mod images;
+mod import;
 mod lock;
 mod make_images;
 pub mod module;
@@ -65,22 +71,34 @@ mod place;
 mod plan;
 mod program;
 mod programs;
+mod programs_disk;
 mod store;
+mod transfer;
 mod unpack;
 mod version;
 
 pub use build::BuildError;
 pub use catalogue::{
-    DEFAULT_KUBERNETES, LAB_PROGRAMS, NEWEST_MINOR, OLDEST_MINOR, UnknownKubernetes, VersionSet,
+    DEFAULT_KUBERNETES, LAB_PROGRAMS, MACHINE_PROGRAMS, NEWEST_MINOR, OLDEST_MINOR,
+    UnknownKubernetes, VersionSet,
 };
 pub use clone::{CloneError, Cloned, clone_root};
+pub use cloud::{
+    BoxedError, CloudImage, CloudImageError, Convert, DebianRelease, ImageChecksum, ImageUrl,
+    InvalidImageUrl, RawImage, UnknownRelease, cloud_image,
+};
 pub use containerd::{ContainerdError, containerd_root, parse_containerd_version};
-pub use digest::{InvalidSha256, Sha256};
+pub use digest::{Checksum, InvalidChecksum, InvalidSha256, Sha256};
 pub use download::DownloadError;
+pub use files_disk::{
+    DiskFile, DiskLabel, FileName, FilesDisk, FilesDiskError, InvalidDiskLabel, InvalidFileName,
+    WrittenDisk,
+};
 pub use images::{
     BuiltImage, ImageName, ImageRecipe, ImageSet, ImageStep, ImagesError, ImagesFound, LeftOut,
     image_recipes, plan_images,
 };
+pub use import::IMPORT_IMAGES;
 pub use lock::{Lock, LockEntry, LockError, Source, Stamp};
 pub use make_images::{build_web, images, observe_images};
 pub use observe::{ObserveError, observe, parse_go_version};
@@ -89,6 +107,7 @@ pub use place::{Mirrors, Packing, Places, Remote, Wanted};
 pub use plan::{Existing, Found, Go, PlanError, Reach, Step, plan};
 pub use program::{Architecture, Component, ProgramName, UnknownArchitecture, UnknownProgram};
 pub use programs::{ProgramSet, ProgramsError, programs};
+pub use programs_disk::{ProgramsDisk, ProgramsDiskError, programs_disk};
 pub use store::StoreError;
 pub use unpack::UnpackError;
 pub use version::{InvalidVersion, Version};

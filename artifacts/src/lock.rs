@@ -141,11 +141,7 @@ impl Lock {
 
     /// Writes the lock of the set in `dir`, in one piece.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), StoreError> {
-        let path = dir.join(Self::FILE);
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|e| StoreError::new(&path, io::Error::other(e)))?;
-        text.push(b'\n');
-        store::write_atomically(&path, &text)
+        store::write_json(&dir.join(Self::FILE), self)
     }
 
     /// The programs whose files in `dir` still look as recorded. Reads no contents: some microseconds each.

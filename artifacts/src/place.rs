@@ -97,6 +97,8 @@ pub struct Mirrors {
     pub etcd: String,
     /// Officially `https://github.com/coredns/coredns/releases/download`.
     pub coredns: String,
+    /// Officially `https://cloud.debian.org/images/cloud`.
+    pub debian_images: String,
     /// How long connecting may take until the place counts as out of reach.
     pub connect_timeout: Duration,
 }
@@ -107,6 +109,7 @@ impl Default for Mirrors {
             kubernetes: "https://dl.k8s.io".to_owned(),
             etcd: "https://github.com/etcd-io/etcd/releases/download".to_owned(),
             coredns: "https://github.com/coredns/coredns/releases/download".to_owned(),
+            debian_images: "https://cloud.debian.org/images/cloud".to_owned(),
             connect_timeout: Duration::from_secs(3),
         }
     }

@@ -10,18 +10,13 @@ use crate::{
     place::{Packing, Places},
     plan::{Existing, Go, Reach, Step, plan},
     store::{self, StoreError, writing},
-    unpack,
+    transfer, unpack,
 };
 use host_exec::{EventSink, LocalHost};
 use std::{
     collections::BTreeMap,
     fs,
-    ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
 };
 
 /// The step's name in events.
@@ -299,42 +294,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Downloads on a thread that may block; stops it when this future is dropped.
     async fn fetch(
         &self,
         url: &str,
         checksum_url: &str,
         target: &Path,
     ) -> Result<Sha256, ProgramsError> {
-        let counter = Arc::new(Counter::default());
-        let _stop = StopOnDrop(counter.clone());
         let agent = download::agent(self.places.mirrors.connect_timeout);
-        let (from, sums, to, count) = (
-            url.to_owned(),
-            checksum_url.to_owned(),
-            target.to_owned(),
-            counter.clone(),
-        );
-        let fetched = tokio::task::spawn_blocking(move || {
-            download::fetch(&agent, &from, &sums, &to, &mut |here, total| {
-                count.here.store(here, Ordering::Relaxed);
-                count.total.store(total.unwrap_or(0), Ordering::Relaxed);
-                match count.stop.load(Ordering::Relaxed) {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                }
-            })
+        let (from, sums) = (url.to_owned(), checksum_url.to_owned());
+        let to = target.to_owned();
+        let fetched = transfer::blocking(STEP, url, self.events, move |progress| {
+            download::fetch(&agent, &from, &sums, &to, progress)
         });
-        let name = url.rsplit('/').next().unwrap_or(url);
-        let what = || {
-            let mib = |n: &AtomicU64| n.load(Ordering::Relaxed) >> 20;
-            format!(
-                "downloading {name}, {} of {} MiB",
-                mib(&counter.here),
-                mib(&counter.total)
-            )
-        };
-        Ok(store::with_heartbeat(self.events, STEP, what, fetched).await??)
+        Ok(fetched.await??)
     }
 
     async fn build(
@@ -393,21 +365,5 @@ impl Work<'_> {
         lock.programs.insert(program, entry);
         lock.write(self.set_dir)?;
         Ok(())
-    }
-}
-
-/// How far a download is, and whether it is still wanted.
-#[derive(Debug, Default)]
-struct Counter {
-    here: AtomicU64,
-    total: AtomicU64,
-    stop: AtomicBool,
-}
-
-struct StopOnDrop(Arc<Counter>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
     }
 }

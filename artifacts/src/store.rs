@@ -1,10 +1,11 @@
 //! Files of the cache: written beside their place and renamed, under one lock, with progress while it takes long.
 
-use crate::{Sha256, download};
+use crate::{Sha256, download, lock};
 use host_exec::{
     EventSink,
     poll::{self, Attempt, Wait},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs::{self, File, Permissions, TryLockError},
     future::Future,
@@ -75,6 +76,23 @@ pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), Store
         fs::rename(&part, path)
     };
     write().map_err(writing(path))
+}
+
+/// Writes what is known of a file of the cache, beside it.
+pub(crate) fn write_json(path: &Path, record: &impl Serialize) -> Result<(), StoreError> {
+    let text = serde_json::to_vec_pretty(record);
+    let mut text = text.map_err(|e| StoreError::new(path, io::Error::other(e)))?;
+    text.push(b'\n');
+    write_atomically(path, &text)
+}
+
+/// Reads what [`write_json`] wrote; `None` if there is nothing, or nothing that this version writes: it is made anew.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
+    match fs::read(path) {
+        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Err(e) if lock::absent(&e) => Ok(None),
+        Err(e) => Err(StoreError::new(path, e)),
+    }
 }
 
 /// Makes `part` executable for everybody and gives it its final name.

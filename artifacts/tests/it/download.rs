@@ -150,7 +150,7 @@ fn what_is_not_there_is_said_with_its_status() {
     assert!(
         error
             .to_string()
-            .contains("has no SHA-256 checksum of file"),
+            .contains("has no SHA-256 or SHA-512 checksum of file"),
         "{error}"
     );
 }
@@ -190,15 +190,21 @@ fn a_place_that_refuses_is_out_of_reach() {
 }
 
 #[test]
-fn checksum_files_have_two_forms() {
+fn checksum_files_have_three_forms() {
     let hash = Sha256::of(b"x").to_string();
-    let lines = format!("### header\n0000  other.tar.gz\n{hash}  etcd.tar.gz\n{hash} *bin.tgz\n");
+    let lines = format!(
+        "### header\n0000  other.tar.gz\n{hash}  etcd.tar.gz\n{hash} *bin.tgz\nSHA256 (disk.qcow2) = {hash}\n"
+    );
     assert_eq!(
         download::checksum_of("etcd.tar.gz", &lines),
         Some(hash.as_str())
     );
     assert_eq!(
         download::checksum_of("bin.tgz", &lines),
+        Some(hash.as_str())
+    );
+    assert_eq!(
+        download::checksum_of("disk.qcow2", &lines),
         Some(hash.as_str())
     );
     assert_eq!(download::checksum_of("tar.gz", &lines), None);

@@ -6,7 +6,9 @@
 )]
 
 mod catalogue;
+mod cloud;
 mod download;
+mod files_disk;
 mod image;
 mod module;
 mod plan;

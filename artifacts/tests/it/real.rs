@@ -1,11 +1,15 @@
 //! With the real Go, C compiler and containerd.
 
 use artifacts::{
-    Architecture, BuiltImage, Cloned, Go, Image, ImageFile, ImageSet, Places, ProgramName, Source,
-    build_web, clone_root, containerd_root, observe, packages, programs,
+    Architecture, BuiltImage, Cloned, Go, IMPORT_IMAGES, Image, ImageFile, ImageSet, Places,
+    ProgramName, Source, build_web, clone_root, containerd_root, observe, packages, programs,
 };
-use host_exec::{Command, Host as _, event::Silent, poll};
-use std::{fs, path::Path, time::Duration};
+use host_exec::{Command, Host as _, Status, Stdin, event::Silent, poll};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// A directory on a real file system: `/tmp` can be a tmpfs, on which overlayfs works, but not an overlay.
 fn scratch() -> tempfile::TempDir {
@@ -224,6 +228,140 @@ async fn listed_in(dir: &Path, root: &Path) -> String {
         ended = here.output(&daemon) => panic!("containerd ended: {ended:?}"),
         listed = ask => listed.unwrap(),
     }
+}
+
+/// The script that guests run, with these images in `folder`; in a run directory whose socket has a short path.
+struct Guest {
+    folder: PathBuf,
+    root: PathBuf,
+    run: tempfile::TempDir,
+}
+
+impl Guest {
+    fn new(dir: &Path) -> Self {
+        let folder = dir.join("programs");
+        fs::create_dir(&folder).unwrap();
+        for image in images(dir).images {
+            let name = image.archive.file_name().unwrap().to_string_lossy();
+            let to = folder.join(format!("image-{name}"));
+            fs::rename(&image.archive, to).unwrap();
+        }
+        Self {
+            folder,
+            root: dir.join("containerd"),
+            run: tempfile::tempdir_in("/run").unwrap(),
+        }
+    }
+
+    fn run(&self) -> PathBuf {
+        self.run.path().join("import")
+    }
+
+    fn import(&self) -> Command {
+        let paths = [&self.folder, &self.root, &self.run()].map(|p| p.display().to_string());
+        let words = ["-c", IMPORT_IMAGES, "lab-images"];
+        Command::new("sh").args(words).args(paths)
+    }
+
+    async fn assert_imported(&self, dir: &Path) {
+        let listed = listed_in(dir, &self.root).await;
+        for name in ["lab.local/one:1", "lab.local/two:1"] {
+            let line = listed.lines().find(|line| line.starts_with(name));
+            let line = line.unwrap_or_else(|| panic!("{name} is not in {listed}"));
+            assert!(line.contains("io.cri-containerd.pinned=pinned"), "{line}");
+        }
+        assert!(!self.run().exists(), "nothing is left of the run");
+    }
+
+    async fn refusal(&self) -> String {
+        let output = crate::here().output(&self.import()).await.unwrap();
+        let said = output.stderr_text().into_owned();
+        assert_eq!(output.status, Status::Exited(1), "{said}");
+        said
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs containerd"]
+async fn a_guest_imports_its_images_once_and_again_when_they_change() {
+    let dir = scratch();
+    let guest = Guest::new(dir.path());
+    crate::here().run(&guest.import()).await.unwrap();
+    guest.assert_imported(dir.path()).await;
+    let database = guest.root.join("io.containerd.metadata.v1.bolt/meta.db");
+    let changed = || fs::metadata(&database).unwrap().modified().unwrap();
+    let before = changed();
+    crate::here().run(&guest.import()).await.unwrap();
+    assert_eq!(changed(), before, "a second run starts no containerd");
+    fs::remove_file(guest.folder.join("image-two.tar")).unwrap();
+    crate::here().run(&guest.import()).await.unwrap();
+    assert!(changed() > before);
+    guest.assert_imported(dir.path()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs containerd"]
+async fn a_guests_import_that_was_killed_is_finished_by_the_next() {
+    let dir = scratch();
+    let guest = Guest::new(dir.path());
+    let (here, command) = (crate::here(), guest.import());
+    let listed = guest.run().join("listed");
+    let wait = poll::Wait::new("first image", Duration::from_secs(30));
+    let first = poll::until(&wait, || {
+        std::future::ready(Ok::<_, std::convert::Infallible>(match listed.exists() {
+            true => poll::Attempt::Ready(()),
+            false => poll::Attempt::NotYet("it is not imported".to_owned()),
+        }))
+    });
+    tokio::select! {
+        ended = here.output(&command) => panic!("it was not killed: {ended:?}"),
+        killed = first => killed.unwrap(),
+    }
+    assert!(guest.run().exists() && !guest.root.join("lab-images").exists());
+    here.run(&command).await.unwrap();
+    guest.assert_imported(dir.path()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs containerd"]
+async fn a_guests_import_that_cannot_be_done_says_why() {
+    let dir = scratch();
+    let guest = Guest::new(dir.path());
+    let two = guest.folder.join("image-two.tar");
+    fs::rename(&two, guest.folder.join("image-three.tar")).unwrap();
+    let said = guest.refusal().await;
+    assert!(
+        said.ends_with("image-three.tar has no image lab.local/three\n"),
+        "{said}"
+    );
+    fs::write(guest.folder.join("image-three.tar"), "no archive").unwrap();
+    let said = guest.refusal().await;
+    assert!(said.contains("image-three.tar: ctr: "), "{said}");
+    assert!(!guest.root.join("lab-images").exists());
+    // As a containerd that runs holds it.
+    let database = guest.root.join("io.containerd.metadata.v1.bolt/meta.db");
+    let held = fs::File::open(&database).unwrap();
+    held.lock().unwrap();
+    let said = guest.refusal().await;
+    assert!(said.contains("already: stop it"), "{said}");
+    drop(held);
+    fs::remove_dir_all(&guest.folder).unwrap();
+    fs::create_dir(&guest.folder).unwrap();
+    let said = guest.refusal().await;
+    assert!(
+        said.contains("is the disk of programs mounted there?"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs shellcheck"]
+async fn the_guests_script_is_clean() {
+    let check = Command::new("shellcheck").args(["--shell=sh", "-"]);
+    let checked = crate::here()
+        .run(&check.stdin(Stdin::Bytes(IMPORT_IMAGES.into())))
+        .await;
+    checked.unwrap();
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ pub(crate) enum Answer {
     CutOnce(Vec<u8>, usize),
     /// The body from its start, whatever range is asked for.
     NoRanges(Vec<u8>),
+    /// One body after the other, from request to request; the last one for good.
+    Then(Vec<Vec<u8>>),
     /// Elsewhere.
     Redirect(String),
 }
@@ -79,6 +81,13 @@ fn serve(
         None => head(&mut stream, "404 Not Found", 0, ""),
         Some(Answer::Redirect(to)) => {
             head(&mut stream, "302 Found", 0, &format!("Location: {to}\r\n"))
+        }
+        Some(Answer::Then(mut bodies)) => {
+            let body = bodies.remove(0);
+            if !bodies.is_empty() {
+                answers.insert(path.to_owned(), Answer::Then(bodies));
+            }
+            whole(&mut stream, &body)
         }
         Some(Answer::NoRanges(body)) => whole(&mut stream, &body),
         Some(Answer::CutOnce(body, length)) => {
