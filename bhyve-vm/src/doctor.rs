@@ -2,7 +2,12 @@
 //!
 //! Nothing is changed: a finding prints what a person may run, and the line that makes it last.
 
-use crate::{Interface, ReleaseLevel};
+mod network;
+
+use network::{clock, network, overlaps};
+
+use crate::{HostRoute, Interface, ReleaseLevel};
+use ipnet::IpNet;
 use std::{collections::BTreeMap, fmt};
 
 /// What was asked of a host.
@@ -22,13 +27,17 @@ pub struct HostFacts {
     pub interfaces: Vec<Interface>,
     /// Lines of `pfctl -s nat` and `pfctl -s rules`; none if pf is off.
     pub pf: Option<Vec<String>>,
+    /// `netstat -rnW`.
+    pub routes: Vec<HostRoute>,
+    /// `date -u +%s`: seconds since 1970, by the host's clock.
+    pub clock_s: Option<u64>,
 }
 
 /// What the VMs need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needs {
-    /// The firmware's path.
-    pub firmware: String,
+    /// The files of the firmware.
+    pub firmware: Vec<String>,
     /// Memory of all VMs together, in MiB.
     pub memory_mib: u64,
     /// The most processors of one VM.
@@ -37,12 +46,17 @@ pub struct Needs {
     pub disk_bytes: u64,
     /// Interfaces that will be made.
     pub interfaces: Vec<String>,
-    /// The pf anchor of the lab, such as `bhyve-lab`, if its networks are to be translated.
-    pub anchor: Option<String>,
+    /// The lines by which pf.conf has to call the anchor of the lab, such as `nat-anchor "bhyve-lab/*"`; empty if no
+    /// rules are wanted. Lines of another kind are not looked for.
+    pub anchor_lines: Vec<String>,
+    /// The networks of the lab.
+    pub networks: Vec<IpNet>,
+    /// The time, in seconds since 1970, if the host's clock is to be compared with it.
+    pub now_s: Option<u64>,
 }
 
 /// The settings to ask for.
-pub const SYSCTLS: [&str; 10] = [
+pub const SYSCTLS: [&str; 11] = [
     "hw.physmem",
     "hw.ncpu",
     "hw.vmm.maxcpu",
@@ -53,6 +67,8 @@ pub const SYSCTLS: [&str; 10] = [
     "net.inet.ip.forwarding",
     "net.inet6.ip6.forwarding",
     "net.link.bridge.pfil_member",
+    // Not looked at here: it tells hosts apart.
+    "kern.hostuuid",
 ];
 
 /// How bad a finding is.
@@ -64,9 +80,43 @@ pub enum Severity {
     Error,
 }
 
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Subject {
+    /// The version of FreeBSD.
+    Version,
+    /// A known hole of it.
+    Advisory,
+    /// A kernel module that is not loaded.
+    Module,
+    /// The processor.
+    Processor,
+    /// Memory.
+    Memory,
+    /// Files of the firmware.
+    Firmware,
+    /// Room in the pool.
+    Space,
+    /// Forwarding of packets.
+    Forwarding,
+    /// What pf sees of bridges.
+    Bridge,
+    /// An interface with a name of ours.
+    Interface,
+    /// pf and its anchors.
+    Firewall,
+    /// The clock.
+    Clock,
+    /// Networks that overlap.
+    Overlap,
+}
+
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFinding {
+    /// What it is about.
+    pub subject: Subject,
     /// How bad.
     pub severity: Severity,
     /// What.
@@ -92,11 +142,19 @@ pub fn examine(host: &HostFacts, needs: &Needs) -> Vec<HostFinding> {
     findings.extend(memory(host, needs));
     findings.extend(space(host, needs));
     findings.extend(network(host, needs));
+    findings.extend(clock(host, needs));
+    findings.extend(overlaps(host, needs));
     findings
 }
 
-fn finding(severity: Severity, what: &str, evidence: String, remedy: &str) -> HostFinding {
+fn finding(
+    (severity, subject): (Severity, Subject),
+    what: &str,
+    evidence: String,
+    remedy: &str,
+) -> HostFinding {
     HostFinding {
+        subject,
         severity,
         what: what.to_owned(),
         evidence,
@@ -108,12 +166,22 @@ fn version(found: ReleaseLevel) -> Option<HostFinding> {
     if !(14..=15).contains(&found.major) {
         let what = "this version of FreeBSD is not supported";
         let remedy = "use FreeBSD 14 or 15";
-        return Some(finding(Severity::Error, what, found.to_string(), remedy));
+        return Some(finding(
+            (Severity::Error, Subject::Version),
+            what,
+            found.to_string(),
+            remedy,
+        ));
     }
     let Some(patch) = found.patch else {
         let what = "whether SA-26:72.bhyve is closed cannot be told outside a release";
         let remedy = "compare with the advisory: fetch -o - https://www.freebsd.org/security/advisories/FreeBSD-SA-26:72.bhyve.asc";
-        return Some(finding(Severity::Warning, what, found.to_string(), remedy));
+        return Some(finding(
+            (Severity::Warning, Subject::Advisory),
+            what,
+            found.to_string(),
+            remedy,
+        ));
     };
     let of_branch = FIXED.iter().filter(|fixed| fixed.0 == found.major);
     // A later minor version was made after the fix.
@@ -123,7 +191,14 @@ fn version(found: ReleaseLevel) -> Option<HostFinding> {
     };
     let what = "a guest can escape through bhyve's devices (SA-26:72.bhyve)";
     let remedy = "freebsd-update fetch install";
-    (!closed).then(|| finding(Severity::Error, what, found.to_string(), remedy))
+    (!closed).then(|| {
+        finding(
+            (Severity::Error, Subject::Advisory),
+            what,
+            found.to_string(),
+            remedy,
+        )
+    })
 }
 
 fn modules(found: &[String]) -> Vec<HostFinding> {
@@ -138,7 +213,7 @@ fn modules(found: &[String]) -> Vec<HostFinding> {
             let what = format!("module {name} is not loaded");
             let remedy = format!("kldload -n {name}; sysrc kld_list+={name}");
             finding(
-                Severity::Error,
+                (Severity::Error, Subject::Module),
                 &what,
                 format!("kldstat -v names no {name}"),
                 &remedy,
@@ -156,7 +231,7 @@ fn processor(host: &HostFacts, needs: &Needs) -> Vec<HostFinding> {
         let told = value("hw.vmm.vmx.initialized").unwrap_or("missing");
         let remedy = "load vmm, then switch VT-x or SVM on in the firmware of the host";
         findings.push(finding(
-            Severity::Error,
+            (Severity::Error, Subject::Processor),
             what,
             format!("hw.vmm.vmx.initialized: {told}"),
             remedy,
@@ -165,7 +240,12 @@ fn processor(host: &HostFacts, needs: &Needs) -> Vec<HostFinding> {
     if intel && value("hw.vmm.vmx.cap.unrestricted_guest") != Some("1") {
         let what = "this processor cannot start UEFI guests";
         let evidence = "hw.vmm.vmx.cap.unrestricted_guest is not 1".to_owned();
-        findings.push(finding(Severity::Error, what, evidence, "use another host"));
+        findings.push(finding(
+            (Severity::Error, Subject::Processor),
+            what,
+            evidence,
+            "use another host",
+        ));
     }
     if let Some(limit) = number(host, "hw.vmm.maxcpu").filter(|limit| *limit < needs.cpus) {
         let what = format!("a VM wants {} processors", needs.cpus);
@@ -174,7 +254,7 @@ fn processor(host: &HostFacts, needs: &Needs) -> Vec<HostFinding> {
             needs.cpus
         );
         findings.push(finding(
-            Severity::Error,
+            (Severity::Error, Subject::Processor),
             &what,
             format!("hw.vmm.maxcpu: {limit}"),
             &remedy,
@@ -184,7 +264,7 @@ fn processor(host: &HostFacts, needs: &Needs) -> Vec<HostFinding> {
         let what = "a VM with more processors than the host has loses its clock";
         let remedy = format!("give it {cores} processors at most");
         findings.push(finding(
-            Severity::Warning,
+            (Severity::Warning, Subject::Processor),
             what,
             format!("hw.ncpu: {cores}"),
             &remedy,
@@ -217,7 +297,7 @@ fn memory(host: &HostFacts, needs: &Needs) -> Option<HostFinding> {
     if wanted >= physical {
         let what = "the VMs want more memory than the host has";
         return Some(finding(
-            Severity::Error,
+            (Severity::Error, Subject::Memory),
             what,
             evidence,
             "make the VMs smaller or fewer",
@@ -227,21 +307,28 @@ fn memory(host: &HostFacts, needs: &Needs) -> Option<HostFinding> {
     let remedy =
         format!("sysctl vfs.zfs.arc.max={room}; echo vfs.zfs.arc.max={room} >>/etc/sysctl.conf");
     let what = "the VMs and the file cache together want more memory than the host has";
-    Some(finding(Severity::Warning, what, evidence, &remedy))
+    Some(finding(
+        (Severity::Warning, Subject::Memory),
+        what,
+        evidence,
+        &remedy,
+    ))
 }
 
 fn space(host: &HostFacts, needs: &Needs) -> Vec<HostFinding> {
-    let mut findings = Vec::new();
-    if !host.firmware.contains(&needs.firmware) {
+    let missing = needs.firmware.iter();
+    let missing = missing.filter(|path| !host.firmware.contains(path));
+    let missing = missing.map(|path| {
         let what = "the UEFI firmware is missing";
-        let evidence = format!("no {}", needs.firmware);
-        findings.push(finding(
-            Severity::Error,
+        let subject = (Severity::Error, Subject::Firmware);
+        finding(
+            subject,
             what,
-            evidence,
+            format!("no {path}"),
             "pkg install edk2-bhyve",
-        ));
-    }
+        )
+    });
+    let mut findings: Vec<_> = missing.collect();
     if host.pool_available < needs.disk_bytes {
         let what = "the pool may fill up: volumes are sparse, and a full pool stops all VMs";
         let evidence = format!(
@@ -249,88 +336,13 @@ fn space(host: &HostFacts, needs: &Needs) -> Vec<HostFinding> {
             host.pool_available, needs.disk_bytes
         );
         findings.push(finding(
-            Severity::Warning,
+            (Severity::Warning, Subject::Space),
             what,
             evidence,
             "zfs list -o space",
         ));
     }
     findings
-}
-
-fn network(host: &HostFacts, needs: &Needs) -> Vec<HostFinding> {
-    let mut findings = Vec::new();
-    for (name, variable) in [
-        ("net.inet.ip.forwarding", "gateway_enable"),
-        ("net.inet6.ip6.forwarding", "ipv6_gateway_enable"),
-    ] {
-        if number(host, name) != Some(1) {
-            let what = "packets are not forwarded, so guests reach nothing outside";
-            let told = host.sysctls.get(name).map_or("missing", String::as_str);
-            let remedy = format!("sysctl {name}=1; sysrc {variable}=YES");
-            findings.push(finding(
-                Severity::Error,
-                what,
-                format!("{name}: {told}"),
-                &remedy,
-            ));
-        }
-    }
-    if number(host, "net.link.bridge.pfil_member") == Some(1) {
-        let what = "pf filters between guests of one bridge";
-        let evidence = "net.link.bridge.pfil_member: 1".to_owned();
-        findings.push(finding(
-            Severity::Warning,
-            what,
-            evidence,
-            "sysctl net.link.bridge.pfil_member=0",
-        ));
-    }
-    for name in &needs.interfaces {
-        let Some(interface) = host.interfaces.iter().find(|found| found.name == *name) else {
-            continue;
-        };
-        let words = interface.description.as_deref().unwrap_or("no description");
-        if !words.starts_with("lab") {
-            let what = format!("interface {name} is somebody else's");
-            let remedy = "choose another name for ours";
-            findings.push(finding(
-                Severity::Error,
-                &what,
-                format!("{name}: {words}"),
-                remedy,
-            ));
-        }
-    }
-    findings.extend(anchor(host, needs));
-    findings
-}
-
-fn anchor(host: &HostFacts, needs: &Needs) -> Vec<HostFinding> {
-    let Some(anchor) = &needs.anchor else {
-        return Vec::new();
-    };
-    let Some(rules) = &host.pf else {
-        let what = "pf is off, so guests are not translated";
-        let remedy = "pfctl -e; sysrc pf_enable=YES";
-        return vec![finding(
-            Severity::Error,
-            what,
-            "pfctl -s nat fails".to_owned(),
-            remedy,
-        )];
-    };
-    ["nat-anchor", "rdr-anchor", "anchor"]
-        .into_iter()
-        .map(|kind| format!("{kind} \"{anchor}/*\""))
-        .filter(|line| !rules.iter().any(|rule| rule.starts_with(line.as_str())))
-        .map(|line| {
-            let what = "rules of the lab would be loaded and never asked";
-            let evidence = format!("no rule {line}");
-            let remedy = format!("add to /etc/pf.conf, translation before filter: {line}");
-            finding(Severity::Error, what, evidence, &remedy)
-        })
-        .collect()
 }
 
 impl fmt::Display for HostFinding {

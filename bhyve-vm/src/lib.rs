@@ -36,9 +36,12 @@
 //!
 //! # How far it goes
 //!
-//! Everything here is pure: values in, values out. Checked without a FreeBSD host: the two printed forms are read
-//! by readers written from bhyve's rules, and must give the same keys. [`create_steps`] and [`destroy_steps`] are
-//! lists of commands that nobody has run yet.
+//! From a specification to running VMs and back to a host without them: [`fleet`] asks a host, plans, and does what it
+//! planned, through any [`Host`](host_exec::Host). All else is pure: values in, values out.
+//!
+//! No FreeBSD was in reach. The two printed forms of a VM are read by readers written from bhyve's rules, and must give
+//! the same keys. The driver is tested against a host in memory with the connection cut at every call, and was run
+//! through a real `sshd` against a stand-in host whose programs refuse what FreeBSD's refuse.
 //!
 //! # Arguments and files of others
 //!
@@ -69,11 +72,12 @@
 //! A [`Supervision`] prints the scripts that keep a VM running on the host while nobody is logged in; they are
 //! run for real under dash and bash, with stand-ins for what only FreeBSD has. [`observe`] tells a VM's state from
 //! what the host's commands print, contradictions included; [`examine`] tells whether a host can run the VMs at all.
+//! [`fleet`] asks those commands and follows their answers; the contract of each of its calls is there.
 //!
 //! # What this crate does not do
 //!
-//! It does not run its plans, download images, make bridges or firewall rules. Seeds and images are in [`seed`] and
-//! [`image`]. Devices of a [`VmSpec`] are the few that a Linux server needs: no graphics, no USB, no emulated network
+//! It downloads no images, and thinks up no networks or firewall rules: it applies those that it is given. Seeds and
+//! images are in [`seed`] and [`image`]. Devices of a [`VmSpec`] are the few that a Linux server needs: no graphics, no USB, no emulated network
 //! card: those were ways out of a guest before. Who wants one names it in [`VmSpec::extra`].
 //!
 //! # Invariants
@@ -84,7 +88,7 @@
 //! - `Arguments::parse(words).words() == words` for every list that is read.
 //! - `parse_argv(argv(tree)) == keys(tree) == parse_config_file(config_file(keys(tree)))`.
 //! - bhyve's status 1 is never taken for "powered off" without evidence ([`exit_cause`]).
-//! - What carries no mark of ours is never destroyed ([`destroy_found`]).
+//! - What carries no mark of ours is never changed or destroyed ([`fleet::NotOurs`]).
 //!
 //! # States
 //!
@@ -103,9 +107,9 @@
 //! Manual pages: bhyve(8), bhyve_config(5), bhyvectl(8), daemon(8), nmdm(4), tap(4), zfs(8).
 
 mod console;
-mod destroy;
 mod doctor;
 mod exit;
+pub mod fleet;
 pub mod image;
 mod keys;
 mod names;
@@ -121,22 +125,21 @@ mod supervisor;
 mod tree;
 
 pub use console::{ConsoleState, Finding, Stage, Trouble, read_console};
-pub use destroy::{NotOurs, destroy_found};
-pub use doctor::{HostFacts, HostFinding, Needs, SYSCTLS, Severity, examine};
+pub use doctor::{HostFacts, HostFinding, Needs, SYSCTLS, Severity, Subject, examine};
 pub use exit::{
     Asked, Ending, Evidence, ExitCause, Reaction, START_UP, Wanted, exit_cause, reaction,
 };
 pub use keys::{KeyError, KeyTree, Release};
 pub use names::{
-    BridgeName, Derived, DiskSerial, HostPath, InvalidValue, MacAddress, TapName, Uuid, VmName,
-    ZfsDataset,
+    BridgeName, Derived, DiskSerial, HostPath, InvalidValue, LabMark, MacAddress, TapName, Uuid,
+    VmName, ZfsDataset,
 };
 pub use observe::{
-    Contradiction, Dataset, Facts, Interface, ObserveError, Observed, Parts, Process, ReleaseLevel,
-    observe, parse_datasets, parse_interfaces, parse_modules, parse_nodes, parse_processes,
-    parse_sysctls, parse_version,
+    Contradiction, Dataset, Facts, HostRoute, Interface, ObserveError, Observed, Parts, Process,
+    ReleaseLevel, observe, parse_datasets, parse_interfaces, parse_modules, parse_nodes,
+    parse_processes, parse_resolvers, parse_routes, parse_sysctls, parse_version,
 };
-pub use plan::{Action, Condition, OWNER_PROPERTY, RootVolume, Step, create_steps, destroy_steps};
+pub use plan::{Action, Condition, OWNER_PROPERTY, RootVolume, Step};
 pub use print::{argv, config_file, keys};
 pub use read::{Arguments, ReadError, parse_argv, parse_config_file};
 pub use slots::{Device, Slot};

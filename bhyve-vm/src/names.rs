@@ -7,7 +7,6 @@ mod derive;
 
 pub use derive::Derived;
 
-use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// A text that a field does not take, with the rule that it breaks.
@@ -59,9 +58,9 @@ pub(crate) use checked_text;
 /// A [`checked_text`] that is part of a specification, and so is read by `serde` with the same check.
 macro_rules! specified_text {
     ($(#[$doc:meta])* $name:ident, $field:literal, $broken:ident) => {
-        checked_text! {
+        $crate::names::checked_text! {
             $(#[$doc])*
-            #[derive(Serialize, Deserialize)]
+            #[derive(serde::Serialize, serde::Deserialize)]
             #[serde(try_from = "String", into = "String")]
             $name, $field, $broken
         }
@@ -81,6 +80,7 @@ macro_rules! specified_text {
         }
     };
 }
+pub(crate) use specified_text;
 
 specified_text! {
     /// The name of a VM: a label of a DNS name, at most 30 characters.
@@ -134,6 +134,24 @@ specified_text! {
     ZfsDataset, "ZFS dataset", broken_dataset
 }
 
+specified_text! {
+    /// The name of a lab, which marks all that is its own on a host: 1 to 20 of a-z, 0-9 and '-'.
+    LabMark, "lab name", broken_lab
+}
+
+impl LabMark {
+    /// The description of the lab's interfaces: `lab:LAB`.
+    pub fn interface_mark(&self) -> String {
+        format!("lab:{self}")
+    }
+
+    /// The value of [`OWNER_PROPERTY`](crate::OWNER_PROPERTY) of a VM's volume: `LAB/VM`. Its taps carry
+    /// `lab:LAB/VM`.
+    pub fn vm_mark(&self, vm: &VmName) -> String {
+        format!("{self}/{vm}")
+    }
+}
+
 impl ZfsDataset {
     /// The device node of the volume.
     pub fn device(&self) -> HostPath {
@@ -171,6 +189,21 @@ fn broken_uuid(text: &str) -> Option<&'static str> {
         Some("must be 36 characters such as 8f5c2b7e-0a41-4a52-9d4c-0a1b2c3d4e5f, in lower case")
     } else if text.bytes().all(|b| matches!(b, b'0' | b'-')) {
         Some("must not be all zeros")
+    } else {
+        None
+    }
+}
+
+fn broken_lab(text: &str) -> Option<&'static str> {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !(1..=20).contains(&text.len()) {
+        Some("must have 1 to 20 characters")
+    } else if !text.bytes().all(legal) {
+        Some("may hold only a-z, 0-9 and '-'")
+    } else if text.starts_with('-') || text.ends_with('-') {
+        Some("must not begin or end with '-'")
+    } else if ["base", "files", "import"].contains(&text) {
+        Some("is the name of a place that labs share; take another")
     } else {
         None
     }

@@ -180,7 +180,7 @@ fn marker(line: &str) -> Option<u32> {
 }
 
 /// The text without what only moves a cursor or colours it (ECMA-48, 5.4), carriage returns and other controls.
-fn plain(log: &[u8]) -> String {
+pub(crate) fn plain(log: &[u8]) -> String {
     let text = String::from_utf8_lossy(log);
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();

@@ -13,7 +13,7 @@ pub const READY_SNAPSHOT: &str = "ready";
 pub const IMAGE_PROPERTY: &str = "lab:image";
 
 /// The tag of the hold that keeps a snapshot from being destroyed by mistake (zfs-hold(8)).
-const HOLD_TAG: &str = "lab";
+pub(crate) const HOLD_TAG: &str = "lab";
 
 /// To copy an image of some GiB onto a slow disk; the time limit of a hang, not of a copy.
 const COPY_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -76,6 +76,11 @@ impl BaseVolume {
         &self.dataset
     }
 
+    /// The digest of its image.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
     /// The volume's size: that of the image, in whole MiB.
     pub fn size_mib(&self) -> NonZeroU32 {
         self.size_mib
@@ -86,7 +91,7 @@ impl BaseVolume {
         command(&["zfs", "list", "-H", "-o", "name", &self.snapshot()])
     }
 
-    /// The root volume of a VM that starts from this image, for [`create_steps`](crate::create_steps).
+    /// The root volume of a VM that starts from this image, for a VM of a [`Fleet`](crate::fleet::Fleet).
     ///
     /// # Errors
     ///
@@ -126,7 +131,7 @@ impl BaseVolume {
                 command(&["zfs", "destroy", volume]),
             ),
             step(
-                "wait for its device".into(),
+                "wait for its device",
                 Action::Await {
                     condition: ready,
                     limit,
@@ -172,33 +177,38 @@ impl BaseVolume {
 
     /// The steps that remove the volume, whole or not. They fail, and leave it, as long as a VM is a clone of it.
     pub fn remove_steps(&self) -> Vec<Step> {
-        let (volume, snapshot) = (self.dataset.as_str(), self.snapshot());
-        let question = command(&["zfs", "get", "-H", "-o", "value", IMAGE_PROPERTY, volume]);
-        let line = self.digest.to_string();
-        let attempt = |what: &str, words: &[&str]| step(what.into(), Action::Try(command(words)));
-        vec![
-            step(
-                format!("make sure that {volume} is ours"),
-                Action::Require {
-                    command: question,
-                    line,
-                },
-            ),
-            attempt(
-                "let go of its snapshot",
-                &["zfs", "release", HOLD_TAG, &snapshot],
-            ),
-            attempt("remove its snapshot", &["zfs", "destroy", &snapshot]),
-            run(
-                format!("remove volume {volume}"),
-                command(&["zfs", "destroy", volume]),
-            ),
-        ]
+        remove_base(self.dataset.as_str(), self.digest.as_str())
     }
 
     fn snapshot(&self) -> String {
         format!("{}@{READY_SNAPSHOT}", self.dataset)
     }
+}
+
+/// The steps that remove a base volume with this digest, whole or not.
+pub(crate) fn remove_base(volume: &str, digest: &str) -> Vec<Step> {
+    let snapshot = format!("{volume}@{READY_SNAPSHOT}");
+    let question = command(&["zfs", "get", "-H", "-o", "value", IMAGE_PROPERTY, volume]);
+    let line = digest.to_owned();
+    let attempt = |what: &str, words: &[&str]| step(what, Action::Try(command(words)));
+    vec![
+        step(
+            format!("make sure that {volume} is ours"),
+            Action::Require {
+                command: question,
+                line,
+            },
+        ),
+        attempt(
+            "let go of its snapshot",
+            &["zfs", "release", HOLD_TAG, &snapshot],
+        ),
+        attempt("remove its snapshot", &["zfs", "destroy", &snapshot]),
+        run(
+            format!("remove volume {volume}"),
+            command(&["zfs", "destroy", volume]),
+        ),
+    ]
 }
 
 /// A sparse file with an image, of which the root disks of VMs are copies: for hosts without ZFS volumes.

@@ -1,6 +1,6 @@
 //! The checksum of a file, of either length that distributions publish.
 
-use sha2::{Digest as _, Sha256, Sha512};
+use ring::digest::{self, Algorithm, Context};
 use std::{
     fmt,
     io::{self, Read},
@@ -28,7 +28,7 @@ pub(super) enum Kind {
 impl Digest {
     /// The SHA-256 checksum of some bytes.
     pub fn sha256(bytes: &[u8]) -> Self {
-        Self::of_output(&Sha256::digest(bytes))
+        Self::of_output(&digest::digest(&digest::SHA256, bytes))
     }
 
     /// The digits.
@@ -42,10 +42,11 @@ impl Digest {
     ///
     /// The source cannot be read.
     pub fn of_same_kind(&self, source: &mut impl Read) -> io::Result<Self> {
-        Ok(match self.kind() {
-            Kind::Sha256 => Self::of_output(&hash::<Sha256>(source)?),
-            Kind::Sha512 => Self::of_output(&hash::<Sha512>(source)?),
-        })
+        let algorithm = match self.kind() {
+            Kind::Sha256 => &digest::SHA256,
+            Kind::Sha512 => &digest::SHA512,
+        };
+        Ok(Self::of_output(&hash(algorithm, source)?))
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -56,18 +57,19 @@ impl Digest {
         }
     }
 
-    fn of_output(bytes: &[u8]) -> Self {
-        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    fn of_output(output: &digest::Digest) -> Self {
+        let bytes = output.as_ref().iter();
+        Self(bytes.map(|byte| format!("{byte:02x}")).collect())
     }
 }
 
-fn hash<D: sha2::Digest>(source: &mut impl Read) -> io::Result<sha2::digest::Output<D>> {
-    let mut hasher = D::new();
+fn hash(algorithm: &'static Algorithm, source: &mut impl Read) -> io::Result<digest::Digest> {
+    let mut context = Context::new(algorithm);
     let mut buffer = vec![0; 128 * 1024];
     loop {
         match source.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finalize()),
-            Ok(count) => hasher.update(&buffer[..count]),
+            Ok(0) => return Ok(context.finish()),
+            Ok(count) => context.update(&buffer[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

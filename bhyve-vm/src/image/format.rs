@@ -54,6 +54,7 @@ impl ImageFormat {
     }
 }
 
+/// The name, which for those that compress is that of their program too.
 impl fmt::Display for ImageFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

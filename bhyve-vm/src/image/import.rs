@@ -1,7 +1,8 @@
 //! From what was fetched to a raw disk, with the checksum before anything else.
 
-use super::{Digest, ImageFormat, Qcow2, Qcow2Error, UnknownFormat, sparse::Sparse};
-use flate2::read::MultiGzDecoder;
+use super::{
+    Digest, ImageFormat, Qcow2, Qcow2Error, UnknownFormat, sparse::Sparse, unpack::unpacked,
+};
 use std::io::{self, Read, Seek, Write};
 
 /// A raw disk that was written.
@@ -43,8 +44,8 @@ pub enum ImportError {
     },
     /// It is compressed in a way that is not undone here.
     #[error(
-        "{name} is compressed with {format}, which is not read here; \
-        take the publisher's qcow2 or raw image, or unpack it and give the checksum of what comes out"
+        "{name} is compressed with {format}, which is not read here; take the publisher's qcow2 or raw image, \
+        or unpack it with `{format} -d {name}` and give the checksum of what comes out"
     )]
     Compression {
         /// The file.
@@ -52,11 +53,16 @@ pub enum ImportError {
         /// How.
         format: ImageFormat,
     },
-    /// Within gzip is no raw disk.
-    #[error("{name} is gzip, but not of a raw disk with a boot record; unpack it first")]
+    /// It is compressed, and within it is no raw disk.
+    #[error(
+        "{name} is {format}, but not of a raw disk with a boot record; \
+        unpack it with `{format} -d {name}` and give the checksum of what comes out"
+    )]
     Inner {
         /// The file.
         name: String,
+        /// How it is compressed.
+        format: ImageFormat,
     },
     /// It is qcow2 that cannot be read.
     #[error("{name} is a qcow2 image that cannot be imported")]
@@ -112,20 +118,7 @@ pub fn import(
     let (disk_bytes, data_bytes) = match format {
         ImageFormat::Raw => copy(&mut source, name, out)?,
         ImageFormat::Qcow2 => qcow2(source, name, out)?,
-        ImageFormat::Gzip => {
-            let mut inner = MultiGzDecoder::new(source);
-            let head = head_of(&mut inner).map_err(|source| read(name, source))?;
-            if ImageFormat::of(&head) != Ok(ImageFormat::Raw) {
-                return Err(ImportError::Inner {
-                    name: name.to_owned(),
-                });
-            }
-            copy(&mut head.as_slice().chain(inner), name, out)?
-        }
-        ImageFormat::Xz | ImageFormat::Zstd | ImageFormat::Bzip2 => {
-            let name = name.to_owned();
-            return Err(ImportError::Compression { name, format });
-        }
+        packed => unpack(source, name, packed, out)?,
     };
     Ok(Imported {
         format,
@@ -177,6 +170,28 @@ fn copy(
         name: name.to_owned(),
         source,
     })
+}
+
+fn unpack(
+    source: impl Read,
+    name: &str,
+    format: ImageFormat,
+    out: &mut (impl Write + Seek),
+) -> Result<(u64, u64), ImportError> {
+    let unread = || ImportError::Compression {
+        name: name.to_owned(),
+        format,
+    };
+    let inner = unpacked(format, source).ok_or_else(unread)?;
+    let mut inner = inner.map_err(|source| read(name, source))?;
+    let head = head_of(&mut inner).map_err(|source| read(name, source))?;
+    if ImageFormat::of(&head) != Ok(ImageFormat::Raw) {
+        return Err(ImportError::Inner {
+            name: name.to_owned(),
+            format,
+        });
+    }
+    copy(&mut head.as_slice().chain(inner), name, out)
 }
 
 fn qcow2(

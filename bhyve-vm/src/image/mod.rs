@@ -42,8 +42,10 @@ mod format;
 mod import;
 mod qcow2;
 mod sparse;
+mod unpack;
 
 pub use base::{BaseFile, BaseVolume, BaseVolumeError, IMAGE_PROPERTY, READY_SNAPSHOT, TooSmall};
+pub(crate) use base::{HOLD_TAG, remove_base};
 pub use checksums::{ChecksumError, Checksums};
 pub use digest::{Digest, InvalidDigest};
 pub use format::{ImageFormat, UnknownFormat};

@@ -5,6 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 /// Whole parts of zeros become holes; a hole ends where a part with anything in it begins.
 const PART_BYTES: usize = 64 * 1024;
 
+/// Compared with as a whole, which is as fast in a build without optimization as in one with it.
+static ZEROS: [u8; PART_BYTES] = [0; PART_BYTES];
+
 /// Writes one after the other, and leaves out what is zero. What is written into has to be empty, or all zeros.
 pub(super) struct Sparse<'a, W> {
     out: &'a mut W,
@@ -31,7 +34,7 @@ impl<'a, W: Write + Seek> Sparse<'a, W> {
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         for part in bytes.chunks(PART_BYTES) {
             let length = part.len() as u64;
-            if part.iter().all(|byte| *byte == 0) {
+            if *part == ZEROS[..part.len()] {
                 self.zeros(length);
                 continue;
             }

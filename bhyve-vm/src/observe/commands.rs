@@ -1,5 +1,7 @@
 //! One reader per command. Each refuses what it cannot read, and names the line.
 
+use super::network::interface_net;
+use ipnet::IpNet;
 use std::{collections::BTreeMap, fmt};
 
 /// Output that is not as the command prints it.
@@ -177,6 +179,10 @@ pub struct Interface {
     pub ether: Option<String>,
     /// Addresses, as printed: `inet` and `inet6`, with scope, without prefix.
     pub addresses: Vec<String>,
+    /// The same with their prefix lengths, without scope.
+    pub nets: Vec<IpNet>,
+    /// Options of neighbour discovery, such as `AUTO_LINKLOCAL`; none if it says nothing of them.
+    pub nd6: Option<Vec<String>>,
     /// Members, of a bridge.
     pub members: Vec<String>,
     /// Its groups.
@@ -245,7 +251,11 @@ impl Interface {
         match key {
             "description:" => self.description = Some(value.to_owned()),
             "ether" => self.ether = Some(first()),
-            "inet" | "inet6" => self.addresses.push(first()),
+            "inet" | "inet6" => {
+                self.addresses.push(first());
+                self.nets.extend(interface_net(line));
+            }
+            "nd6" => self.nd6 = nd6_options(value),
             "member:" => self.members.push(first()),
             "groups:" => self.groups = value.split_whitespace().map(str::to_owned).collect(),
             "Opened" => {
@@ -256,6 +266,14 @@ impl Interface {
         }
         Ok(())
     }
+}
+
+/// `options=29<PERFORMNUD,IFDISABLED>` as a list.
+fn nd6_options(value: &str) -> Option<Vec<String>> {
+    let (_, options) = value.split_once('<')?;
+    let options = options.split('>').next()?.split(',');
+    let given = options.filter(|option| !option.is_empty());
+    Some(given.map(str::to_owned).collect())
 }
 
 /// The names of the kernel's modules, also of those built in: `kldstat -v` (kldstat(8)).

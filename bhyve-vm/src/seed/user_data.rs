@@ -8,12 +8,14 @@ use zeroize::Zeroizing;
 /// What is the same in every seed.
 ///
 /// `growpart` and `resize_rootfs` are what cloud-init does anyway; said here, an image's own setting does not count.
+/// With `manage_etc_hosts` an image has cloud-init write `/etc/hosts` anew at each boot, over what others wrote there.
 /// Without `locale: false` cloud-init makes the locale en_US.UTF-8, which takes time and a package that small images lack.
 /// The keys that come with an image are the same in all its guests, so they go.
 const FIXED: &str = "\
 locale: false
 package_update: false
 package_upgrade: false
+manage_etc_hosts: false
 growpart:
   mode: auto
   devices: [\"/\"]

@@ -1,6 +1,8 @@
 //! Each rule of the doctor, broken one at a time.
 
-use bhyve_vm::{HostFacts, Interface, Needs, SYSCTLS, Severity, examine, parse_version};
+use bhyve_vm::{
+    HostFacts, Interface, Needs, SYSCTLS, Severity, examine, parse_routes, parse_version,
+};
 
 fn host() -> HostFacts {
     let values = [
@@ -43,19 +45,48 @@ fn host() -> HostFacts {
             .map(str::to_owned)
             .to_vec(),
         ),
+        routes: Vec::new(),
+        clock_s: Some(1_764_180_000),
     }
 }
 
 fn needs() -> Needs {
     Needs {
-        firmware: "/fw/CODE.fd".into(),
+        firmware: vec!["/fw/CODE.fd".into()],
         memory_mib: 10_240,
         cpus: 4,
         disk_bytes: 50 << 30,
         interfaces: vec!["tap110".into(), "tap111".into()],
-        anchor: Some("bhyve-lab".into()),
+        anchor_lines: [
+            "set skip on lo0",
+            "nat-anchor \"bhyve-lab/*\"",
+            "rdr-anchor \"bhyve-lab/*\"",
+            "anchor \"bhyve-lab/*\"",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        networks: vec![
+            "10.110.0.0/16".parse().unwrap(),
+            "fd00:110::/48".parse().unwrap(),
+        ],
+        now_s: Some(1_764_180_010),
     }
 }
+
+/// Of these only the route by a VPN meets a network of the lab; the default routes hold all of them.
+const ROUTES: &str = "Routing tables
+
+Internet:
+Destination        Gateway            Flags         Nhop#    Mtu    Netif Expire
+default            192.0.2.1          UGS               3   1500      em0
+10.110.0.0/16      link#7             U                 4   1500   tap110
+192.0.2.0/24       link#1             U                 1   1500      em0
+
+Internet6:
+Destination        Gateway            Flags         Nhop#    Mtu    Netif Expire
+default            fe80::1%em0        UG                5   1500      em0
+fd00:110:0:7::/64  fd00:9::1          UGS               6   1500      wg0
+";
 
 #[test]
 fn a_good_host_has_no_finding() {
@@ -101,7 +132,7 @@ fn patch_levels() {
 #[test]
 fn each_fault_has_its_words_evidence_and_command() {
     type Break = fn(&mut HostFacts, &mut Needs);
-    let faults: [Break; 15] = [
+    let faults: [Break; 19] = [
         |host, _| host.version = parse_version("14.4-RELEASE").unwrap(),
         |host, _| host.modules.retain(|name| name != "if_tuntap"),
         |host, _| {
@@ -132,6 +163,19 @@ fn each_fault_has_its_words_evidence_and_command() {
         },
         |host, _| host.interfaces[0].description = Some("jail".into()),
         |host, _| host.pf = None,
+        |host, _| host.clock_s = Some(1_764_179_900),
+        |_, needs| needs.now_s = Some(1_764_170_000),
+        |host, _| {
+            host.interfaces.push(Interface {
+                name: "em0".into(),
+                nets: vec![
+                    "10.110.3.2/24".parse().unwrap(),
+                    "192.0.2.2/24".parse().unwrap(),
+                ],
+                ..Interface::default()
+            });
+        },
+        |host, _| host.routes = parse_routes(ROUTES).unwrap(),
     ];
     let mut told = String::new();
     for fault in faults {

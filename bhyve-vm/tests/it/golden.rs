@@ -1,18 +1,11 @@
 //! What is printed, word for word: tests/data holds each case and its texts, to be read beside the manual pages.
 
-use crate::{etcd_0, root_of_etcd_0, spec};
-use bhyve_vm::{
-    Dataset, Derived, DeviceTree, Interface, Release, Step, Supervision, argv, config_file,
-    create_steps, destroy_found, destroy_steps, keys, parse_datasets,
-};
-use std::{collections::BTreeSet, time::Duration};
+use crate::{etcd_0, spec};
+use bhyve_vm::{Derived, DeviceTree, Release, argv, config_file, keys};
+use std::collections::BTreeSet;
 
 fn lines(words: &[String]) -> String {
     words.iter().map(|word| format!("{word}\n")).collect()
-}
-
-fn steps(steps: &[Step]) -> String {
-    steps.iter().map(|step| format!("{step}\n")).collect()
 }
 
 #[test]
@@ -61,75 +54,4 @@ fn no_key_of_one_vm_depends_on_another() {
     assert_eq!(a.mac(3).to_string().parse(), Ok(a.mac(3)));
     let tap = a.tap(0, &BTreeSet::new()).unwrap();
     assert_eq!(tap.to_string().parse(), Ok(tap));
-}
-
-/// By what was found: all, the rest after an interruption, and what is somebody else's.
-#[test]
-fn destruction_of_what_was_found() {
-    let (spec, root) = (etcd_0(), root_of_etcd_0());
-    let supervision = Supervision::new(spec.name.clone(), "/var/db/lab/etcd-0".parse().unwrap());
-    let taps = || {
-        let tap = |nic: &bhyve_vm::Nic| Interface {
-            name: nic.tap.to_string(),
-            description: Some("lab:etcd-0".into()),
-            ..Interface::default()
-        };
-        spec.nics.iter().map(tap).collect::<Vec<_>>()
-    };
-    let volume = |owner: &str| {
-        let line = format!("{}\tvolume\t1\t1\t-\t{owner}\n", root.dataset);
-        parse_datasets(&line).unwrap()
-    };
-    let found = |taps: &[Interface], volumes: &[Dataset]| {
-        destroy_found(&spec, &root, &supervision, taps, volumes)
-    };
-    let all = found(&taps(), &volume("etcd-0")).unwrap();
-    assert_eq!(
-        steps(&all),
-        include_str!("../data/etcd-0.found"),
-        "{}",
-        steps(&all)
-    );
-    let rest = steps(&found(&[], &[]).unwrap());
-    assert!(
-        !rest.contains("zfs") && !rest.contains("ifconfig"),
-        "{rest}"
-    );
-    let mut strange = taps();
-    strange[0].description = None;
-    let errors = [
-        found(&strange, &volume("etcd-0")).unwrap_err(),
-        found(&taps(), &volume("-")).unwrap_err(),
-        found(&taps(), &volume("etcd-1")).unwrap_err(),
-    ];
-    let told = errors.map(|error| error.to_string());
-    let volume = &root.dataset;
-    assert_eq!(
-        told,
-        [
-            format!(
-                "interface {} is not marked as \"lab:etcd-0\" but with nothing; remove or rename it by hand",
-                spec.nics[0].tap
-            ),
-            format!(
-                "volume {volume} is not marked as \"etcd-0\" but with nothing; remove or rename it by hand"
-            ),
-            format!(
-                "volume {volume} is not marked as \"etcd-0\" but \"etcd-1\"; remove or rename it by hand"
-            ),
-        ]
-    );
-}
-
-#[test]
-fn plans() {
-    let (spec, root) = (etcd_0(), root_of_etcd_0());
-    let tree = DeviceTree::new(&spec).unwrap();
-    assert_eq!(
-        steps(&create_steps(&spec, &tree, &root)),
-        include_str!("../data/etcd-0.create")
-    );
-    let destroy = destroy_steps(&spec, &root, Duration::from_secs(60));
-    assert_eq!(steps(&destroy), include_str!("../data/etcd-0.destroy"));
-    assert_eq!(spec.disks[0].path, root.dataset.device());
 }

@@ -20,7 +20,7 @@ mod seed;
 mod seed_programs;
 mod state;
 
-use bhyve_vm::{RootVolume, VmSpec};
+use bhyve_vm::VmSpec;
 
 /// The specification in `tests/data/NAME.toml`.
 fn spec(text: &str) -> VmSpec {
@@ -30,12 +30,4 @@ fn spec(text: &str) -> VmSpec {
 /// One with a seed, two disks and two network cards.
 fn etcd_0() -> VmSpec {
     spec(include_str!("../data/etcd-0.toml"))
-}
-
-fn root_of_etcd_0() -> RootVolume {
-    RootVolume {
-        image: "zroot/lab/images/debian-12".parse().unwrap(),
-        dataset: "zroot/lab/etcd-0/root".parse().unwrap(),
-        size_mib: 10_240.try_into().unwrap(),
-    }
 }

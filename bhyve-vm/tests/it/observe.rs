@@ -2,8 +2,8 @@
 
 use bhyve_vm::{
     Contradiction, Event, EventWord, Facts, Parts, VmState, observe, parse_datasets, parse_events,
-    parse_interfaces, parse_modules, parse_nodes, parse_processes, parse_sysctls, parse_version,
-    read_console,
+    parse_interfaces, parse_modules, parse_nodes, parse_processes, parse_resolvers, parse_routes,
+    parse_sysctls, parse_version, read_console,
 };
 
 #[test]
@@ -61,6 +61,18 @@ fn interfaces() {
             "fe80::5a9c:fcff:fe00:110%bridge110"
         ]
     );
+    let nets: Vec<_> = bridge.nets.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        nets,
+        [
+            "10.110.0.1/24",
+            "fd00:110::1/64",
+            "fe80::5a9c:fcff:fe00:110/64"
+        ]
+    );
+    let nd6 = bridge.nd6.as_ref().unwrap();
+    assert_eq!(nd6.as_slice(), ["PERFORMNUD", "AUTO_LINKLOCAL"]);
+    assert_eq!((found[1].nd6.as_ref(), found[1].nets.len()), (None, 2));
     assert_eq!(bridge.ether.as_deref(), Some("58:9c:fc:00:01:10"));
     assert_eq!(bridge.groups, ["bridge", "lab"]);
     assert_eq!(found[3].description.as_deref(), Some("lab:etcd-0"));
@@ -300,4 +312,60 @@ fn the_event_log_is_read_strictly_and_printed_back() {
         );
     }
     assert_eq!(told, include_str!("../data/events.errors"), "{told}");
+}
+
+/// With and without `-W`, both families, links as next hops, scopes.
+#[test]
+fn routes() {
+    let text = "Routing tables (fib: 0)\n\nInternet:\n\
+        Destination        Gateway            Flags     Netif Expire\n\
+        default            192.0.2.1          UGS         em0\n\
+        127.0.0.1          link#2             UH          lo0\n\
+        10.244.0.0/24      10.77.1.10         UGS    lab0-kube   3600\n\n\
+        Internet6:\n\
+        Destination        Gateway            Flags         Nhop#    Mtu    Netif Expire\n\
+        default            fe80::1%em0        UG                5   1500      em0\n\
+        fe80::%em0/64      link#1             U                 6   1500      em0\n\
+        2001:db8::2        link#2             UHS               7  16384      lo0\n";
+    let told: Vec<_> = parse_routes(text)
+        .unwrap()
+        .into_iter()
+        .map(|route| {
+            let via = route.via.map_or("link".to_owned(), |via| via.to_string());
+            format!("{} {via} {}", route.to, route.interface)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "0.0.0.0/0 192.0.2.1 em0",
+            "127.0.0.1/32 link lo0",
+            "10.244.0.0/24 10.77.1.10 lab0-kube",
+            "::/0 fe80::1 em0",
+            "fe80::/64 link em0",
+            "2001:db8::2/128 link lo0",
+        ]
+    );
+    let errors = [
+        "10.0.0.0/8 10.0.0.1 UGS em0\n",
+        "Destination Gateway Flags Netif\n10/8 10.0.0.1 UGS em0\n",
+    ];
+    let told = errors.map(|text| parse_routes(text).unwrap_err().to_string());
+    assert_eq!(
+        told,
+        [
+            "line 1 of the output of netstat -rnW, \"10.0.0.0/8 10.0.0.1 UGS em0\": neither a heading nor a route",
+            "line 2 of the output of netstat -rnW, \"10/8 10.0.0.1 UGS em0\": neither a heading nor a route",
+        ]
+    );
+}
+
+#[test]
+fn name_servers() {
+    let text = "# made by resolvconf\nsearch example.org\nnameserver 192.0.2.1\nnameserver fe80::1%em0\nnameserver\n";
+    let told: Vec<_> = parse_resolvers(text)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(told, ["192.0.2.1", "fe80::1"]);
 }
