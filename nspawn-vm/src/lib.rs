@@ -63,6 +63,7 @@ mod machine;
 mod name;
 mod network;
 mod observe;
+pub mod parts;
 mod places;
 mod plan;
 mod process;

@@ -1,6 +1,9 @@
 //! A machine's directories, and the command lines that start it.
 
-use crate::{CgroupKind, FirstBoot, Group, GroupName, MachineSpec, cgroup};
+use crate::{
+    CgroupKind, FirstBoot, Group, GroupName, MachineSpec, cgroup,
+    parts::{Container, environment},
+};
 use host_exec::{Command, files};
 use sha2::{Digest, Sha256};
 use std::{
@@ -124,7 +127,7 @@ pub(crate) fn start_command(
     supervisor.push(text(&places.pid_file(&machine.name)));
     supervisor.push(cgroup::path_of(&group.name, name));
     supervisor.extend(nspawn_argv(group, machine));
-    let environment = nspawn_environment(kind);
+    let environment = environment(kind);
     match kind {
         // A session of its own, out of reach of the terminal's signals; a mount namespace of its own.
         CgroupKind::CgroupV1 => environment
@@ -184,65 +187,24 @@ fn systemd_run(group: &Group, machine: &str, environment: &[(&str, &str)]) -> Co
     command
 }
 
-fn nspawn_environment(kind: CgroupKind) -> Vec<(&'static str, &'static str)> {
-    let mut environment = vec![
-        // `network`, not `yes`: that would make all of /proc/sys writable, the host's too.
-        ("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "network"),
-        // Containers bring their own filters; nspawn's would apply below them and forbid what runc needs.
-        ("SYSTEMD_SECCOMP", "0"),
-    ];
-    if kind == CgroupKind::CgroupV2 {
-        // nspawn looks for systemd in the image, finds an empty /usr (it is bound later), and would fall back
-        // to version 1, which mounts a hierarchy on the host for the rest of its up time.
-        environment.push(("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1"));
-    }
-    environment
-}
-
 fn nspawn_argv(group: &Group, machine: &MachineSpec) -> Vec<String> {
-    let dir = group.places.machine(&machine.name);
     let name = machine.name.as_str();
-    let mut argv: Vec<String> = vec![
-        "systemd-nspawn".into(),
-        "--quiet".into(),
-        format!("--directory={}", text(&dir.join("root"))),
-        format!("--machine={name}"),
-        format!("--uuid={}", machine_id(&group.name, name)),
-        format!(
-            "--network-namespace-path=/run/netns/{}",
-            group.name.netns(name)
-        ),
-        // Neither machined nor a scope: the control group that the starter is in is the machine's.
-        "--register=no".into(),
-        "--keep-unit".into(),
-        "--capability=all".into(),
-        "--system-call-filter=@default @known".into(),
-        "--console=pipe".into(),
-        // SIGRTMIN+3 is systemd(1)'s request to power off.
-        "--kill-signal=SIGRTMIN+3".into(),
-        "--resolv-conf=off".into(),
-        "--timezone=off".into(),
-        "--link-journal=no".into(),
-        "--bind-ro=/usr".into(),
-        "--bind=/dev/kmsg".into(),
-    ];
-    argv.extend(
-        machine
-            .binds
-            .iter()
-            .map(|b| format!("--bind-ro={}:{}", colons(&b.source), colons(&b.target))),
-    );
-    for data in &machine.data {
-        let here = group.places.data(&machine.name, data);
-        argv.push(format!("--bind={}:{}", colons(&here), colons(&data.target)));
+    let usr = ("/usr".into(), "/usr".into());
+    let binds = machine.binds.iter();
+    let binds = binds.map(|bind| (bind.source.clone(), bind.target.clone()));
+    let data = machine.data.iter();
+    Container {
+        directory: &group.places.machine(&machine.name).join("root"),
+        name,
+        id: &machine_id(&group.name, name),
+        network: &Path::new("/run/netns").join(group.name.netns(name)),
+        console: "pipe",
+        read: std::iter::once(usr).chain(binds).collect(),
+        written: data
+            .map(|data| (group.places.data(&machine.name, data), data.target.clone()))
+            .collect(),
     }
-    argv.push("/preinit".into());
-    argv
-}
-
-/// nspawn separates source and target by a colon and takes `\:` for a colon in a path.
-fn colons(path: &Path) -> String {
-    text(path).replace(':', "\\:")
+    .words()
 }
 
 fn text(path: &Path) -> String {
