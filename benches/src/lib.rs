@@ -19,10 +19,9 @@
 
 use std::time::Duration;
 
-use cluster_lab::{Blueprint, Facts, LabSpec, Places};
+use cluster_lab::{Blueprint, Facts, GuestFacts, LabSpec, Places};
 use criterion::Criterion;
 use netplan::HostFacts;
-use nspawn_vm::CgroupKind;
 
 /// Settings for all benches: two and a half seconds each, so that a whole run stays below 90 s.
 #[must_use]
@@ -38,15 +37,11 @@ pub fn settings() -> Criterion {
 #[must_use]
 pub fn reference_inputs() -> (LabSpec, Facts, Places) {
     let facts = Facts {
-        cgroups: CgroupKind::CgroupV2,
         network: HostFacts::default(),
         machine_id: "0123456789abcdef0123456789abcdef".to_owned(),
-        may_protect_from_oom: true,
         ipv6: true,
-        containerd_program: "/usr/bin/containerd".to_owned(),
-        containerd: "1.6.20".parse().expect("a literal that is a version"),
-        oci_runtimes: [("crun".to_owned(), "/usr/bin/crun".to_owned())].into(),
-        cni_dirs: vec!["/usr/lib/cni".to_owned()],
+        guests: GuestFacts::debian_12(),
+        freebsd: None,
     };
     let places = Places {
         state: "/nonexistent/state".into(),

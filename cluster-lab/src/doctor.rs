@@ -1,4 +1,4 @@
-//! What this machine lacks for a lab, with the command that mends it.
+//! What this machine lacks for a lab of namespaces, with the command that mends it.
 
 use crate::{Lab, PreflightError, inotify::Inotify, preflight};
 use artifacts::packages;
@@ -22,7 +22,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn good(what: impl Into<String>, seen: impl Into<String>) -> Self {
+    pub(crate) fn good(what: impl Into<String>, seen: impl Into<String>) -> Self {
         Self {
             what: what.into(),
             ok: true,
@@ -31,7 +31,11 @@ impl Finding {
         }
     }
 
-    fn bad(what: impl Into<String>, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn bad(
+        what: impl Into<String>,
+        seen: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self {
             what: what.into(),
             ok: false,
@@ -42,12 +46,15 @@ impl Finding {
 }
 
 impl Lab {
-    /// Looks at this machine. Changes nothing.
+    /// Looks at this machine, or at the FreeBSD host of VMs. Changes nothing.
     ///
     /// # Errors
     ///
     /// The machine's files cannot be looked at. What is missing is *not* an error: it is what is found.
     pub async fn doctor(&self) -> Result<Vec<Finding>, FileError> {
+        if let Some(bhyve) = &self.spec.bhyve {
+            return Ok(self.examine_vms(bhyve).await);
+        }
         let mut findings = vec![root(), cgroups(), overlay(&self.places.state)];
         let missing = packages::missing(&self.here).await?;
         if missing.is_empty() {
@@ -75,7 +82,7 @@ impl Lab {
         Ok(findings)
     }
 
-    async fn find_programs(&self) -> Finding {
+    pub(crate) async fn find_programs(&self) -> Finding {
         let what = format!("programs of Kubernetes {}", self.spec.kubernetes);
         let remedy =
             "run where the official downloads can be reached, or install Go, or give --bin-dir";

@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// then finds written, and systemd has read the units.
 pub(crate) fn with_first_boot(
     blueprint: &Blueprint,
+    group: &Group,
     etcd: &ClusterSpec,
     kubernetes: &Desired,
 ) -> Group {
-    let mut group = blueprint.group.clone();
+    let mut group = group.clone();
     let guests = blueprint.guests();
     for machine in &mut group.machines {
         let first = &mut machine.first_boot;
@@ -83,6 +84,17 @@ pub(crate) fn kubernetes_after_boot(desired: &Desired) -> k8s_bootstrap::Observe
     let nodes = desired.nodes.iter().map(node).collect();
     k8s_bootstrap::Observed {
         nodes,
+        ..k8s_bootstrap::Observed::default()
+    }
+}
+
+/// Kubernetes' machines that have booted and have nothing of it.
+pub(crate) fn kubernetes_blank(desired: &Desired) -> k8s_bootstrap::Observed {
+    let nodes = desired.nodes.iter();
+    k8s_bootstrap::Observed {
+        nodes: nodes
+            .map(|(name, setup)| (name.clone(), NodeObserved::blank(setup)))
+            .collect(),
         ..k8s_bootstrap::Observed::default()
     }
 }

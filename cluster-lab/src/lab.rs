@@ -1,17 +1,18 @@
 //! A lab on this machine: looked at, planned, brought up.
 
 use crate::{
-    Blueprint, BlueprintError, Facts, FactsError, LabSpec, MaterialError, Places, SpecError,
-    StateDir, StateError,
+    BhyveSpec, Blueprint, BlueprintError, Facts, FactsError, HostError, KeysError, LabSpec,
+    MaterialError, Places, SpecError, StateDir, StateError, VmError,
     blueprint::artifact_places,
-    facts,
+    change, facts,
     guest::{GuestError, GuestStep},
     material::Source,
 };
+use bhyve_vm::fleet;
 use etcd_bootstrap::Tls;
 use host_exec::{Host, HostName, LocalHost};
 use k8s_bootstrap::{Desired, ExpiringToken};
-use netplan::Role;
+use netplan::{Lock, Role};
 use pki::{BootstrapToken, ItemId, LeafRole, Store};
 use std::{collections::BTreeMap, sync::Arc};
 use time::{Duration, OffsetDateTime};
@@ -47,6 +48,12 @@ pub enum DraftError {
     /// This machine.
     #[error(transparent)]
     Facts(#[from] FactsError),
+    /// The FreeBSD host.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// What the FreeBSD host says of itself.
+    #[error(transparent)]
+    Survey(#[from] fleet::SurveyError),
     /// The composition.
     #[error(transparent)]
     Blueprint(#[from] BlueprintError),
@@ -73,6 +80,24 @@ pub enum ObserveError {
     /// The machines.
     #[error(transparent)]
     Machines(#[from] nspawn_vm::ObserveError),
+    /// The FreeBSD host.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The VMs.
+    #[error(transparent)]
+    Vms(#[from] fleet::SurveyError),
+    /// What the VMs' host makes impossible.
+    #[error(transparent)]
+    Fleet(Box<fleet::FleetPlanError>),
+    /// Keys of SSH.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// A VM, or the way past it.
+    #[error(transparent)]
+    Vm(#[from] VmError),
+    /// The lab's directory.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// Names and firewall of a machine.
     #[error(transparent)]
     Guest(#[from] GuestError),
@@ -100,6 +125,12 @@ pub enum ObserveError {
     /// The services of a machine.
     #[error("cannot look at the services of a machine")]
     Services(#[source] host_exec::RunError),
+}
+
+impl From<fleet::FleetPlanError> for ObserveError {
+    fn from(error: fleet::FleetPlanError) -> Self {
+        Self::Fleet(Box::new(error))
+    }
 }
 
 /// etcd and Kubernetes of a lab, with their certificates.
@@ -158,8 +189,11 @@ impl Lab {
                 value: self.spec.name.to_string(),
                 remedy: "must have 1 to 20 of a-z, 0-9 and '-'",
             })?;
-        let facts: Facts = facts::observe(&self.here, &self.places, &name).await?;
         let lock = self.state().network()?;
+        let facts = match &self.spec.bhyve {
+            None => facts::observe(&self.here, &self.places, &name).await?,
+            Some(bhyve) => self.freebsd_facts(bhyve, lock.as_ref()).await?,
+        };
         Ok(Blueprint::new(
             &self.spec,
             &facts,
@@ -168,57 +202,32 @@ impl Lab {
         )?)
     }
 
+    /// What the FreeBSD host says of itself; what is assumed of it while none is named.
+    async fn freebsd_facts(
+        &self,
+        bhyve: &BhyveSpec,
+        lock: Option<&Lock>,
+    ) -> Result<Facts, DraftError> {
+        if bhyve.host.is_none() {
+            return Ok(Facts::of_freebsd_on_paper(bhyve)?);
+        }
+        let survey = fleet::survey(&self.freebsd_host(bhyve)?).await?;
+        Ok(Facts::of_freebsd(&survey, bhyve, lock)?)
+    }
+
     /// A lab grows by workers; everything else about it is decided when it is made.
     fn check_change(&self) -> Result<(), DraftError> {
-        let Some(record) = self.state().record()? else {
-            return Ok(());
-        };
-        let (is, wanted) = (&record.spec, &self.spec);
-        let change = |field, found: String, wanted: String, remedy| {
-            let name = self.spec.name.to_string();
-            Err(DraftError::Change {
-                name,
-                field,
-                found,
-                wanted,
-                remedy,
-            })
-        };
-        let anew = "run `lab down` first, or give the lab another --name";
-        if is.kubernetes != wanted.kubernetes {
-            return change(
-                "Kubernetes",
-                is.kubernetes.to_string(),
-                wanted.kubernetes.to_string(),
-                anew,
-            );
+        let record = self.state().record()?;
+        match record.and_then(|record| change::refused(&record.spec, &self.spec)) {
+            None => Ok(()),
+            Some(change) => Err(DraftError::Change {
+                name: self.spec.name.to_string(),
+                field: change.field,
+                found: change.found,
+                wanted: change.wanted,
+                remedy: change.remedy,
+            }),
         }
-        if is.machines.etcd != wanted.machines.etcd {
-            let (is, wanted) = (is.machines.etcd, wanted.machines.etcd);
-            return change("etcd members", is.to_string(), wanted.to_string(), anew);
-        }
-        if is.machines.workers > wanted.machines.workers {
-            let (is, wanted) = (is.machines.workers, wanted.machines.workers);
-            let remedy = "workers can be added but not taken away; run `lab down` first, or ask for at least as many";
-            return change("workers", is.to_string(), wanted.to_string(), remedy);
-        }
-        if wanted
-            .network
-            .v4
-            .is_some_and(|net| is.network.v4 != Some(net))
-            || wanted
-                .network
-                .v6
-                .is_some_and(|net| is.network.v6 != Some(net))
-        {
-            return change(
-                "other networks",
-                "in network.lock".into(),
-                "another".into(),
-                anew,
-            );
-        }
-        Ok(())
     }
 
     /// etcd and Kubernetes with the certificates of the store, which has to be complete.

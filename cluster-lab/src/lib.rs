@@ -30,7 +30,9 @@
 //! - Addresses stay: what a lab once had is in its lock, and an edit renumbers nobody.
 //! - Keys, tokens and kubeconfigs are files of mode 0600 in a directory of mode 0700, and nowhere else.
 
+mod bhyve;
 mod blueprint;
+mod change;
 mod check;
 mod doctor;
 mod down;
@@ -39,6 +41,7 @@ mod first_boot;
 mod guest;
 mod inotify;
 mod lab;
+mod machines;
 mod material;
 mod plan;
 mod preflight;
@@ -48,18 +51,20 @@ mod status;
 mod supplies;
 mod up;
 
+pub use bhyve::{HostError, KeysError, VmError, VmRequest};
 pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
-pub use check::{CheckError, CheckReport, MatrixRow};
+pub use check::{CheckError, CheckReport, MatrixRow, Untried};
 pub use doctor::Finding;
-pub use down::DownError;
-pub use facts::{Facts, FactsError};
+pub use down::{DownError, Gone};
+pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
 pub use guest::{GuestError, GuestStep};
 pub use host_exec::Condition;
 pub use lab::{DraftError, Hosts, Lab, ObserveError, Wired};
+pub use machines::{MachineState, Machines, MachinesPlan, VmsPlan};
 pub use material::MaterialError;
 pub use plan::{Certainty, LabPlan, LabPlanError};
 pub use preflight::PreflightError;
-pub use spec::{LabSpec, NetworkSpec, OciRuntime, SpecError};
+pub use spec::{BhyveSpec, LabSpec, NetworkSpec, OciRuntime, OutwardV6, SpecError, VmSize};
 pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};
 pub use supplies::SupplyError;

@@ -1,16 +1,16 @@
 //! Everything that `up` would do, before it does it.
 
 use crate::{
-    Blueprint, DraftError, Hosts, Lab, ObserveError, Wired,
-    first_boot::{etcd_after_boot, kubernetes_after_boot, with_first_boot},
+    Blueprint, DraftError, Hosts, Lab, Machines, MachinesPlan, ObserveError, Wired,
+    first_boot::{etcd_after_boot, kubernetes_after_boot, kubernetes_blank, with_first_boot},
     guest::GuestStep,
     lab::{desired, etcd_hosts, etcd_spec, guest_steps, programs_places},
+    machines::{Seen, SeenDetail, VmsPlan},
     material::Source,
-    up::shared,
 };
+use bhyve_vm::fleet;
 use host_exec::HostName;
 use k8s_bootstrap::ExpiringToken;
-use nspawn_vm::MachineState;
 use pki::PkiPlan;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -32,10 +32,12 @@ pub struct LabPlan {
     pub blueprint: Blueprint,
     /// Programs to be taken, downloaded or built; `Err` says why that is not possible.
     pub programs: Result<Vec<String>, String>,
+    /// What VMs are made of and is not there yet: image, disk of programs, keys of SSH.
+    pub supplies: Vec<String>,
     /// Certificates and keys.
     pub pki: PkiPlan,
     /// Networks and machines.
-    pub machines: nspawn_vm::Plan,
+    pub machines: MachinesPlan,
     /// Names and firewall of each machine.
     pub guests: BTreeMap<HostName, Vec<GuestStep>>,
     /// etcd.
@@ -72,6 +74,7 @@ impl LabPlan {
     pub fn is_empty(&self) -> bool {
         self.certainty == Certainty::Whole
             && self.programs.as_ref().is_ok_and(Vec::is_empty)
+            && self.supplies.is_empty()
             && self.pki.is_done()
             && self.machines.is_empty()
             && self.guests.values().all(Vec::is_empty)
@@ -89,47 +92,51 @@ impl Lab {
     pub async fn plan(&self) -> Result<LabPlan, LabPlanError> {
         let blueprint = self.draft().await?;
         let programs = self.plan_programs(&blueprint).await;
+        let supplies = self.plan_supplies(&blueprint)?;
         let pki =
             PkiPlan::new(&blueprint.pki, &self.store(), self.now).map_err(ObserveError::from)?;
-        let observed = nspawn_vm::observe(&blueprint.group, &self.here)
-            .await
-            .map_err(ObserveError::from)?;
-        let hosts: Hosts = shared(&observed);
-        let guests = guest_steps(&blueprint, &hosts)
-            .await
-            .map_err(ObserveError::from)?;
-        let token = match self.kept_token()? {
-            Some(token) => token,
-            None => self.fresh_token()?,
-        };
-        let all_run = (blueprint.group.machines.iter()).all(|one| hosts.contains_key(&one.name));
-        let layers = if all_run && pki.is_done() {
-            let wired = self.wire(&blueprint, &token)?;
-            let (etcd, kubernetes) = plan_clusters(&wired, &hosts).await?;
-            Layers {
-                machines: nspawn_vm::plan(&blueprint.group, &observed),
-                etcd,
-                kubernetes,
-                certainty: Certainty::Whole,
-            }
-        } else {
-            plan_on_paper(&blueprint, &token, &observed)?
-        };
+        let seen = self.see(&blueprint).await?;
+        let blueprint = self.informed(blueprint, &seen).await;
+        let guests = plan_guests(&blueprint, &seen).await?;
         let Layers {
             machines,
             etcd,
             kubernetes,
             certainty,
-        } = layers;
+        } = self.plan_layers(&blueprint, &seen, pki.is_done()).await?;
         Ok(LabPlan {
             blueprint,
             programs,
+            supplies,
             pki,
             machines,
             guests,
             etcd,
             kubernetes,
             certainty,
+        })
+    }
+
+    async fn plan_layers(
+        &self,
+        blueprint: &Blueprint,
+        seen: &Seen,
+        certified: bool,
+    ) -> Result<Layers, LabPlanError> {
+        let token = match self.kept_token()? {
+            Some(token) => token,
+            None => self.fresh_token()?,
+        };
+        if !(seen.all_run() && certified) {
+            return plan_on_paper(blueprint, &token, seen);
+        }
+        let wired = self.wire(blueprint, &token)?;
+        let (etcd, kubernetes) = plan_clusters(&wired, &seen.hosts).await?;
+        Ok(Layers {
+            machines: plan_machines(&blueprint.machines, seen)?,
+            etcd,
+            kubernetes,
+            certainty: Certainty::Whole,
         })
     }
 
@@ -176,9 +183,43 @@ pub(crate) async fn plan_kubernetes(
     ))
 }
 
+/// What guests lack that run, and what those will lack that a VM's image makes.
+async fn plan_guests(
+    blueprint: &Blueprint,
+    seen: &Seen,
+) -> Result<BTreeMap<HostName, Vec<GuestStep>>, ObserveError> {
+    let mut steps = guest_steps(blueprint, &seen.hosts).await?;
+    if matches!(blueprint.machines, Machines::Vms(_)) {
+        let new = blueprint
+            .guests()
+            .into_iter()
+            .filter(|(name, _)| seen.is_new(name));
+        steps.extend(new.map(|(name, guest)| (name, guest.on_paper())));
+    }
+    Ok(steps)
+}
+
+pub(crate) fn plan_machines(
+    machines: &Machines,
+    seen: &Seen,
+) -> Result<MachinesPlan, ObserveError> {
+    Ok(match (machines, &seen.detail) {
+        (Machines::Namespaces(group), SeenDetail::Namespaces(observed)) => {
+            MachinesPlan::Namespaces(nspawn_vm::plan(group, observed))
+        }
+        (_, SeenDetail::Vms(vms)) => MachinesPlan::Vms(Box::new(VmsPlan {
+            plan: fleet::plan(&vms.0, &vms.1)?,
+            fleet: vms.0.clone(),
+        })),
+        (Machines::Vms(_), SeenDetail::Namespaces(_)) => {
+            unreachable!("machines are looked at by the blueprint that they are planned by")
+        }
+    })
+}
+
 /// The layers from the machines upwards.
 struct Layers {
-    machines: nspawn_vm::Plan,
+    machines: MachinesPlan,
     etcd: etcd_bootstrap::Plan,
     kubernetes: k8s_bootstrap::Plan,
     certainty: Certainty,
@@ -189,20 +230,30 @@ struct Layers {
 fn plan_on_paper(
     blueprint: &Blueprint,
     token: &ExpiringToken,
-    observed: &nspawn_vm::Observed,
+    seen: &Seen,
 ) -> Result<Layers, LabPlanError> {
     let etcd = etcd_spec(blueprint, Source::Paper)?;
     let desired = desired(blueprint, token, Source::Paper)?;
-    let group = with_first_boot(blueprint, &etcd, &desired);
-    let machines = nspawn_vm::plan(&group, observed);
-    let is_new = |name: &str| observed.machines.get(name) == Some(&MachineState::Absent);
-    let all_new = group
-        .machines
-        .iter()
-        .all(|machine| is_new(machine.name.as_str()));
-    let mut kubernetes = k8s_bootstrap::plan(&desired, &kubernetes_after_boot(&desired));
+    let machines = match &blueprint.machines {
+        Machines::Namespaces(group) => {
+            let group = with_first_boot(blueprint, group, &etcd, &desired);
+            plan_machines(&Machines::Namespaces(group), seen)?
+        }
+        vms @ Machines::Vms(_) => plan_machines(vms, seen)?,
+    };
+    let all_new = seen.states.keys().all(|name| seen.is_new(name));
+    // VMs boot without the files of etcd and Kubernetes, which are written then.
+    let prepared = matches!(blueprint.machines, Machines::Namespaces(_));
+    let (etcd_seen, kubernetes_seen) = match prepared {
+        true => (etcd_after_boot(&etcd), kubernetes_after_boot(&desired)),
+        false => (
+            etcd_bootstrap::Observed::nothing(&etcd),
+            kubernetes_blank(&desired),
+        ),
+    };
+    let mut kubernetes = k8s_bootstrap::plan(&desired, &kubernetes_seen);
     if all_new {
-        let etcd = etcd_bootstrap::plan(&etcd, &etcd_after_boot(&etcd))?;
+        let etcd = etcd_bootstrap::plan(&etcd, &etcd_seen)?;
         return Ok(Layers {
             machines,
             etcd,
@@ -212,7 +263,7 @@ fn plan_on_paper(
     }
     kubernetes
         .steps
-        .retain(|step| step.node.as_ref().is_some_and(|node| is_new(node.as_str())));
+        .retain(|step| step.node.as_ref().is_some_and(|node| seen.is_new(node)));
     let (etcd, certainty) = (etcd_bootstrap::Plan::default(), Certainty::UntilMachinesRun);
     Ok(Layers {
         machines,

@@ -1,6 +1,6 @@
 //! What has to be so before anything is touched.
 
-use crate::{Lab, inotify::Inotify};
+use crate::{HostError, Lab, inotify::Inotify};
 use artifacts::packages::{self, Missing};
 use host_exec::FileError;
 use nix::{
@@ -28,6 +28,18 @@ pub enum PreflightError {
         "machines made of namespaces need Linux, and this is {0}; run the lab on a Linux machine"
     )]
     NotLinux(&'static str),
+    /// The client of SSH.
+    #[error(
+        "this machine lacks {program}, with which the FreeBSD host and its guests are reached; \
+        install the client of OpenSSH, on Debian and Ubuntu with: apt-get install -y openssh-client"
+    )]
+    NoSsh {
+        /// The program.
+        program: &'static str,
+    },
+    /// The FreeBSD host cannot be meant.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// Programs of the distribution.
     #[error("this machine lacks {}; install with: {}", list(.0, |m| &m.what), list(.0, |m| &m.command))]
     Missing(Vec<Missing>),
@@ -82,6 +94,10 @@ fn list<'m>(missing: &'m [Missing], part: impl Fn(&'m Missing) -> &'m String) ->
 ///
 /// The first thing that a lab cannot do without.
 pub(crate) async fn check(lab: &Lab) -> Result<(), PreflightError> {
+    if let Some(bhyve) = &lab.spec.bhyve {
+        lab.freebsd_host(bhyve)?;
+        return check_client(lab);
+    }
     if std::env::consts::OS != "linux" {
         return Err(PreflightError::NotLinux(std::env::consts::OS));
     }
@@ -105,6 +121,21 @@ pub(crate) async fn check(lab: &Lab) -> Result<(), PreflightError> {
         check_inotify(lab)?;
     }
     Ok(())
+}
+
+/// What VMs on another host need here.
+pub(crate) fn check_client(lab: &Lab) -> Result<(), PreflightError> {
+    let is_there = |program: &&str| {
+        let mut dirs = lab.places.path_dirs.iter();
+        dirs.any(|dir| dir.join(program).is_file())
+    };
+    match ["ssh", "ssh-keygen"]
+        .into_iter()
+        .find(|program| !is_there(program))
+    {
+        Some(program) => Err(PreflightError::NoSsh { program }),
+        None => Ok(()),
+    }
 }
 
 /// The nearest existing directory above a state directory, if it is on an overlay.

@@ -1,6 +1,6 @@
 //! The directory of a lab: what must be remembered from run to run.
 
-use crate::LabSpec;
+use crate::{LabSpec, bhyve::StockRecord};
 use host_exec::poll::{self, Attempt, Wait, WaitError};
 use netplan::{LabName, Lock};
 use nix::fcntl::{Flock, FlockArg};
@@ -38,6 +38,11 @@ impl Places {
     /// What of one lab is gone when the host boots.
     pub(crate) fn run_dir(&self, name: &LabName) -> PathBuf {
         self.run.join(name.as_str())
+    }
+
+    /// The sockets of connections to hosts of machines. No lab can have this name.
+    pub(crate) fn sockets(&self) -> PathBuf {
+        self.run.join(".ssh")
     }
 
     /// The directory of one lab.
@@ -195,6 +200,28 @@ impl StateDir {
         self.root.join("events.jsonl")
     }
 
+    /// Keys of SSH, for machines that are reached by it.
+    pub fn ssh(&self) -> PathBuf {
+        self.root.join("ssh")
+    }
+
+    /// Makes the directory of the keys of SSH, for its owner alone.
+    pub(crate) fn make_ssh(&self) -> Result<(), StateError> {
+        let path = self.ssh();
+        let mut directory = fs::DirBuilder::new();
+        let made = directory.recursive(true).mode(0o700).create(&path);
+        made.map_err(|source| StateError::Io {
+            what: "make",
+            path,
+            source,
+        })
+    }
+
+    /// Image and programs of VMs.
+    pub(crate) fn stock(&self) -> PathBuf {
+        self.root.join("stock.json")
+    }
+
     fn network_lock(&self) -> PathBuf {
         self.root.join("network.lock")
     }
@@ -340,6 +367,36 @@ impl StateDir {
         self.write(&path, &text)
     }
 
+    /// Which image and programs the VMs are made of; `None` before they were got.
+    ///
+    /// # Errors
+    ///
+    /// The file is unreadable or damaged.
+    pub(crate) fn stock_record(&self) -> Result<Option<StockRecord>, StateError> {
+        let path = self.stock();
+        let Some(text) = self.read(&path)? else {
+            return Ok(None);
+        };
+        let record = serde_json::from_str(&text);
+        record.map(Some).map_err(|e| StateError::Damaged {
+            path,
+            problem: e.to_string(),
+        })
+    }
+
+    /// Remembers which image and programs the VMs are made of.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub(crate) fn remember_stock(&self, record: &StockRecord) -> Result<(), StateError> {
+        if self.stock_record()?.as_ref() == Some(record) {
+            return Ok(());
+        }
+        let text = serde_json::to_string_pretty(record).expect("a record is representable in JSON");
+        self.write(&self.stock(), &format!("{text}\n"))
+    }
+
     /// The token with which nodes join, and when it ends.
     ///
     /// # Errors
@@ -414,7 +471,7 @@ impl StateDir {
             }),
             _ => Ok(()),
         };
-        for dir in [self.pki(), self.kubectl_cache()] {
+        for dir in [self.pki(), self.kubectl_cache(), self.ssh()] {
             gone(fs::remove_dir_all(&dir), &dir)?;
         }
         // The record last: a directory without one is nobody's, and a next `down` would not go on.
@@ -423,6 +480,7 @@ impl StateDir {
             self.events(),
             self.token(),
             self.network_lock(),
+            self.stock(),
         ];
         let last = [self.root.join("lock"), self.record_path()];
         for path in files.into_iter().chain(last) {

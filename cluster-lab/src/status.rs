@@ -1,11 +1,10 @@
 //! How a lab stands, at a glance: without trying anything.
 
-use crate::{Lab, LabPlanError, ObserveError};
-use host_exec::{HostName, NamespaceHost, systemd};
+use crate::{Hosts, Lab, LabPlanError, MachineState, ObserveError};
+use host_exec::{Host, HostName, systemd};
 use k8s_bootstrap::Desired;
-use nspawn_vm::MachineState;
 use serde::Serialize;
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+use std::{net::IpAddr, path::PathBuf};
 
 /// How a lab stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,7 +48,7 @@ impl Status {
 impl MachineStatus {
     /// Whether the machine and its services run.
     pub fn ok(&self) -> bool {
-        matches!(self.state, MachineState::Running { .. }) && self.down.is_empty()
+        self.state.runs() && self.down.is_empty()
     }
 }
 
@@ -59,10 +58,9 @@ impl Lab {
     /// # Errors
     ///
     /// The lab cannot be worked out or looked at. A machine that does not run is *not* an error.
-    pub async fn hosts(&self) -> Result<BTreeMap<HostName, NamespaceHost>, LabPlanError> {
+    pub async fn hosts(&self) -> Result<Hosts, LabPlanError> {
         let blueprint = self.draft().await?;
-        let observed = nspawn_vm::observe(&blueprint.group, &self.here).await;
-        Ok(observed.map_err(ObserveError::from)?.hosts())
+        Ok(self.see(&blueprint).await?.hosts)
     }
 
     /// How the lab stands.
@@ -72,22 +70,17 @@ impl Lab {
     /// The lab cannot be worked out or looked at. That something does not run is *not* an error.
     pub async fn status(&self) -> Result<Status, LabPlanError> {
         let blueprint = self.draft().await?;
-        let observed = nspawn_vm::observe(&blueprint.group, &self.here)
-            .await
-            .map_err(ObserveError::from)?;
-        let (hosts, states) = (observed.hosts(), observed.machines);
+        let seen = self.see(&blueprint).await?;
         let token = self.fresh_token()?;
         let paper = crate::lab::desired(&blueprint, &token, crate::material::Source::Paper)?;
         let machines = blueprint.network.machines.iter().map(|machine| {
             let name = crate::blueprint::host_name(machine);
-            let (host, units) = (hosts.get(&name), units(&paper, machine, &name));
-            let state = states
-                .get(name.as_str())
-                .copied()
-                .unwrap_or(MachineState::Absent);
+            let (host, units) = (seen.hosts.get(&name), units(&paper, machine, &name));
+            let found = seen.states.get(&name).cloned();
+            let state = found.unwrap_or(MachineState::Absent);
             async move {
                 let down = match host {
-                    Some(host) => units_down(host, &units)
+                    Some(host) => units_down(host.as_ref(), &units)
                         .await
                         .map_err(ObserveError::Services)?,
                     None => Vec::new(),
@@ -128,7 +121,7 @@ fn units(desired: &Desired, machine: &netplan::Machine, name: &HostName) -> Vec<
 }
 
 async fn units_down(
-    host: &NamespaceHost,
+    host: &dyn Host,
     units: &[systemd::UnitName],
 ) -> Result<Vec<String>, host_exec::RunError> {
     let states = systemd::states(host, units).await?;

@@ -1,33 +1,24 @@
 //! Bringing a lab up: each layer is observed, planned and applied; what can run side by side does.
 
 use crate::{
-    Blueprint, DraftError, Hosts, Lab, LabPlanError, MaterialError, ObserveError, StateError,
-    Wired,
+    Blueprint, DraftError, Hosts, Lab, LabPlanError, Machines, MaterialError, ObserveError, Record,
+    StateError, Wired,
     blueprint::programs_wanted,
     check::dns,
-    first_boot::with_first_boot,
     guest::GuestError,
     lab::{etcd_hosts, guest_steps, programs_places},
-    plan::{plan_etcd, plan_kubernetes},
+    plan::{plan_etcd, plan_kubernetes, plan_machines},
     preflight::{self, PreflightError},
-    supplies::{SupplyError, seed_images},
+    supplies::{Supplies, SupplyError},
 };
+use bhyve_vm::fleet;
 use host_exec::{
-    EventSink, Host,
+    EventSink, HostName,
     poll::{self, Attempt, Wait, WaitError},
 };
 use k8s_bootstrap::ExpiringToken;
-use nspawn_vm::CgroupKind;
 use pki::PkiPlan;
-use std::{
-    convert::Infallible,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
-
-/// How long a machine may take to boot, on a machine of usual speed. By hand it took half a second.
-const BOOT_LIMIT: Duration = Duration::from_secs(60);
+use std::{convert::Infallible, path::PathBuf, time::Duration};
 
 /// How long kube-proxy may take to lead a node to a name server that is available. It took up to 5 s beside builds.
 const DNS_LIMIT: Duration = Duration::from_secs(60);
@@ -35,6 +26,8 @@ const DNS_LIMIT: Duration = Duration::from_secs(60);
 /// How long one look at the name server may take: shorter than the second after which TCP would send a first packet
 /// again that came before kube-proxy's rules.
 const DNS_LOOK: Duration = Duration::from_millis(200);
+/// The same over SSH.
+const DNS_LOOK_FAR: Duration = Duration::from_millis(900);
 
 /// What `up` made, or found made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +63,20 @@ pub enum UpError {
     /// Machines and networks.
     #[error(transparent)]
     Machines(#[from] nspawn_vm::ApplyError),
+    /// The VMs.
+    #[error("cannot make the machines of the lab")]
+    Vms(#[source] Box<fleet::FleetApplyError>),
+    /// A guest that runs and does not answer.
+    #[error(
+        "{machine} does not answer; `lab vm explain {machine}` and `lab console {machine}` say how far it has come"
+    )]
+    Contact {
+        /// The machine.
+        machine: HostName,
+        /// What was last seen.
+        #[source]
+        source: WaitError<host_exec::RunError>,
+    },
     /// Names and firewall of a machine.
     #[error(transparent)]
     Guest(#[from] GuestError),
@@ -78,7 +85,7 @@ pub enum UpError {
     Observe(#[from] ObserveError),
     /// etcd or Kubernetes could not be planned.
     #[error(transparent)]
-    Plan(#[from] LabPlanError),
+    Plan(Box<LabPlanError>),
     /// etcd.
     #[error("cannot bring up etcd")]
     Etcd(#[from] etcd_bootstrap::ApplyError),
@@ -93,6 +100,18 @@ pub enum UpError {
     /// No token could be drawn.
     #[error("cannot draw a bootstrap token")]
     Random(#[from] pki::RandomError),
+}
+
+impl From<LabPlanError> for UpError {
+    fn from(error: LabPlanError) -> Self {
+        Self::Plan(Box::new(error))
+    }
+}
+
+impl From<fleet::FleetApplyError> for UpError {
+    fn from(error: fleet::FleetApplyError) -> Self {
+        Self::Vms(Box::new(error))
+    }
 }
 
 impl From<k8s_bootstrap::ApplyError> for UpError {
@@ -111,40 +130,65 @@ impl Lab {
     /// on from what is there.
     pub async fn up(&self, events: &dyn EventSink) -> Result<Up, UpError> {
         preflight::check(self).await?;
-        let mut blueprint = self.draft().await?;
+        let blueprint = self.draft().await?;
         let state = self.state();
+        let is_new = |record: &Record| record.spec != self.spec;
+        let is_wish = state.record()?.as_ref().is_none_or(is_new);
+        if is_wish {
+            // A wish that cannot be is not remembered: it would stand in the way of the next.
+            self.judge(&blueprint).await?;
+        }
         let _lock = state.lock()?;
         state.claim(&self.places.run_dir(&self.spec.name))?;
-        if state
-            .record()?
-            .is_none_or(|record| record.spec != self.spec)
-        {
+        if is_wish {
             state.remember(&self.spec)?;
         }
-        let mut held = None;
-        if state.network()?.is_none() {
-            // Looked at again, now that no other new lab chooses at the same time.
-            held = Some(self.places.hold_networks().await?);
-            blueprint = self.draft().await?;
-        }
-        state.remember_network(&blueprint.network.lock())?;
-        drop(held);
-        let images = self.supplies(&blueprint, events).await?;
+        let mut blueprint = self.hold_networks(blueprint).await?;
+        let supplies = self.supplies(&blueprint, events).await?;
         let mut changed = self.certify(&blueprint, events)?;
         let token = self.token()?;
-        let wired = self.wire(&blueprint, &token)?;
-        let (hosts, booted) = self.machines(&blueprint, &wired, &images, events).await?;
-        changed |= booted;
-        changed |= self.guests(&blueprint, &hosts, events).await?;
+        let (hosts, wired, made) = self
+            .machines(&mut blueprint, &supplies, &token, events)
+            .await?;
+        changed |= made;
         changed |= self.clusters(&wired, &token, &hosts, events).await?;
         state.remember_kubeconfig(&blueprint.kubeconfig(&self.store())?)?;
+        if self.spec.bhyve.is_some() {
+            self.open_tunnel(&blueprint)
+                .await
+                .map_err(ObserveError::from)?;
+        }
         if changed {
-            self.await_dns(&blueprint, events).await?;
+            self.await_dns(&blueprint, &hosts, events).await?;
         }
         Ok(Up {
             changed,
             kubeconfig: state.kubeconfig(),
         })
+    }
+
+    /// Whether the host of VMs can have them at all.
+    async fn judge(&self, blueprint: &Blueprint) -> Result<(), UpError> {
+        if let Machines::Vms(_) = blueprint.machines {
+            let seen = self.see(blueprint).await?;
+            plan_machines(&blueprint.machines, &seen)?;
+        }
+        Ok(())
+    }
+
+    /// Writes down who has which network and address. A new lab looks at the networks again, now that no other new lab
+    /// chooses at the same time.
+    async fn hold_networks(&self, blueprint: Blueprint) -> Result<Blueprint, UpError> {
+        let state = self.state();
+        if state.network()?.is_some() {
+            state.remember_network(&blueprint.network.lock())?;
+            return Ok(blueprint);
+        }
+        let held = self.places.hold_networks().await?;
+        let blueprint = self.draft().await?;
+        state.remember_network(&blueprint.network.lock())?;
+        drop(held);
+        Ok(blueprint)
     }
 
     /// Gets the programs of the lab into the cache, as `up` does first, and returns their directory. Needs no root.
@@ -172,33 +216,35 @@ impl Lab {
         Ok(true)
     }
 
+    /// Machines that run, with names and firewall, and what etcd and Kubernetes are to be on them.
     async fn machines(
         &self,
-        blueprint: &Blueprint,
-        wired: &Wired,
-        images: &Path,
+        blueprint: &mut Blueprint,
+        supplies: &Supplies,
+        token: &ExpiringToken,
         events: &dyn EventSink,
-    ) -> Result<(Hosts, bool), UpError> {
-        let group = &with_first_boot(blueprint, &wired.etcd, &wired.kubernetes);
-        let kind = CgroupKind::of_this_host()
-            .map_err(|why| DraftError::from(crate::FactsError::Cgroups(why)))?;
-        let patience = BOOT_LIMIT.mul_f64(self.spec.patience);
-        let look = || nspawn_vm::observe(group, &self.here);
-        let mut observed = look().await.map_err(ObserveError::from)?;
-        let mut plan = nspawn_vm::plan(group, &observed);
-        let changed = !plan.is_empty();
-        // A machine that is on its way up or down, as an interrupted run leaves it, is waited for before it is
-        // decided what it needs. Twice is enough: what is down then is started, and what is up runs.
-        for _ in 0..2 {
-            if plan.is_empty() {
-                break;
+    ) -> Result<(Hosts, Wired, bool), UpError> {
+        match (&blueprint.machines, supplies) {
+            (Machines::Namespaces(group), Supplies::Here(images)) => {
+                // Before they boot: a machine finds its first files there.
+                let wired = self.wire(blueprint, token)?;
+                let raised = self.raise_namespaces(blueprint, group, &wired, images, events);
+                let (hosts, booted) = raised.await?;
+                let made = self.guests(blueprint, &hosts, events).await?;
+                Ok((hosts, wired, booted || made))
             }
-            seed_images(blueprint, &plan, images).await?;
-            nspawn_vm::apply(group, &plan, kind, &self.here, patience, events).await?;
-            observed = look().await.map_err(ObserveError::from)?;
-            plan = nspawn_vm::plan(group, &observed);
+            (Machines::Vms(bhyve), Supplies::Elsewhere(supplied)) => {
+                let disk = supplied.stock.programs.sha256.to_string();
+                let raised = self.raise_vms(blueprint, bhyve, supplied, events);
+                let (hosts, booted) = raised.await?;
+                *blueprint = blueprint.clone().with_disk(&disk);
+                let made = self.guests(blueprint, &hosts, events).await?;
+                *blueprint = self.with_guests_asked(blueprint.clone(), &hosts).await;
+                let wired = self.wire(blueprint, token)?;
+                Ok((hosts, wired, booted || made))
+            }
+            _ => unreachable!("supplies are got for the machines of the same blueprint"),
         }
-        Ok((shared(&observed), changed))
     }
 
     async fn guests(
@@ -254,6 +300,7 @@ impl Lab {
     async fn await_dns(
         &self,
         blueprint: &Blueprint,
+        hosts: &Hosts,
         events: &dyn EventSink,
     ) -> Result<(), UpError> {
         let step = "DNS from a node";
@@ -262,8 +309,12 @@ impl Lab {
             "answer of the name server",
             DNS_LIMIT.mul_f64(self.spec.patience),
         );
+        let look = match self.spec.bhyve {
+            None => DNS_LOOK,
+            Some(_) => DNS_LOOK_FAR,
+        };
         let answered = poll::until(&wait, || async {
-            let conditions = dns::conditions(blueprint, DNS_LOOK).await;
+            let conditions = dns::conditions(blueprint, hosts, look).await;
             let bad = conditions.into_iter().find(|condition| !condition.ok);
             Ok(bad.map_or(Attempt::Ready(()), |bad| {
                 Attempt::NotYet(format!("{}: {}", bad.name, bad.evidence))
@@ -290,9 +341,4 @@ impl Lab {
         k8s_bootstrap::apply(&wired.kubernetes, &plan, hosts, events).await?;
         Ok(true)
     }
-}
-
-pub(crate) fn shared(observed: &nspawn_vm::Observed) -> Hosts {
-    let share = |(name, host)| (name, Arc::new(host) as Arc<dyn Host>);
-    observed.hosts().into_iter().map(share).collect()
 }

@@ -254,13 +254,13 @@ impl<'a> Site<'a> {
         let name = &self.member.name;
         events.started(name.as_str(), FILES_STEP);
         let wanted = render::all_files(self.spec, self.member);
-        for file in wanted.iter().filter(|file| paths.contains(&file.path)) {
-            let failed = |source| ApplyError::Files {
-                member: name.clone(),
-                source,
-            };
-            self.host.write_file(file).await.map_err(failed)?;
-        }
+        let wanted = wanted.iter().filter(|file| paths.contains(&file.path));
+        let wanted: Vec<_> = wanted.collect();
+        let written = self.host.write_files(&wanted).await;
+        written.map_err(|source| ApplyError::Files {
+            member: name.clone(),
+            source,
+        })?;
         events.done(
             name.as_str(),
             FILES_STEP,

@@ -1,18 +1,16 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
-use super::{
-    API_PORT, BIN_DIR, Blueprint, BlueprintError, both, both_nets, host_name, link, ranges,
-};
-use crate::{Facts, LabSpec, OciRuntime};
+use super::{API_PORT, BIN_DIR, Blueprint, BlueprintError, both, both_nets, host_name, ranges};
+use crate::{GuestFacts, LabSpec, OciRuntime};
 use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
-    CgroupVersion, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec,
+    Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec,
     SupportedVersion, Tuning,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
 use pki::{AltNames, ApiUrl, Life, NodeNames, PkiSpec};
-use std::path::Path;
+use std::{net::IpAddr, path::Path};
 
 impl Blueprint {
     /// The cluster of etcd, with these certificates for each member.
@@ -87,37 +85,45 @@ impl Blueprint {
             bin_dir: path(BIN_DIR)?,
             cni_bin_dirs: self
                 .facts
+                .guests
                 .cni_dirs
                 .iter()
                 .map(|dir| path(dir))
                 .collect::<Result<_, _>>()?,
-            resolv_conf: path("/etc/resolv.conf")?,
-            upstream_dns: Vec::new(),
+            resolv_conf: path(&self.facts.guests.resolv_conf)?,
+            upstream_dns: self.upstream_dns(),
             images: Images {
                 pause: image(format!("lab.local/pause:{}", versions.pause))?,
                 coredns: image(format!("lab.local/coredns:{}", versions.coredns.tag()))?,
             },
             containerd: Containerd {
-                program: path(&self.facts.containerd_program)?,
-                major: if self.facts.containerd.major >= 2 {
+                program: path(&self.facts.guests.containerd_program)?,
+                major: if self.facts.guests.containerd.major >= 2 {
                     ContainerdMajor::V2
                 } else {
                     ContainerdMajor::V1
                 },
-                oci_runtime: path(&oci_runtime(&self.facts, self.spec.runtime))?,
-                restrict_oom_score_adj: !self.facts.may_protect_from_oom,
+                oci_runtime: path(&oci_runtime(&self.facts.guests, self.spec.runtime))?,
+                restrict_oom_score_adj: !self.facts.guests.may_protect_from_oom,
             },
-            cgroup: match self.facts.cgroups {
-                nspawn_vm::CgroupKind::CgroupV1 => CgroupVersion::V1,
-                nspawn_vm::CgroupKind::CgroupV2 => CgroupVersion::V2,
-            },
+            cgroup: self.facts.guests.cgroups,
             tuning: Tuning::QuickStart,
             patience: self.spec.patience,
         })
     }
 }
 
-fn oci_runtime(facts: &Facts, wanted: OciRuntime) -> String {
+impl Blueprint {
+    /// Namespaces have no way to a name server outside.
+    fn upstream_dns(&self) -> Vec<IpAddr> {
+        match self.facts.freebsd {
+            Some(_) => self.facts.network.resolvers.clone(),
+            None => Vec::new(),
+        }
+    }
+}
+
+fn oci_runtime(facts: &GuestFacts, wanted: OciRuntime) -> String {
     let found = facts
         .oci_runtimes
         .get(wanted.as_str())
@@ -151,7 +157,11 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
     let control_planes = role(Role::ControlPlane)?;
     let first = network.addresses(Role::ControlPlane, KUBE_NETWORK).next();
     let first = first.expect("a plan has at least one control plane");
-    let link = link(network).router.iter().collect();
+    let link = network
+        .link
+        .iter()
+        .flat_map(|link| link.router.iter())
+        .collect();
     Ok(PkiSpec {
         cluster_name: name(spec.name.as_str())?,
         kubernetes_version: spec
@@ -161,7 +171,7 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
             .map_err(BlueprintError::part("this version"))?,
         dns_domain: name("cluster.local")?,
         api_service_ips: ranges(network).services.api.iter().collect(),
-        // The link's address is what the kubeconfig of this machine names; the others are for people inside.
+        // The kubeconfig of this machine names the link's address, or with VMs this machine's end of a tunnel.
         api_extra_names: AltNames::new(
             vec![name("localhost")?],
             [link, vec!["127.0.0.1".parse().expect("a literal address")]].concat(),

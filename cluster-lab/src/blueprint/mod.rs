@@ -4,20 +4,21 @@
 
 mod clusters;
 mod machines;
+mod vms;
 
-use crate::{Facts, LabSpec, Places, guest};
+use crate::{Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, guest};
 use artifacts::{Architecture, VersionSet, Wanted};
 use host_exec::HostName;
 use netplan::{
-    Addresses, Diff, Finding, KubernetesVersion, Lock, Machine, Nets, Plan, Policy, Requirement,
-    Role,
+    Addresses, Allow, Diff, Finding, KUBE_NETWORK, KubernetesVersion, Lock, Machine, Nets, Plan,
+    Policy, Requirement, Role, RouterSpec,
 };
-use nspawn_vm::{Group, GroupName};
+use nspawn_vm::GroupName;
 use pki::{ApiUrl, PkiSpec};
 use std::{
     collections::BTreeMap,
     error::Error as StdError,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 /// Where machines see the programs of the lab.
@@ -43,10 +44,12 @@ pub struct Blueprint {
     /// Who may reach whom.
     pub policy: Policy,
     /// The machines and the router between them.
-    pub group: Group,
+    pub machines: Machines,
     /// Who is certified.
     pub pki: PkiSpec,
     facts: Facts,
+    /// The checksum of the disk with programs and images, for VMs.
+    disk: Option<String>,
 }
 
 /// A specification that makes no lab on this machine. Nothing was touched.
@@ -59,6 +62,15 @@ pub enum BlueprintError {
     /// The networks can be planned, but would not work.
     #[error("{}", refusal(.0))]
     Lints(Vec<Finding>),
+    /// Every number for an interface is taken.
+    #[error("no number is left for another tap interface; remove some VMs")]
+    NoTap,
+    /// The plan of the network has a step that VMs' hosts do not know.
+    #[error("no host of VMs knows what `{}` is for", .argv.join(" "))]
+    UnknownEffect {
+        /// Its command.
+        argv: Vec<String>,
+    },
     /// A value that one crate hands to another is refused there.
     #[error("{what} is not possible here")]
     Part {
@@ -71,7 +83,9 @@ pub enum BlueprintError {
 }
 
 impl BlueprintError {
-    fn part<E: StdError + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> Self {
+    pub(crate) fn part<E: StdError + Send + Sync + 'static>(
+        what: &'static str,
+    ) -> impl FnOnce(E) -> Self {
         move |source| Self::Part {
             what,
             source: Box::new(source),
@@ -103,7 +117,13 @@ impl Blueprint {
             .unwrap_or_default();
         let policy = Policy::standard(&network);
         let program_dir = artifact_places(places).set_dir(&programs);
-        let group = machines::group(spec, facts, places, &network, &policy, &program_dir)?;
+        let machines = match &spec.bhyve {
+            Some(bhyve) => Machines::Vms(bhyve.clone()),
+            None => {
+                let group = machines::group(spec, facts, places, &network, &policy, &program_dir)?;
+                Machines::Namespaces(group)
+            }
+        };
         let pki = clusters::pki_spec(spec, &network)?;
         Ok(Self {
             spec: spec.clone(),
@@ -112,15 +132,17 @@ impl Blueprint {
             findings,
             changes,
             policy,
-            group,
+            machines,
             pki,
             facts: facts.clone(),
+            disk: None,
         })
     }
 
-    /// The name under which everything of the lab is found on this machine.
-    pub fn group_name(&self) -> &GroupName {
-        &self.group.name
+    /// The name under which everything of the lab is found on this machine, where its machines are namespaces.
+    pub fn group_name(&self) -> GroupName {
+        let name = self.spec.name.as_str().parse();
+        name.expect("names of labs are names of groups")
     }
 
     /// The machines of one role, as hosts.
@@ -136,7 +158,7 @@ impl Blueprint {
             .map(|machine| {
                 (
                     host_name(machine),
-                    guest::Guest::new(&self.network, &self.policy, machine),
+                    guest::Guest::new(&self.network, &self.policy, machine, self.system(machine)),
                 )
             })
             .collect()
@@ -144,9 +166,53 @@ impl Blueprint {
 
     /// The address at which the API is reached from this machine.
     pub(crate) fn api_url_here(&self) -> ApiUrl {
-        let (address, _) = both(link(&self.network).router);
-        ApiUrl::of_address(address.into(), API_PORT)
-            .expect("a planned address is one of a single machine")
+        let here = match self.network.link {
+            Some(link) => (both(link.router).0, API_PORT).into(),
+            None => self.tunnel().0,
+        };
+        ApiUrl::of_address(here.ip(), here.port()).expect("an address of a single machine")
+    }
+
+    /// This machine's end of the tunnel to the API of a lab that is elsewhere, and the other end.
+    pub(crate) fn tunnel(&self) -> (SocketAddr, SocketAddr) {
+        let first = self
+            .network
+            .addresses(Role::ControlPlane, KUBE_NETWORK)
+            .next();
+        let first = first.expect("a plan has at least one control plane");
+        let here = (Ipv4Addr::LOCALHOST, self.tunnel_port());
+        (here.into(), (both(first).0, API_PORT).into())
+    }
+
+    /// The port of this machine that leads to the API of a lab that is elsewhere: 20000 to 29999, from its name,
+    /// so that two labs differ and a kubeconfig stays good.
+    fn tunnel_port(&self) -> u16 {
+        let number = seed(&[self.spec.name.as_str()]) % 10_000;
+        20_000 + u16::try_from(number).expect("below 10000")
+    }
+
+    /// What a machine has to have of a system of its own.
+    fn system(&self, machine: &Machine) -> Option<guest::System> {
+        let disk = self.disk.as_deref()?;
+        Some(guest::System::new(machine.role, disk))
+    }
+
+    /// The same lab, with the checksum of the disk that its VMs have.
+    pub(crate) fn with_disk(mut self, sha256: &str) -> Self {
+        self.disk = Some(sha256.to_owned());
+        self
+    }
+
+    /// The FreeBSD host of a lab of VMs.
+    pub(crate) fn freebsd(&self) -> &FreebsdFacts {
+        let host = self.facts.freebsd.as_ref();
+        host.expect("a lab of VMs is made from the facts of their host")
+    }
+
+    /// The same lab, with what its machines were found to have.
+    pub(crate) fn with_guests(mut self, guests: GuestFacts) -> Self {
+        self.facts.guests = guests;
+        self
     }
 }
 
@@ -175,6 +241,18 @@ fn requirement(spec: &LabSpec, facts: &Facts) -> Requirement {
     requirement.v4 = spec.network.v4;
     requirement.v6 = spec.network.v6;
     requirement.allow.clone_from(&spec.network.allow);
+    if let Some(host) = &facts.freebsd {
+        requirement.v6_mode = host.v6;
+        if host.assumed {
+            requirement.allow.push(Allow {
+                lint: "v6-outside-special".to_owned(),
+                reason: "no host was asked, and this address stands for its own".to_owned(),
+            });
+        }
+        requirement.router = RouterSpec::Host {
+            uplink: host.uplink.clone(),
+        };
+    }
     requirement
 }
 

@@ -1,34 +1,25 @@
 //! Conditions that are asked for, not tried: machines, certificates, etcd, Kubernetes.
 
 use super::CheckError;
-use crate::{Blueprint, Hosts, Lab, ObserveError, lab::etcd_hosts};
+use crate::{Blueprint, Hosts, Lab, MachineState, ObserveError, lab::etcd_hosts, machines::Seen};
 use etcd_bootstrap::{ANSWER_TIMEOUT, Probe};
-use host_exec::Condition;
-use nspawn_vm::{MachineState, Observed};
+use host_exec::{Condition, HostName};
 use pki::{ExpiryLevel, Store};
 use time::OffsetDateTime;
 
-pub(super) fn machines(blueprint: &Blueprint, observed: &Observed) -> Vec<Condition> {
-    let condition = |machine: &nspawn_vm::MachineSpec| {
-        let state = observed
-            .machines
-            .get(machine.name.as_str())
-            .copied()
-            .unwrap_or(MachineState::Absent);
+pub(super) fn machines(seen: &Seen) -> Vec<Condition> {
+    let condition = |(name, state): (&HostName, &MachineState)| {
         let (ok, evidence) = match state {
-            MachineState::Running { leader } => (true, format!("its process 1 is {leader} here")),
+            MachineState::Running { evidence, .. } => (true, evidence.clone()),
             MachineState::Absent => (false, "it has never been made".into()),
             MachineState::Stopped => (false, "it is stopped".into()),
             MachineState::Booting => (false, "it boots".into()),
             MachineState::Stopping => (false, "it is on its way down".into()),
-            MachineState::Broken { processes } => (
-                false,
-                format!("{processes} processes are left of it, and no working machine"),
-            ),
+            MachineState::Broken { why } => (false, why.clone()),
         };
-        Condition::new(format!("{} runs", machine.name), ok, evidence)
+        Condition::new(format!("{name} runs"), ok, evidence)
     };
-    blueprint.group.machines.iter().map(condition).collect()
+    seen.states.iter().map(condition).collect()
 }
 
 pub(super) fn certificates(store: &Store, now: OffsetDateTime) -> Condition {

@@ -1,14 +1,14 @@
 //! Whether the cluster's name server answers a node, over its service addresses of both families.
 
 use crate::{
-    Blueprint,
-    blueprint::{both, ranges},
+    Blueprint, Hosts,
+    blueprint::{both, host_name, ranges},
 };
 use hickory_proto::{
     op::{Message, Query},
     rr::{Name, RData, RecordType},
 };
-use host_exec::{Condition, NetworkNamespace};
+use host_exec::{Condition, Host};
 use netplan::{Family, Role};
 use std::{
     io,
@@ -25,18 +25,24 @@ const NAME: &str = "kubernetes.default.svc.cluster.local.";
 pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// Asks the name server from the first worker, over both families; each answer may take `limit`.
-pub(crate) async fn conditions(blueprint: &Blueprint, limit: Duration) -> Vec<Condition> {
+pub(crate) async fn conditions(
+    blueprint: &Blueprint,
+    hosts: &Hosts,
+    limit: Duration,
+) -> Vec<Condition> {
     let mut conditions = Vec::new();
     let limit = limit.mul_f64(blueprint.spec.patience);
     for node in blueprint.network.role(Role::Worker).take(1) {
-        let from = NetworkNamespace::named(&blueprint.group_name().netns(node.name.as_str()));
+        let from = hosts.get(&host_name(node));
         for family in Family::BOTH {
             let services = ranges(&blueprint.network).services;
             let Some(server) = services.dns.of(family) else {
                 continue;
             };
-            let asked = tokio::time::timeout(limit, ask(&from, server, family, limit)).await;
-            let answer = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            let answer = match from {
+                Some(from) => answer(from.as_ref(), server, family, limit).await,
+                None => Err(io::ErrorKind::HostUnreachable.into()),
+            };
             let (expected, _) = both(services.api);
             let (ok, evidence) = match answer {
                 Ok(addresses) => {
@@ -58,9 +64,20 @@ pub(crate) async fn conditions(blueprint: &Blueprint, limit: Duration) -> Vec<Co
     conditions
 }
 
+/// The answer, or that there was none in time.
+async fn answer(
+    from: &dyn Host,
+    server: IpAddr,
+    family: Family,
+    limit: Duration,
+) -> io::Result<Vec<IpAddr>> {
+    let asked = tokio::time::timeout(limit, ask(from, server, family, limit)).await;
+    asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
 /// Asks over TCP (RFC 7766): two octets of length, then the message.
 async fn ask(
-    from: &NetworkNamespace,
+    from: &dyn Host,
     server: IpAddr,
     family: Family,
     limit: Duration,
@@ -72,7 +89,8 @@ async fn ask(
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(name, RecordType::A));
     let query = message.to_vec().map_err(io::Error::other)?;
-    let mut stream = from.dial(SocketAddr::new(server, 53), limit).await?;
+    let stream = from.dial(SocketAddr::new(server, 53), limit).await;
+    let mut stream = stream.map_err(|error| error.source)?;
     let length = u16::try_from(query.len()).map_err(io::Error::other)?;
     stream
         .write_all(&[&length.to_be_bytes()[..], &query].concat())

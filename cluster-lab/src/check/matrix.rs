@@ -1,20 +1,17 @@
 //! Who reaches whom: every flow of the policy's matrix, tried by a TCP connection in the kernel.
 
-use super::{CheckError, stage::Stage};
-use crate::{
-    Blueprint,
-    blueprint::{API_PORT, both, internet},
+use super::{
+    CheckError,
+    flows::{self, stand_in},
+    stage::{Ends, Outcome, Stage},
 };
-use host_exec::{Host, NetworkNamespace};
-use netplan::{Addresses, Endpoint, Expectation, Family, Probe, Role};
+use netplan::{Endpoint, Expectation, Family, Plan, Policy, V6Mode};
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
-use tokio::io::AsyncReadExt;
 
 /// A flow, what was promised about it, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,7 +24,7 @@ pub struct MatrixRow {
     pub address: SocketAddr,
     /// The control plane that it tried to use as a router.
     pub via: Option<String>,
-    /// `ipv4` or `ipv6`.
+    /// `v4` or `v6`.
     pub family: Family,
     /// Whether it must get through.
     pub expected: bool,
@@ -39,207 +36,214 @@ pub struct MatrixRow {
     pub evidence: String,
 }
 
-/// The kubelet's port (`port` of its configuration).
-const KUBELET_PORT: u16 = 10250;
+/// A flow of the policy that was not tried, and why it cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Untried {
+    /// Who would have tried.
+    pub from: String,
+    /// Whom.
+    pub to: String,
+    /// At which port.
+    pub port: u16,
+    /// `v4` or `v6`.
+    pub family: Family,
+    /// Whether it would have to get through.
+    pub expected: bool,
+    /// What the trial lacks.
+    pub why: String,
+}
 
 /// How long a flow may take to get through, and how long one that must not is waited for.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// What came of one connection.
-struct Outcome {
-    seen: bool,
-    /// The sender's address as the other end saw it, where the other end is ours.
-    sender: Option<IpAddr>,
-    text: String,
+/// What came of the matrix.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    pub(super) rows: Vec<MatrixRow>,
+    pub(super) untried: Vec<Untried>,
 }
 
-/// Tries every flow of the matrix.
-pub(super) async fn prove(
-    blueprint: &Blueprint,
-    here: &dyn Host,
-) -> Result<Vec<MatrixRow>, CheckError> {
-    let mut expectations = netplan::reachability(&blueprint.network, &blueprint.policy);
-    // Members speak IPv4 with each other (their peer URLs), so nobody listens where IPv6 would be allowed.
-    expectations.retain(|flow| {
-        !(flow.allowed && flow.family == Family::V6 && flow.probe.port == etcd_bootstrap::PEER_PORT)
-    });
-    for flow in &mut expectations {
-        play_pod(blueprint, flow);
+/// Tries every flow of the matrix that can be tried between these ends. `patience` stretches all limits.
+pub(super) async fn prove<E: Ends>(
+    plan: &Plan,
+    policy: &Policy,
+    patience: f64,
+    ends: E,
+) -> Result<Proof, CheckError> {
+    let mut flows = Vec::new();
+    let mut untried = Vec::new();
+    for flow in flows::expected(plan, policy) {
+        match ends.prepare(&flow) {
+            Ok(flow) => flows.push(flow),
+            Err(why) => untried.push(not_tried(&flow, why)),
+        }
     }
-    let stage = Stage::set(blueprint, here, &expectations).await?;
-    let result = play(blueprint, &stage, expectations).await;
+    let mut stage = Stage::new(plan, ends);
+    let limit = LIMIT.mul_f64(patience.max(1.0));
+    let rows = play(plan, &mut stage, flows, limit).await;
     // Also after a failure: what the trial added must not stay.
-    stage.strike(here).await?;
-    result
+    let cleared = stage.clear().await;
+    let rows = rows?;
+    cleared?;
+    Ok(Proof { rows, untried })
 }
 
-async fn play(
-    blueprint: &Blueprint,
-    stage: &Stage<'_>,
-    expectations: Vec<Expectation>,
+async fn play<E: Ends>(
+    plan: &Plan,
+    stage: &mut Stage<'_, E>,
+    flows: Vec<Expectation>,
+    limit: Duration,
 ) -> Result<Vec<MatrixRow>, CheckError> {
-    let (direct, detours): (Vec<_>, Vec<_>) = expectations
-        .into_iter()
-        .partition(|e| e.probe.via.is_none());
-    let mut rows = try_all(blueprint, stage, &direct).await;
+    stage.set(&flows).await?;
+    let (direct, detours): (Vec<_>, Vec<_>) =
+        flows.into_iter().partition(|flow| flow.probe.via.is_none());
+    let mut rows = try_all(plan, &stage.ends, &direct, limit).await?;
     // The same senders, now with a route through a machine that wants to be no router: one such machine after the
     // other, since a destination has one route at a time.
-    let routers: BTreeSet<_> = detours.iter().map(|e| e.probe.via.clone()).collect();
+    let routers: BTreeSet<_> = detours.iter().map(|flow| flow.probe.via.clone()).collect();
     for router in routers {
-        let own = detours.iter().filter(|e| e.probe.via == router).cloned();
-        let own: Vec<_> = own.collect();
+        let own = detours.iter().filter(|flow| flow.probe.via == router);
+        let own: Vec<_> = own.cloned().collect();
         stage.add_detours(&own).await?;
-        rows.extend(try_all(blueprint, stage, &own).await);
+        rows.extend(try_all(plan, &stage.ends, &own, limit).await?);
         stage.remove_detours().await?;
     }
     Ok(rows)
 }
 
-async fn try_all(
-    blueprint: &Blueprint,
-    stage: &Stage<'_>,
-    expectations: &[Expectation],
-) -> Vec<MatrixRow> {
-    let limit = LIMIT.mul_f64(blueprint.spec.patience.max(1.0));
-    let tries = expectations.iter().map(|expectation| async move {
-        let probe = &expectation.probe;
-        let from = stage.namespace(&probe.from);
-        let outcome = attempt(
-            &from,
-            SocketAddr::new(probe.destination, probe.port),
-            probe,
-            limit,
-        )
-        .await;
-        row(blueprint, expectation, outcome)
-    });
-    futures::future::join_all(tries).await
-}
-
-async fn attempt(
-    from: &NetworkNamespace,
-    to: SocketAddr,
-    probe: &Probe,
+async fn try_all<E: Ends>(
+    plan: &Plan,
+    ends: &E,
+    flows: &[Expectation],
     limit: Duration,
-) -> Outcome {
-    match from.dial(to, limit).await {
-        Ok(mut stream) => {
-            let mut said = String::new();
-            // Only our own server on the internet says who it sees; others wait for us to speak.
-            if probe.to == Endpoint::Internet {
-                let read = stream.read_to_string(&mut said);
-                if !matches!(tokio::time::timeout(limit, read).await, Ok(Ok(_))) {
-                    said.clear();
-                }
-            }
-            let sender = said.trim().parse().ok();
-            let seen_as = sender
-                .map(|ip: IpAddr| format!(", seen there as {ip}"))
-                .unwrap_or_default();
-            Outcome {
-                seen: true,
-                sender,
-                text: format!("connected{seen_as}"),
-            }
-        }
-        Err(error) => {
-            let text = match error.kind() {
-                io::ErrorKind::TimedOut => format!("no answer in {} ms", limit.as_millis()),
-                io::ErrorKind::ConnectionRefused => "refused".to_owned(),
-                _ => error.to_string(),
-            };
-            Outcome {
-                seen: false,
-                sender: None,
-                text,
-            }
-        }
-    }
+) -> Result<Vec<MatrixRow>, CheckError> {
+    let outcomes = ends.attempt(flows, limit).await?;
+    let rows = flows.iter().zip(outcomes);
+    Ok(rows
+        .map(|(flow, outcome)| row(plan, flow, outcome))
+        .collect())
 }
 
-fn row(blueprint: &Blueprint, expectation: &Expectation, outcome: Outcome) -> MatrixRow {
-    let probe = &expectation.probe;
-    let reached = outcome.seen == expectation.allowed;
-    let translated = match (&probe.to, outcome.sender) {
-        (Endpoint::Internet, Some(sender)) => sender == promised_sender(blueprint, expectation),
-        (Endpoint::Internet, None) => !outcome.seen,
+fn row(plan: &Plan, flow: &Expectation, outcome: Outcome) -> MatrixRow {
+    let probe = &flow.probe;
+    let (seen, sender, text) = match outcome {
+        Outcome::Through { sender: None } => (true, None, "connected".to_owned()),
+        Outcome::Through { sender: Some(ip) } => {
+            (true, Some(ip), format!("connected, seen there as {ip}"))
+        }
+        Outcome::Not(text) => (false, None, text),
+    };
+    let translated = match (&probe.to, sender) {
+        (Endpoint::Internet, Some(sender)) => is_promised_sender(plan, flow, sender),
+        (Endpoint::Internet, None) => !seen,
         _ => true,
     };
     MatrixRow {
         from: probe.from.to_string(),
         to: probe.to.to_string(),
-        address: SocketAddr::new(probe.destination, probe.port),
+        address: flows::address(flow),
         via: probe.via.as_ref().map(ToString::to_string),
-        family: expectation.family,
-        expected: expectation.allowed,
-        seen: outcome.seen,
-        ok: reached && translated,
-        evidence: format!("{} ({})", outcome.text, expectation.why),
+        family: flow.family,
+        expected: flow.allowed,
+        seen,
+        ok: seen == flow.allowed && translated,
+        evidence: format!("{text} ({})", flow.why),
     }
 }
 
-/// IPv4 leaves with the router's address, IPv6 with the sender's own.
-fn promised_sender(blueprint: &Blueprint, expectation: &Expectation) -> IpAddr {
-    match expectation.family {
-        Family::V4 => both(internet(&blueprint.network).router).0.into(),
-        Family::V6 => stand_in(blueprint, &expectation.probe.from, Family::V6)
-            .unwrap_or(expectation.probe.source),
+fn not_tried(flow: &Expectation, why: &str) -> Untried {
+    Untried {
+        from: flow.probe.from.to_string(),
+        to: flow.probe.to.to_string(),
+        port: flow.probe.port,
+        family: flow.family,
+        expected: flow.allowed,
+        why: why.to_owned(),
     }
 }
 
-/// The address of the namespace that plays a pod on a node: one that the CNI reaches only after 200 pods, and
-/// the kubelet stops at 110.
-pub(super) fn stand_in_addresses(blueprint: &Blueprint, node: &str) -> Option<Addresses> {
-    let pods = blueprint.network.machine(node)?.pods?;
-    Some(pods.nth(200))
-}
-
-/// The address of the pod that is played, where an end is one.
-fn stand_in(blueprint: &Blueprint, end: &Endpoint, family: Family) -> Option<IpAddr> {
-    match end {
-        Endpoint::PodOn(node) => stand_in_addresses(blueprint, node.as_str())?.of(family),
-        _ => None,
-    }
-}
-
-/// Leads a flow to a pod to the one that is played, which no real pod is.
-fn play_pod(blueprint: &Blueprint, flow: &mut Expectation) {
-    if let Some(address) = stand_in(blueprint, &flow.probe.to, flow.family) {
-        flow.probe.destination = address;
-    }
-}
-
-/// Where the trial listens: everywhere that a flow leads to and no service of the lab is, since a refusal by the
-/// destination itself would prove nothing. The services' own ports are left to them.
-pub(super) fn servers(expectations: &[Expectation]) -> BTreeMap<SocketAddr, Endpoint> {
-    const SERVED: [u16; 4] = [
-        etcd_bootstrap::CLIENT_PORT,
-        etcd_bootstrap::PEER_PORT,
-        API_PORT,
-        KUBELET_PORT,
-    ];
-    let flows = expectations.iter().map(|flow| &flow.probe);
-    let unserved =
-        flows.filter(|probe| !SERVED.contains(&probe.port) && !matches!(probe.to, Endpoint::Host));
-    unserved
-        .map(|probe| {
-            let address = SocketAddr::new(probe.destination, probe.port);
-            (address, probe.to.clone())
-        })
-        .collect()
-}
-
-/// The first node of each kind that runs pods' routes: where a pod is played.
-pub(super) fn pod_nodes(blueprint: &Blueprint) -> Vec<String> {
-    let first = |role| {
-        blueprint
-            .network
-            .role(role)
-            .next()
-            .map(|machine| machine.name.to_string())
+/// Whether the internet sees a flow from whom it has to.
+fn is_promised_sender(plan: &Plan, flow: &Expectation, sender: IpAddr) -> bool {
+    let is_of_lab = |ip| {
+        plan.supernet
+            .of(flow.family)
+            .is_some_and(|lab| lab.contains(ip))
     };
-    [Role::ControlPlane, Role::Worker]
-        .into_iter()
-        .filter_map(first)
-        .collect()
+    match (flow.family, plan.v6_mode) {
+        // The address of a host's own uplink is not the plan's; but it is none of the lab's.
+        (Family::V4, _) => match plan.internet {
+            Some(internet) => internet.router.of(Family::V4) == Some(sender),
+            None => !is_of_lab(sender),
+        },
+        (Family::V6, V6Mode::Npt { outside }) => outside.contains(sender),
+        (Family::V6, V6Mode::Nat66 { address }) => sender == address,
+        (Family::V6, _) => {
+            let own = stand_in(plan, &flow.probe.from, Family::V6);
+            sender == own.unwrap_or(flow.probe.source)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::tests::routed_by_a_host;
+
+    /// What a flow from a worker or its pod to the internet gives.
+    fn row_of(from: &str, family: Family, mode: V6Mode, outcome: Outcome) -> MatrixRow {
+        let (mut plan, policy) = routed_by_a_host();
+        plan.v6_mode = mode;
+        let flows = flows::expected(&plan, &policy);
+        let mut flows = flows.into_iter().filter(|flow| {
+            let ends = (flow.probe.from.to_string(), &flow.probe.to);
+            ends == (from.to_owned(), &Endpoint::Internet) && flow.family == family
+        });
+        row(&plan, &flows.next().unwrap(), outcome)
+    }
+
+    #[test]
+    fn the_internet_has_to_see_a_flow_from_whom_the_plan_says() {
+        let (plan, _) = routed_by_a_host();
+        let worker = plan.machine("worker-0").unwrap();
+        let own = worker.main_address().unwrap();
+        let pod = worker.pods.unwrap().nth(200);
+        let (v4, v6) = (Family::V4, Family::V6);
+        let of = |addresses: netplan::Addresses, family| addresses.of(family).unwrap();
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let nat66 = || V6Mode::Nat66 {
+            address: "2001:db8::10".parse().unwrap(),
+        };
+        let npt = || V6Mode::Npt {
+            outside: "2001:db8:7::/48".parse().unwrap(),
+        };
+        let (worker, on_worker) = ("worker-0", "pod on worker-0");
+        for (from, family, mode, sender, ok) in [
+            (worker, v4, nat66(), ip("203.0.113.7"), true),
+            (worker, v4, nat66(), of(own, v4), false),
+            (on_worker, v4, nat66(), of(pod, v4), false),
+            (worker, v6, nat66(), ip("2001:db8::10"), true),
+            (worker, v6, nat66(), ip("2001:db8::11"), false),
+            (worker, v6, npt(), ip("2001:db8:7:1::50"), true),
+            (worker, v6, npt(), of(own, v6), false),
+            (worker, v6, V6Mode::Routed, of(own, v6), true),
+            (on_worker, v6, V6Mode::Routed, of(pod, v6), true),
+            (on_worker, v6, V6Mode::Routed, of(own, v6), false),
+        ] {
+            let outcome = Outcome::Through {
+                sender: Some(sender),
+            };
+            let row = row_of(from, family, mode, outcome);
+            assert_eq!((row.seen, row.ok), (true, ok), "{mode:?} {row:?}");
+            assert!(row.evidence.contains(&sender.to_string()), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_way_out_counts_only_with_the_sender_told() {
+        let through = Outcome::Through { sender: None };
+        for outcome in [through, Outcome::refused()] {
+            let row = row_of("worker-0", Family::V4, V6Mode::Routed, outcome);
+            assert!(row.expected && !row.ok, "{row:?}");
+        }
+    }
 }

@@ -3,14 +3,24 @@
 
 mod conditions;
 pub(crate) mod dns;
+mod flows;
+mod listeners;
+mod machines;
 mod matrix;
+mod namespaces;
 mod stage;
+#[cfg(test)]
+mod tests;
+mod trial;
 
-use crate::{DraftError, Lab, MaterialError, ObserveError, StateError, up};
+use crate::{Blueprint, DraftError, Hosts, Lab, MaterialError, ObserveError, StateError};
 use host_exec::{Condition, EventSink, RunError};
+use machines::Machines;
+use matrix::Proof;
+use namespaces::Namespaces;
 use serde::Serialize;
 
-pub use matrix::MatrixRow;
+pub use matrix::{MatrixRow, Untried};
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,6 +29,8 @@ pub struct CheckReport {
     pub conditions: Vec<Condition>,
     /// Every flow that was tried. Empty if machines are missing: then nothing can be tried from them.
     pub matrix: Vec<MatrixRow>,
+    /// Every flow of the policy that could not be tried, because one of its ends is out of reach.
+    pub untried: Vec<Untried>,
 }
 
 impl CheckReport {
@@ -56,6 +68,23 @@ pub enum CheckError {
         #[source]
         source: std::io::Error,
     },
+    /// A machine of the plan is not among those that were given.
+    #[error("machine {machine} cannot be reached, so the network cannot be tried from it")]
+    NoHost {
+        /// The machine.
+        machine: String,
+    },
+    /// Connections could not be tried from a machine.
+    #[error("cannot try connections from a machine")]
+    Try(#[source] RunError),
+    /// Connections were tried from a machine, and one of them was left out.
+    #[error("nobody said what came of the connection from {from} to {address}; try it again")]
+    Unsaid {
+        /// Who tried.
+        from: String,
+        /// Whom.
+        address: std::net::SocketAddr,
+    },
     /// No token could be drawn.
     #[error("cannot draw a bootstrap token")]
     Random(#[from] pki::RandomError),
@@ -64,33 +93,53 @@ pub enum CheckError {
 impl Lab {
     /// Proves what the lab promises, as far as it is there.
     ///
-    /// For the time of the trial it adds a few namespaces and routes inside the lab, and removes them.
+    /// For the time of the trial it adds a few namespaces, servers and routes inside the lab, and removes them.
     ///
     /// # Errors
     ///
     /// The check could not be made; see [`CheckError`].
     pub async fn check(&self, events: &dyn EventSink) -> Result<CheckReport, CheckError> {
         let blueprint = self.draft().await?;
-        let observed = nspawn_vm::observe(&blueprint.group, &self.here)
-            .await
-            .map_err(ObserveError::from)?;
-        let mut conditions = conditions::machines(&blueprint, &observed);
+        let seen = self.see(&blueprint).await?;
+        let blueprint = self.informed(blueprint, &seen).await;
+        let mut conditions = conditions::machines(&seen);
         conditions.push(conditions::certificates(&self.store(), self.now));
-        let all_run = conditions
-            .iter()
-            .filter(|c| c.name.ends_with("runs"))
-            .all(|c| c.ok);
-        let hosts = up::shared(&observed);
-        let mut matrix = Vec::new();
-        if all_run {
+        let mut proof = Proof::default();
+        if seen.all_run() {
             events.started("", "conditions");
-            conditions.extend(self.cluster_conditions(&blueprint, &hosts).await?);
-            conditions.extend(dns::conditions(&blueprint, dns::ANSWER_LIMIT).await);
+            conditions.extend(self.cluster_conditions(&blueprint, &seen.hosts).await?);
+            let dns = dns::conditions(&blueprint, &seen.hosts, dns::ANSWER_LIMIT);
+            conditions.extend(dns.await);
             events.done("", "conditions", &format!("{} looked at", conditions.len()));
             events.started("", "network");
-            matrix = matrix::prove(&blueprint, &self.here).await?;
-            events.done("", "network", &format!("{} flows tried", matrix.len()));
+            proof = self.prove_network(&blueprint, &seen.hosts).await?;
+            let tried = proof.rows.len();
+            events.done("", "network", &format!("{tried} flows tried"));
         }
-        Ok(CheckReport { conditions, matrix })
+        Ok(CheckReport {
+            conditions,
+            matrix: proof.rows,
+            untried: proof.untried,
+        })
+    }
+
+    /// Tries every flow that can be tried.
+    async fn prove_network(
+        &self,
+        blueprint: &Blueprint,
+        hosts: &Hosts,
+    ) -> Result<Proof, CheckError> {
+        let (plan, policy) = (&blueprint.network, &blueprint.policy);
+        match &self.spec.bhyve {
+            None => {
+                let ends = Namespaces::new(blueprint.group_name(), &self.here);
+                matrix::prove(plan, policy, self.spec.patience, ends).await
+            }
+            Some(bhyve) => {
+                let router = self.freebsd_host(bhyve).map_err(ObserveError::from)?;
+                let ends = Machines::new(hosts, &router).with_internet(bhyve.outside());
+                matrix::prove(plan, policy, self.spec.patience, ends).await
+            }
+        }
     }
 }

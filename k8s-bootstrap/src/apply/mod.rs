@@ -275,6 +275,6 @@ async fn write_files(
     if found.len() != wanted.len() {
         return Err(ApplyError::ForeignPlan("a file to be written".into()));
     }
-    try_join_all(found.into_iter().map(|file| host.write_file(file))).await?;
+    host.write_files(&found).await?;
     Ok(())
 }

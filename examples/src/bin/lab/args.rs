@@ -3,6 +3,7 @@
 use artifacts::Version;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use cluster_lab::OciRuntime;
+use host_exec::SshDestination;
 use netplan::{Allow, LabName};
 use std::{ffi::OsString, path::PathBuf};
 
@@ -146,16 +147,65 @@ pub(crate) enum Verb {
         #[arg(long, value_enum, default_value = "tcp")]
         protocol: Transport,
     },
-    /// Look for what this machine lacks, and say what mends it.
-    Doctor,
+    /// Look for what this machine, or the FreeBSD host, lacks, and say what mends it.
+    Doctor(OnArgs),
+    /// Show the console of a bhyve machine and type into it; ends with Ctrl-].
+    Console {
+        /// The machine, such as `cp-0`.
+        node: String,
+    },
+    /// Look at bhyve VMs and move them.
+    Vm {
+        #[command(subcommand)]
+        verb: VmVerb,
+    },
     /// List the certificates of the lab, the first to end first.
     Certs,
     /// Remove the lab: nothing of it stays.
-    Down,
+    Down {
+        /// Also the image and the programs that labs share on a FreeBSD host, if no other lab uses them.
+        #[arg(long)]
+        purge: bool,
+    },
     /// Print a completion script.
     Completions {
         /// For this shell.
         shell: clap_complete::Shell,
+    },
+}
+
+/// What is done with VMs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum VmVerb {
+    /// List the VMs of all labs on the host.
+    List(OnArgs),
+    /// Start a VM that rests.
+    Start {
+        /// The machine, such as `cp-0`.
+        node: String,
+    },
+    /// Have a VM shut down, by force in the end.
+    Stop {
+        /// The machine, such as `cp-0`.
+        node: String,
+        /// Do not ask the guest.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Have a VM shut down and start again.
+    Reboot {
+        /// The machine, such as `cp-0`.
+        node: String,
+    },
+    /// Remove a VM with its disk; the next `up` makes it anew. Not one that holds a member of etcd.
+    Destroy {
+        /// The machine, such as `worker-0`.
+        node: String,
+    },
+    /// Say how a VM stands, why, and what leads out of it.
+    Explain {
+        /// The machine, such as `cp-0`.
+        node: String,
     },
 }
 
@@ -174,6 +224,8 @@ pub(crate) struct SpecArgs {
     /// The version of Kubernetes, such as 1.37.2.
     #[arg(long, value_name = "VERSION")]
     pub(crate) kubernetes: Option<Version>,
+    #[command(flatten)]
+    pub(crate) on: OnArgs,
     /// The program that starts containers.
     #[arg(long, value_enum)]
     pub(crate) runtime: Option<Runtime>,
@@ -183,6 +235,29 @@ pub(crate) struct SpecArgs {
     /// Let something that `plan` finds stay as it is, and say why; may be given again.
     #[arg(long, value_name = "LINT=REASON", value_parser = allow)]
     pub(crate) allow: Vec<Allow>,
+}
+
+/// What the machines of a lab are, and where; each goes before the same field of lab.toml.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct OnArgs {
+    /// What the machines are [default: namespaces, or bhyve with --host].
+    #[arg(long, value_enum)]
+    pub(crate) machines: Option<MachineKind>,
+    /// The FreeBSD host of bhyve machines, such as ssh://root@host; your ssh configuration counts.
+    #[arg(long, value_name = "DESTINATION")]
+    pub(crate) host: Option<SshDestination>,
+    /// An ssh_config(5) in place of your own.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_config: Option<PathBuf>,
+}
+
+/// What a machine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MachineKind {
+    /// Namespaces of this machine.
+    Namespaces,
+    /// bhyve VMs on a FreeBSD host.
+    Bhyve,
 }
 
 /// Reads `LINT=REASON`.

@@ -2,7 +2,7 @@
 
 use crate::{args::Format, screen};
 use anyhow::Error;
-use cluster_lab::{DraftError, LabPlanError, SpecError, UpError};
+use cluster_lab::{DraftError, HostError, LabPlanError, PreflightError, SpecError, UpError};
 use host_exec::Status;
 use serde_json::json;
 use std::{fmt, io, process::ExitCode};
@@ -119,7 +119,11 @@ fn status(error: &Error) -> Exit {
             DraftError::Spec(_) | DraftError::Change { .. } | DraftError::Blueprint(_)
         )
     };
-    if draft(error).is_some_and(bad_lab) || error.is::<SpecError>() {
+    let no_host = matches!(
+        error.downcast_ref(),
+        Some(UpError::Preflight(PreflightError::Host(HostError::None)))
+    );
+    if draft(error).is_some_and(bad_lab) || error.is::<SpecError>() || no_host {
         return Exit::BAD_INPUT;
     }
     Exit::FAILED

@@ -3,7 +3,8 @@
 use crate::exit::{Ended, Exit};
 use anyhow::Context;
 use cluster_lab::Lab;
-use host_exec::{Command, Host, NamespaceHost};
+use host_exec::{Command, Host};
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs `command` on `host` with our terminal until it ends, and hands on its status.
@@ -23,7 +24,7 @@ pub(crate) async fn run(host: &dyn Host, command: Command) -> anyhow::Result<Exi
 /// # Errors
 ///
 /// The lab has no such machine; the machines cannot be looked at.
-pub(crate) async fn running(lab: &Lab, node: &str) -> anyhow::Result<Option<NamespaceHost>> {
+pub(crate) async fn running(lab: &Lab, node: &str) -> anyhow::Result<Option<Arc<dyn Host>>> {
     let hosts = lab.hosts().await?;
     let host = hosts.into_iter().find(|(name, _)| name.as_str() == node);
     if let Some((_, host)) = host {
@@ -50,7 +51,7 @@ pub(crate) async fn running(lab: &Lab, node: &str) -> anyhow::Result<Option<Name
 /// # Errors
 ///
 /// Also when it is down.
-pub(crate) async fn must_run(lab: &Lab, node: &str) -> anyhow::Result<NamespaceHost> {
+pub(crate) async fn must_run(lab: &Lab, node: &str) -> anyhow::Result<Arc<dyn Host>> {
     let down = || format!("machine {node} is down; `lab up` brings it back");
     running(lab, node).await?.with_context(down)
 }

@@ -1,7 +1,7 @@
 //! A plan as one JSON object. Its fields are described in the README.
 
 use crate::show_plan::{self, MachineWork};
-use cluster_lab::{Certainty, GuestStep, LabPlan, LabSpec};
+use cluster_lab::{Certainty, GuestStep, LabPlan, LabSpec, MachinesPlan};
 use host_exec::HostName;
 use pki::PlanItem;
 use serde::Serialize;
@@ -18,8 +18,9 @@ pub(crate) struct PlanJson<'p> {
     network_findings: &'p [netplan::Finding],
     network_changes: &'p netplan::Diff,
     programs: Programs<'p>,
+    supplies: &'p [String],
     certificates: &'p [PlanItem],
-    machines: &'p nspawn_vm::Plan,
+    machines: &'p MachinesPlan,
     guests: &'p BTreeMap<HostName, Vec<GuestStep>>,
     files_and_units: BTreeMap<String, MachineWork>,
     etcd: &'p etcd_bootstrap::Plan,
@@ -59,6 +60,7 @@ impl<'p> PlanJson<'p> {
                 Ok(steps) => Programs::Steps(steps),
                 Err(problem) => Programs::Problem(problem),
             },
+            supplies: &plan.supplies,
             certificates: plan.pki.items(),
             machines: &plan.machines,
             guests: &plan.guests,

@@ -8,7 +8,7 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
-/// Where what is gone at the next boot of this machine is kept (hier(7), /run).
+/// Where root keeps what is gone at the next boot of this machine (hier(7), /run).
 const RUN: &str = "/run/lab";
 
 /// The one place that reads the environment.
@@ -33,7 +33,7 @@ pub(crate) fn places(global: &Global) -> anyhow::Result<Places> {
     Ok(Places {
         state,
         cache: base("XDG_CACHE_HOME", ".cache", "XDG_CACHE_HOME")?.join("lab"),
-        run: RUN.into(),
+        run: run(),
         bin_dir: global.bin_dir.as_deref().map(absolute).transpose()?,
         path_dirs: path_dirs(variable("PATH").unwrap_or_default()),
     })
@@ -71,6 +71,19 @@ fn base(name: &str, below_home: &str, remedy: &str) -> anyhow::Result<PathBuf> {
         ))
     })?;
     Ok(home.join(below_home))
+}
+
+/// What is gone at the next boot: others than root have a directory of their own for that, or make one.
+fn run() -> PathBuf {
+    let user = nix::unistd::geteuid();
+    if user.is_root() {
+        return RUN.into();
+    }
+    let own = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+    match own.filter(|dir| dir.is_absolute()) {
+        Some(dir) => dir.join("lab"),
+        None => format!("/tmp/lab-{user}").into(),
+    }
 }
 
 fn absolute(dir: &Path) -> anyhow::Result<PathBuf> {

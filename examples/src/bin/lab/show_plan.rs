@@ -1,7 +1,8 @@
 //! A plan as a text for people.
 
 use crate::screen::Paint;
-use cluster_lab::{Certainty, GuestStep, LabPlan};
+use cluster_lab::{Certainty, GuestStep, LabPlan, MachinesPlan};
+use host_exec::Command;
 use k8s_bootstrap::Action;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -28,8 +29,13 @@ pub(crate) fn text(plan: &LabPlan, paint: Paint) -> String {
             changes.lines().map(str::to_owned).collect(),
         ),
         ("programs", programs(plan)),
+        (
+            "image, disk of programs, keys of SSH",
+            plan.supplies.clone(),
+        ),
         ("certificates and keys", certificates(plan)),
         ("machines and networks", machines(plan)),
+        ("bhyve", bhyve(plan)),
         ("files and units", files_and_units(plan)),
         ("etcd", etcd(plan)),
         ("Kubernetes", kubernetes(plan)),
@@ -52,7 +58,7 @@ fn findings(plan: &LabPlan) -> Vec<String> {
 /// What each machine gets, gathered from all layers.
 pub(crate) fn work(plan: &LabPlan) -> BTreeMap<String, MachineWork> {
     let mut work: BTreeMap<String, MachineWork> = BTreeMap::new();
-    for step in &plan.machines.steps {
+    for step in namespace_steps(plan) {
         if let nspawn_vm::Step::Prepare {
             machine,
             files,
@@ -103,6 +109,24 @@ pub(crate) fn work(plan: &LabPlan) -> BTreeMap<String, MachineWork> {
     work
 }
 
+fn namespace_steps(plan: &LabPlan) -> &[nspawn_vm::Step] {
+    match &plan.machines {
+        MachinesPlan::Namespaces(plan) => &plan.steps,
+        MachinesPlan::Vms(_) => &[],
+    }
+}
+
+/// The exact command line of each VM.
+fn bhyve(plan: &LabPlan) -> Vec<String> {
+    let MachinesPlan::Vms(vms) = &plan.machines else {
+        return Vec::new();
+    };
+    let arguments = vms.arguments().into_values();
+    arguments
+        .map(|words| Command::new("bhyve").args(words).to_string())
+        .collect()
+}
+
 fn programs(plan: &LabPlan) -> Vec<String> {
     match &plan.programs {
         Ok(steps) => steps.clone(),
@@ -118,7 +142,10 @@ fn certificates(plan: &LabPlan) -> Vec<String> {
 
 fn machines(plan: &LabPlan) -> Vec<String> {
     let mut lines = Vec::new();
-    for step in &plan.machines.steps {
+    if let MachinesPlan::Vms(vms) = &plan.machines {
+        lines.extend(vms.plan.to_string().lines().map(str::to_owned));
+    }
+    for step in namespace_steps(plan) {
         lines.push(step.to_string());
         if let nspawn_vm::Step::Network(changes) = step {
             lines.extend(changes.commands().map(|command| format!("  {command}")));

@@ -1,7 +1,7 @@
 //! Which lab is meant: from options, lab.toml and what is remembered.
 
 use crate::{
-    args::{Global, SpecArgs},
+    args::{Global, MachineKind, OnArgs, SpecArgs},
     exit::Ended,
     settings,
 };
@@ -43,6 +43,7 @@ pub(crate) fn asked_for(global: &Global, args: &SpecArgs) -> anyhow::Result<Lab>
     spec.kubernetes = args.kubernetes.unwrap_or(spec.kubernetes);
     spec.runtime = args.runtime.map_or(spec.runtime, Into::into);
     spec.patience = args.patience.unwrap_or(spec.patience);
+    on(&mut spec, &args.on)?;
     for allow in &args.allow {
         // The newest reason counts, also where the lab remembers one.
         spec.network.allow.retain(|known| known.lint != allow.lint);
@@ -50,6 +51,33 @@ pub(crate) fn asked_for(global: &Global, args: &SpecArgs) -> anyhow::Result<Lab>
     }
     spec.check()?;
     Ok(lab(spec, places))
+}
+
+/// What the machines are, and where: options before what is known.
+fn on(spec: &mut LabSpec, args: &OnArgs) -> anyhow::Result<()> {
+    match args.machines {
+        Some(MachineKind::Namespaces) if args.host.is_some() => {
+            let message = "--host is for bhyve machines; leave it out, or say --machines bhyve";
+            return Err(Ended::bad_input(message));
+        }
+        Some(MachineKind::Namespaces) => spec.bhyve = None,
+        Some(MachineKind::Bhyve) => drop(spec.bhyve.get_or_insert_default()),
+        None => {}
+    }
+    if let Some(host) = &args.host {
+        spec.bhyve.get_or_insert_default().host = Some(host.clone());
+    }
+    if let Some(file) = &args.ssh_config {
+        let file = std::path::absolute(file).context("cannot find the --ssh-config")?;
+        match &mut spec.bhyve {
+            Some(bhyve) => bhyve.ssh_config = Some(file),
+            None => {
+                let message = "--ssh-config is for bhyve machines; say --host or --machines bhyve";
+                return Err(Ended::bad_input(message));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The lab that is there.
@@ -66,17 +94,38 @@ pub(crate) fn existing(global: &Global) -> anyhow::Result<Lab> {
     Ok(lab(spec, places))
 }
 
+/// The lab that is there, or one that would be on the host that is named: to look at that host.
+///
+/// # Errors
+///
+/// As [`existing`], where no host is named.
+pub(crate) fn on_host(global: &Global, args: &OnArgs) -> anyhow::Result<Lab> {
+    if args.host.is_none() && args.ssh_config.is_none() {
+        return existing(global);
+    }
+    let args = SpecArgs {
+        on: args.clone(),
+        ..SpecArgs::default()
+    };
+    asked_for(global, &args)
+}
+
 /// The lab of this name, whether it is there or not: enough to take it down.
 ///
 /// # Errors
 ///
 /// lab.toml decides the name and cannot be read.
 pub(crate) fn by_name(global: &Global) -> anyhow::Result<Lab> {
-    let spec = LabSpec {
-        name: name(global)?,
-        ..LabSpec::default()
-    };
-    Ok(lab(spec, settings::places(global)?))
+    let (places, name) = (settings::places(global)?, name(global)?);
+    // What is damaged is not needed for namespaces, which are found by the lab's name.
+    let remembered = remembered(&places, &name).ok().flatten();
+    // Of VMs nothing would be found without their host, which lab.toml may still name.
+    let described = || file(global).and_then(|path| LabSpec::from_file(&path).ok());
+    let spec = remembered.unwrap_or_else(|| LabSpec {
+        name,
+        ..described().unwrap_or_default()
+    });
+    Ok(lab(spec, places))
 }
 
 /// The directory with the lab's programs.

@@ -93,11 +93,11 @@ pub(crate) async fn programs(global: &Global, spec: &SpecArgs) -> anyhow::Result
 }
 
 /// `lab down`.
-pub(crate) async fn down(global: &Global) -> anyhow::Result<Exit> {
+pub(crate) async fn down(global: &Global, purge: bool) -> anyhow::Result<Exit> {
     let lab = wanted::by_name(global)?;
     let was_there = lab.state().root().exists();
     let reporter = Reporter::new(global.output, global.verbose, lab.state());
-    let done = or_interrupted(lab.down(&reporter)).await;
+    let done = or_interrupted(lab.down(purge, &reporter)).await;
     reporter.finish();
     let Some(done) = done? else {
         let lab = next_steps::command(&lab, global);
@@ -109,9 +109,9 @@ pub(crate) async fn down(global: &Global) -> anyhow::Result<Exit> {
     let seconds = reporter.elapsed().as_secs_f64();
     match global.output {
         Format::Json => screen::print_json(&json!({ "result": {
-            "machines": gone.machines, "namespaces": gone.namespaces, "seconds": seconds,
+            "machines": gone.machines, "others": gone.others, "seconds": seconds,
         }}))?,
-        Format::Text if was_there || gone.machines + gone.namespaces > 0 => {
+        Format::Text if was_there || gone.machines + gone.others > 0 => {
             let (name, cache) = (&lab.spec.name, lab.places.cache.display());
             screen::print(&format!(
                 "lab {name} is gone ({seconds:.1} s); programs and images stay in {cache}\n"

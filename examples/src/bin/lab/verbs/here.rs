@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Context;
 use clap::CommandFactory;
-use cluster_lab::LabSpec;
+use cluster_lab::{BhyveSpec, LabSpec, VmSize};
 use serde_json::json;
 use std::{
     fs::{self, OpenOptions},
@@ -17,12 +17,14 @@ use std::{
 };
 
 /// `lab kubeconfig`.
-pub(crate) fn kubeconfig(global: &Global, raw: bool) -> anyhow::Result<Exit> {
-    let path = wanted::existing(global)?.state().kubeconfig();
+pub(crate) async fn kubeconfig(global: &Global, raw: bool) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let path = lab.state().kubeconfig();
     if !path.exists() {
         let message = "the lab has no kubeconfig yet; `lab up` makes it";
         return Err(Ended::no_such_lab(message));
     }
+    lab.reach_api().await?;
     if raw {
         let text = fs::read_to_string(&path);
         screen::print(&text.with_context(|| format!("cannot read {}", path.display()))?)?;
@@ -91,6 +93,7 @@ fn commented(spec: &LabSpec) -> String {
         ..
     } = spec;
     let (oldest, newest) = (artifacts::OLDEST_MINOR, artifacts::NEWEST_MINOR);
+    let bhyve = BhyveSpec::default();
     format!(
         "\
 # A lab, for `lab up`. Every field may be left out; what is written here is what counts then.
@@ -121,12 +124,42 @@ workers = {workers}
 # v6 = \"fd12:3456:789a::/48\"
 # What `lab plan` finds to say about them, and is meant so:
 # allow = [{{ lint = \"route-shadowed\", reason = \"that VPN is never up together with the lab\" }}]
+
+# Machines are namespaces of this machine. To have them as bhyve VMs on a FreeBSD 14 or 15 host:
+# [bhyve]
+# As ssh(1) reaches it, with your own configuration, agent and jump hosts.
+# host = \"ssh://root@bhyve.example\"
+# Everything of all labs lies below this dataset.
+# dataset = \"{dataset}\"
+# The interface to the outside; left out, the one of the default route.
+# uplink = \"em0\"
+# The guests' system: debian-12, debian-13, or a path or URL of a raw or qcow2 image with its image_checksum.
+# image = \"{image}\"
+# How IPv6 leaves the lab: auto, nat66, routed (somebody routes network.v6 to the host) or inside (not at all).
+# ipv6 = \"auto\"
+# etcd = {etcd_size}
+# control_plane = {control_plane_size}
+# worker = {worker_size}
 ",
         runtime = runtime.as_str(),
         etcd = machines.etcd,
         control_planes = machines.control_planes,
         workers = machines.workers,
+        dataset = bhyve.dataset,
+        image = bhyve.image,
+        etcd_size = size(bhyve.etcd),
+        control_plane_size = size(bhyve.control_plane),
+        worker_size = size(bhyve.worker),
     )
+}
+
+fn size(size: VmSize) -> String {
+    let VmSize {
+        cpus,
+        memory_mib,
+        disk_gib,
+    } = size;
+    format!("{{ cpus = {cpus}, memory_mib = {memory_mib}, disk_gib = {disk_gib} }}")
 }
 
 #[cfg(test)]
@@ -137,8 +170,26 @@ mod tests {
     fn the_commented_file_is_the_default_lab_and_its_examples_are_possible() {
         let text = commented(&LabSpec::default());
         assert_eq!(LabSpec::from_toml(&text).unwrap(), LabSpec::default());
-        let spec =
-            LabSpec::from_toml(&text.replace("# v", "v").replace("# allow", "allow")).unwrap();
+        // Comments that are an example: a key or a table, and nothing like a sentence.
+        let example = |line: &str| {
+            let bare = line.strip_prefix("# ").unwrap_or_default();
+            bare.starts_with('[')
+                || bare
+                    .split(" = ")
+                    .next()
+                    .is_some_and(|key| !key.contains(' ') && bare.contains(" = "))
+        };
+        let line = |line: &str| match example(line) {
+            true => format!("{}\n", &line[2..]),
+            false => format!("{line}\n"),
+        };
+        let spec = LabSpec::from_toml(&text.lines().map(line).collect::<String>()).unwrap();
+        let bhyve = spec.bhyve.clone().unwrap();
+        assert_eq!(bhyve.host.unwrap().to_string(), "root@bhyve.example");
+        assert_eq!(
+            (bhyve.etcd, bhyve.image),
+            (BhyveSpec::default().etcd, BhyveSpec::default().image)
+        );
         assert_eq!(spec.network.v4.unwrap().to_string(), "10.99.0.0/16");
         assert_eq!(spec.network.v6.unwrap().to_string(), "fd12:3456:789a::/48");
         assert_eq!(spec.network.allow.len(), 1);

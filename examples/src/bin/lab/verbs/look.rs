@@ -1,15 +1,14 @@
 //! Verbs that look at a lab or at this machine: `status`, `check`, `doctor`, `map`, `certs`.
 
 use crate::{
-    args::{Format, Global, SpecArgs},
+    args::{Format, Global, OnArgs, SpecArgs},
     exit::{Ended, Exit},
     next_steps,
     progress::Reporter,
     screen::{self, Paint},
     table, wanted,
 };
-use cluster_lab::{CheckReport, MachineStatus, MatrixRow, Status};
-use nspawn_vm::MachineState;
+use cluster_lab::{CheckReport, MachineState, MachineStatus, MatrixRow, Status, Untried};
 
 /// `lab status`.
 pub(crate) async fn status(global: &Global) -> anyhow::Result<Exit> {
@@ -29,7 +28,7 @@ fn status_text(status: &Status, command: &str, paint: Paint) -> String {
     let row = |machine: &MachineStatus| {
         let addresses: Vec<_> = machine.addresses.iter().map(ToString::to_string).collect();
         let services = machine.services - machine.down.len().min(machine.services);
-        let state = match machine.state {
+        let state = match &machine.state {
             MachineState::Running { .. } => format!("{services}/{} services", machine.services),
             MachineState::Absent => "not there".to_owned(),
             MachineState::Stopped => "stopped".to_owned(),
@@ -136,6 +135,7 @@ fn check_text(report: &CheckReport, paint: Paint) -> String {
         paint.head("who reaches whom"),
         table::columns(head, &rows)
     ));
+    text.push_str(&untried_text(&report.untried, paint));
     text.push_str(&match bad {
         0 => format!("{}: all {all}\n", paint.good("as it has to be")),
         _ => format!("{}: {bad} of {all}\n", paint.bad("not as it has to be")),
@@ -143,11 +143,34 @@ fn check_text(report: &CheckReport, paint: Paint) -> String {
     text
 }
 
+/// Nothing where every flow was tried.
+fn untried_text(untried: &[Untried], paint: Paint) -> String {
+    if untried.is_empty() {
+        return String::new();
+    }
+    let row = |one: &Untried| {
+        [
+            format!("   {}", one.from),
+            format!("{} port {} ({})", one.to, one.port, one.family),
+            one.why.clone(),
+        ]
+    };
+    let rows: Vec<_> = untried.iter().map(row).collect();
+    format!(
+        "{}: {}\n{}\n",
+        paint.head("not tried"),
+        untried.len(),
+        table::columns(["   FROM", "TO", "WHY"], &rows)
+    )
+}
+
 /// `lab doctor`.
-pub(crate) async fn doctor(global: &Global) -> anyhow::Result<Exit> {
-    let findings = wanted::asked_for(global, &SpecArgs::default())?
-        .doctor()
-        .await?;
+pub(crate) async fn doctor(global: &Global, on: OnArgs) -> anyhow::Result<Exit> {
+    let args = SpecArgs {
+        on,
+        ..SpecArgs::default()
+    };
+    let findings = wanted::asked_for(global, &args)?.doctor().await?;
     let ok = findings.iter().all(|finding| finding.ok);
     match global.output {
         Format::Json => screen::print_json(&findings)?,
@@ -219,6 +242,7 @@ mod tests {
                 evidence: "two in term 7".into(),
             }],
             matrix: Vec::new(),
+            untried: Vec::new(),
         }
     }
 
@@ -231,5 +255,24 @@ mod tests {
         );
         assert!(text.ends_with("not as it has to be: 1 of 1\n"), "{text}");
         assert!(check_text(&report(true), Paint::none()).ends_with("\nas it has to be: all 1\n"));
+    }
+
+    #[test]
+    fn a_check_says_what_it_did_not_try() {
+        let untried = Untried {
+            from: "internet".into(),
+            to: "etcd-0".into(),
+            port: 2379,
+            family: netplan::Family::V6,
+            expected: false,
+            why: "nobody is there".into(),
+        };
+        let mut report = report(true);
+        report.untried.push(untried);
+        let text = check_text(&report, Paint::none());
+        let line = "   internet  etcd-0 port 2379 (IPv6)  nobody is there";
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains("not tried: 1\n"), "{text}");
+        assert!(text.ends_with("\nas it has to be: all 1\n"), "{text}");
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{args::Global, exit::Exit, inside, settings, wanted};
 use anyhow::{Context, bail};
-use cluster_lab::Lab;
-use host_exec::{Command, Host};
+use cluster_lab::{Lab, Machines};
+use host_exec::Command;
 use std::path::{Path, PathBuf};
 
 /// `lab kubectl ...`.
@@ -16,6 +16,7 @@ pub(crate) async fn kubectl(global: &Global, args: Vec<String>) -> anyhow::Resul
             bail!("{} is not there; `lab up` makes it", file.display());
         }
     }
+    lab.reach_api().await?;
     let command = Command::new(utf8(&program)?)
         .args(args)
         .env("KUBECONFIG", utf8(&kubeconfig)?)
@@ -33,14 +34,22 @@ pub(crate) async fn exec(
     let host = inside::must_run(&lab, node).await?;
     let mut words = command.into_iter();
     let program = words.next().context("no command is given")?;
-    inside::run(&host, on_this_terminal(Command::new(program).args(words))).await
+    inside::run(
+        host.as_ref(),
+        on_this_terminal(Command::new(program).args(words)),
+    )
+    .await
 }
 
 /// `lab shell NODE`.
 pub(crate) async fn shell(global: &Global, node: &str) -> anyhow::Result<Exit> {
     let lab = wanted::existing(global)?;
     let host = inside::must_run(&lab, node).await?;
-    inside::run(&host, on_this_terminal(Command::new("bash").arg("-l"))).await
+    inside::run(
+        host.as_ref(),
+        on_this_terminal(Command::new("bash").arg("-l")),
+    )
+    .await
 }
 
 /// Which lines `lab logs` shows.
@@ -54,7 +63,7 @@ pub(crate) struct Logs {
 pub(crate) async fn logs(global: &Global, node: &str, wanted: &Logs) -> anyhow::Result<Exit> {
     let lab = wanted::existing(global)?;
     match inside::running(&lab, node).await? {
-        Some(host) => inside::run(&host, journalctl(wanted)).await,
+        Some(host) => inside::run(host.as_ref(), journalctl(wanted)).await,
         None => {
             let journal = kept_journal(&lab, node).await?;
             if !journal.exists() {
@@ -64,7 +73,7 @@ pub(crate) async fn logs(global: &Global, node: &str, wanted: &Logs) -> anyhow::
                 );
             }
             let command = journalctl(wanted).arg("--directory").arg(utf8(&journal)?);
-            inside::run(lab.here() as &dyn Host, command).await
+            inside::run(lab.here(), command).await
         }
     }
 }
@@ -86,7 +95,11 @@ fn journalctl(wanted: &Logs) -> Command {
 
 /// Where the journal of a machine is kept on this host.
 async fn kept_journal(lab: &Lab, node: &str) -> anyhow::Result<PathBuf> {
-    let group = lab.draft().await?.group;
+    let Machines::Namespaces(group) = lab.draft().await?.machines else {
+        bail!(
+            "machine {node} is down, and its journal is on its disk; `lab up` or `lab vm start {node}` brings it back"
+        );
+    };
     let machine = group
         .machines
         .iter()

@@ -5,6 +5,7 @@ mod here;
 mod look;
 mod machine;
 mod network;
+mod vm;
 
 use crate::{
     args::{Cli, Verb},
@@ -40,11 +41,13 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Up { spec, .. } if global.dry_run => change::plan(global, &spec).await,
         Verb::Up { spec, timings } => change::up(global, &spec, timings).await,
         Verb::Programs(spec) => change::programs(global, &spec).await,
-        Verb::Down if global.dry_run => change::would_remove(global).await,
-        Verb::Down => change::down(global).await,
+        Verb::Down { .. } if global.dry_run => change::would_remove(global).await,
+        Verb::Down { purge } => change::down(global, purge).await,
         Verb::Status => look::status(global).await,
         Verb::Check => look::check(global).await,
-        Verb::Doctor => look::doctor(global).await,
+        Verb::Doctor(on) => look::doctor(global, on).await,
+        Verb::Console { node } => vm::console(global, &node).await,
+        Verb::Vm { verb } => vm::vm(global, verb).await,
         Verb::Map { view } => network::map(global, view).await,
         Verb::Explain {
             from,
@@ -77,7 +80,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             };
             machine::logs(global, &node, &wanted).await
         }
-        Verb::Kubeconfig { raw } => here::kubeconfig(global, raw),
+        Verb::Kubeconfig { raw } => here::kubeconfig(global, raw).await,
         Verb::Init if global.dry_run => here::would_write(global),
         Verb::Init => here::init(global),
         Verb::Completions { shell } => here::completions(shell),
@@ -97,6 +100,8 @@ fn only_looks_without_doing(verb: &Verb) -> anyhow::Result<()> {
         ),
         Verb::Exec { .. } => ("exec", "leave it out"),
         Verb::Shell { .. } => ("shell", "leave it out"),
+        Verb::Console { .. } => ("console", "leave it out"),
+        Verb::Vm { .. } => ("vm", "`lab vm explain` says what can be asked of a VM"),
         _ => return Ok(()),
     };
     Err(Ended::bad_input(format!(

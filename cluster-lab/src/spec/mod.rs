@@ -1,5 +1,9 @@
 //! What a person asks for: the only types of this crate that are read from a file.
 
+mod bhyve;
+
+pub use bhyve::{BhyveSpec, OutwardV6, VmSize};
+
 use artifacts::Version;
 use netplan::{Allow, LabName, MachineCounts, Net};
 use serde::{Deserialize, Serialize};
@@ -31,6 +35,9 @@ pub struct LabSpec {
     pub runtime: OciRuntime,
     /// Multiplies every time limit: more than 1 for slow machines. 0.1 to 1000.
     pub patience: f64,
+    /// The machines are bhyve VMs on a FreeBSD host; left out, they are namespaces of this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bhyve: Option<BhyveSpec>,
 }
 
 /// Networks that must be where they are told; the rest is chosen.
@@ -75,6 +82,7 @@ impl Default for LabSpec {
             network: NetworkSpec::default(),
             runtime: OciRuntime::Crun,
             patience: 1.0,
+            bhyve: None,
         }
     }
 }
@@ -109,6 +117,26 @@ pub enum SpecError {
         value: String,
         /// What it may be.
         remedy: &'static str,
+    },
+    /// The size of a VM is out of its range.
+    #[error("{field} = {value}: {remedy}")]
+    Size {
+        /// The field, as in lab.toml.
+        field: String,
+        /// The value.
+        value: u32,
+        /// What it may be.
+        remedy: &'static str,
+    },
+    /// The image of VMs.
+    #[error("{field} = {value:?}: {why}")]
+    Image {
+        /// The field, as in lab.toml.
+        field: &'static str,
+        /// The value.
+        value: String,
+        /// What is wrong with it, and what to do.
+        why: String,
     },
     /// Asked for too early in this project's life.
     #[error(
@@ -192,7 +220,7 @@ impl LabSpec {
             return range("patience", self.patience.to_string(), "must be 0.1 to 1000");
         }
         artifacts::VersionSet::for_kubernetes(self.kubernetes)?;
-        Ok(())
+        self.bhyve.as_ref().map_or(Ok(()), BhyveSpec::check)
     }
 }
 

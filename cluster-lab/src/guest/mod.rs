@@ -1,5 +1,10 @@
 //! What every machine has beside its role: names of the others, and its part of the firewall.
 
+mod system;
+
+pub(crate) use system::System;
+
+use crate::blueprint::BIN_DIR;
 use host_exec::{
     Command, EventSink, File, FileError, Host, RunError, Stdin, files,
     systemd::{self, UnitName},
@@ -18,6 +23,8 @@ pub(crate) struct Guest {
     files: Vec<File>,
     /// Its part of the firewall; who is on one network and no member of etcd has none.
     firewall: Option<Firewall>,
+    /// What it has of its own system; nothing where that is this machine's.
+    system: Option<System>,
 }
 
 /// A table of nftables, and the file from which a unit loads it at boot.
@@ -31,6 +38,17 @@ struct Firewall {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum GuestStep {
+    /// Install packages of the distribution.
+    Install {
+        /// Their names.
+        packages: Vec<String>,
+    },
+    /// Load the modules and set the settings of the kernel that a node needs, now and at every boot.
+    Kernel,
+    /// Have the disk with the lab's programs mounted, now and at every boot.
+    Mount,
+    /// Import the lab's images from that disk.
+    Import,
     /// Write these files.
     Write {
         /// Their paths.
@@ -46,6 +64,10 @@ pub enum GuestStep {
 impl fmt::Display for GuestStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Install { packages } => write!(f, "apt-get install {}", packages.join(" ")),
+            Self::Kernel => f.write_str("load kernel modules, switch forwarding on"),
+            Self::Mount => write!(f, "mount the programs at {BIN_DIR}"),
+            Self::Import => f.write_str("import the images into containerd"),
             Self::Write { paths } => {
                 let names: Vec<_> = paths
                     .iter()
@@ -67,12 +89,17 @@ pub enum GuestError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A command.
-    #[error("cannot set up the firewall of a machine")]
+    #[error("cannot set up a machine's own system or its firewall")]
     Run(#[from] RunError),
 }
 
 impl Guest {
-    pub(crate) fn new(network: &Plan, policy: &Policy, machine: &Machine) -> Self {
+    pub(crate) fn new(
+        network: &Plan,
+        policy: &Policy,
+        machine: &Machine,
+        system: Option<System>,
+    ) -> Self {
         let class = network.class(machine.class.as_str());
         let rules = class.and_then(|class| policy.nft_guest(class));
         let firewall = rules.map(|rules| Firewall {
@@ -83,7 +110,11 @@ impl Guest {
         if firewall.is_some() {
             files.push(File::public(format!("/etc/systemd/system/{UNIT}"), unit()));
         }
-        Self { files, firewall }
+        Self {
+            files,
+            firewall,
+            system,
+        }
     }
 
     /// Every file, for a machine that has not booted yet.
@@ -97,9 +128,27 @@ impl Guest {
         self.firewall.as_ref().map(|_| unit_name())
     }
 
+    /// What a guest lacks that has not been made yet.
+    pub(crate) fn on_paper(&self) -> Vec<GuestStep> {
+        let mut steps = self
+            .system
+            .iter()
+            .flat_map(System::on_paper)
+            .collect::<Vec<_>>();
+        let paths = self.files.iter().map(|file| file.path.clone()).collect();
+        steps.push(GuestStep::Write { paths });
+        if self.firewall.is_some() {
+            steps.extend([GuestStep::Load, GuestStep::Enable]);
+        }
+        steps
+    }
+
     /// What `host` lacks of it.
     pub(crate) async fn observe(&self, host: &dyn Host) -> Result<Vec<GuestStep>, GuestError> {
-        let mut steps = Vec::new();
+        let mut steps = match &self.system {
+            Some(system) => system.observe(host).await?,
+            None => Vec::new(),
+        };
         let drifted = files::observe(host, &self.files).await?;
         if !drifted.is_empty() {
             let paths = drifted
@@ -136,28 +185,40 @@ impl Guest {
         let machine = host.name().as_str();
         events.started(machine, STEP);
         for step in steps {
-            match step {
-                GuestStep::Write { paths } => {
-                    for file in self.files.iter().filter(|file| paths.contains(&file.path)) {
-                        host.write_file(file).await?;
-                    }
-                }
-                GuestStep::Load => {
-                    if let Some(Firewall { rules, .. }) = &self.firewall {
-                        let load = Command::new("nft").args(["--file", "-"]);
-                        host.run(&load.stdin(Stdin::Bytes(rules.contents.bytes().to_vec())))
-                            .await?;
-                        host.write_file(rules).await?;
-                    }
-                }
-                GuestStep::Enable => {
-                    systemd::daemon_reload(host).await?;
-                    systemd::enable(host, &[unit_name()]).await?;
-                    systemd::start(host, &[unit_name()]).await?;
-                }
-            }
+            self.take(step, host).await?;
         }
         events.done(machine, STEP, &format!("{} steps", steps.len()));
+        Ok(())
+    }
+}
+
+impl Guest {
+    async fn take(&self, step: &GuestStep, host: &dyn Host) -> Result<(), GuestError> {
+        match (step, &self.system, &self.firewall) {
+            (GuestStep::Install { packages }, Some(system), _) => {
+                system.install(packages, host).await?;
+            }
+            (GuestStep::Kernel, Some(system), _) => system.set_kernel(host).await?,
+            (GuestStep::Mount, Some(system), _) => system.mount(host).await?,
+            (GuestStep::Import, Some(system), _) => system.import(host).await?,
+            (GuestStep::Write { paths }, ..) => {
+                let files = self.files.iter().filter(|file| paths.contains(&file.path));
+                host.write_files(&files.collect::<Vec<_>>()).await?;
+            }
+            (GuestStep::Load, _, Some(Firewall { rules, .. })) => {
+                let load = Command::new("nft").args(["--file", "-"]);
+                host.run(&load.stdin(Stdin::Bytes(rules.contents.bytes().to_vec())))
+                    .await?;
+                host.write_file(rules).await?;
+            }
+            (GuestStep::Enable, ..) => {
+                systemd::daemon_reload(host).await?;
+                systemd::enable(host, &[unit_name()]).await?;
+                systemd::start(host, &[unit_name()]).await?;
+            }
+            // Steps are made by `observe`, only for what there is.
+            (_, None, _) | (_, _, None) => {}
+        }
         Ok(())
     }
 }

@@ -1,41 +1,33 @@
-//! What this machine is and has, as far as a lab depends on it. Asked, then read by pure functions.
+//! What a lab is made on, as far as it depends on that. Asked, then read by pure functions.
 
-use host_exec::{Command, Host, RunError};
+mod freebsd;
+mod guest;
+
+pub use freebsd::FreebsdFacts;
+pub(crate) use freebsd::guest_resolvers;
+pub use guest::GuestFacts;
+
+use crate::Places;
+use host_exec::{Command, FileError, Host, RunError};
 use ipnet::IpNet;
 use netplan::{HostFacts, Net, Occupied};
 use nspawn_vm::{CgroupKind, GroupName};
 use serde::Deserialize;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    net::IpAddr,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, net::IpAddr};
 
-use crate::Places;
-use artifacts::Version;
-
-/// What this machine is and has.
+/// What the lab is made on, as far as it depends on that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// How control groups are kept.
-    pub cgroups: CgroupKind,
-    /// Networks that are taken: by routes of this machine, and by other labs.
+    /// Networks that are taken: by routes of the host, and by other labs.
     pub network: HostFacts,
-    /// A number that is this machine's own (machine-id(5)), for addresses that must differ between machines.
+    /// A number that is the host's own (machine-id(5), `kern.hostuuid`), for addresses that must differ between hosts.
     pub machine_id: String,
-    /// Whether processes here may write a negative oom_score_adj (CAP_SYS_RESOURCE).
-    pub may_protect_from_oom: bool,
     /// Whether IPv6 is switched on in the namespace of this program.
     pub ipv6: bool,
-    /// The program containerd.
-    pub containerd_program: String,
-    /// Its version.
-    pub containerd: Version,
-    /// The OCI runtimes that are there, by name, with their paths.
-    pub oci_runtimes: BTreeMap<String, String>,
-    /// Directories with CNI plugins.
-    pub cni_dirs: Vec<String>,
+    /// What the machines find in their own system.
+    pub guests: GuestFacts,
+    /// The FreeBSD host, where there is one.
+    pub freebsd: Option<FreebsdFacts>,
 }
 
 /// This machine cannot be looked at, or cannot carry a lab at all.
@@ -48,6 +40,12 @@ pub enum FactsError {
     /// Its routes.
     #[error("cannot read the routes of this machine")]
     Routes(#[source] RunError),
+    /// The programs that are there.
+    #[error("cannot look for the programs of a machine")]
+    Programs(#[source] RunError),
+    /// What processes may do.
+    #[error("cannot find out what processes of a machine may do")]
+    Process(#[source] FileError),
     /// The version of containerd.
     #[error("cannot find out the version of containerd")]
     Containerd(#[source] RunError),
@@ -56,12 +54,26 @@ pub enum FactsError {
         "`containerd --version` says {0:?}, which has no version in it; install containerd 1.6 or later"
     )]
     ContainerdVersion(String),
+    /// The FreeBSD host has no default route.
+    #[error(
+        "the FreeBSD host has no default route, so nobody knows its interface to the outside; set bhyve.uplink"
+    )]
+    NoUplink,
+    /// The interface to the outside.
+    #[error("bhyve.uplink: {0}")]
+    Uplink(String),
+    /// The FreeBSD host cannot translate IPv6.
+    #[error(
+        "bhyve.ipv6 = \"nat66\" needs a global IPv6 address on the uplink of the FreeBSD host, which has none; \
+        give it one, or set bhyve.ipv6 to \"auto\" or \"inside\""
+    )]
+    NoGlobalV6,
     /// Its routes, in a form that ip(8) is not known to print.
     #[error("cannot read the output of `ip -json route`")]
     Parse(#[from] serde_json::Error),
 }
 
-/// Looks at this machine, for a lab called `name`.
+/// Looks at this machine, for a lab called `name` whose machines are namespaces of it.
 ///
 /// # Errors
 ///
@@ -71,6 +83,7 @@ pub(crate) async fn observe(
     places: &Places,
     name: &GroupName,
 ) -> Result<Facts, FactsError> {
+    CgroupKind::of_this_host().map_err(FactsError::Cgroups)?;
     let mut network = HostFacts::default();
     for family in ["-4", "-6"] {
         let routes = Command::new("ip").args(["-json", family, "route", "show", "table", "all"]);
@@ -79,54 +92,20 @@ pub(crate) async fn observe(
     }
     network.occupied.extend(other_labs(places, name));
     network.resolvers = resolvers(&fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
-    let in_path = |name: &str| {
-        places
-            .path_dirs
-            .iter()
-            .map(|dir| dir.join(name))
-            .find(|path| path.is_file())
-    };
-    let containerd_program =
-        in_path("containerd").unwrap_or_else(|| PathBuf::from("/usr/bin/containerd"));
-    let runtimes = ["crun", "runc"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), text(&in_path(name)?))));
     Ok(Facts {
-        containerd: containerd_version(host).await?,
-        containerd_program: text(&containerd_program),
-        oci_runtimes: runtimes.collect(),
-        // Debian's package, then the directory that CNI's own releases and containerd's defaults name.
-        cni_dirs: ["/usr/lib/cni", "/opt/cni/bin"]
-            .into_iter()
-            .filter(|dir| Path::new(dir).join("bridge").exists())
-            .map(str::to_owned)
-            .collect(),
-        cgroups: CgroupKind::of_this_host().map_err(FactsError::Cgroups)?,
         network,
         machine_id: fs::read_to_string("/etc/machine-id")
             .unwrap_or_default()
             .trim()
             .to_owned(),
-        may_protect_from_oom: may_protect_from_oom(
-            &fs::read_to_string("/proc/self/status").unwrap_or_default(),
-        ),
         ipv6: fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6")
             .is_ok_and(|text| text.trim() == "0"),
+        // The machines are namespaces with this machine's own system.
+        guests: GuestFacts::observe(host, &places.path_dirs)
+            .await?
+            .of_namespaces(),
+        freebsd: None,
     })
-}
-
-async fn containerd_version(host: &dyn Host) -> Result<Version, FactsError> {
-    let output = host
-        .run(&Command::new("containerd").arg("--version"))
-        .await
-        .map_err(FactsError::Containerd)?;
-    let said = output.stdout_text();
-    artifacts::parse_containerd_version(&said)
-        .ok_or_else(|| FactsError::ContainerdVersion(said.trim().to_owned()))
-}
-
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }
 
 /// Reads `ip -json route show table all` (iproute2 6.1): networks, and the next hops of default routes. Routes over
@@ -207,14 +186,6 @@ fn other_labs(places: &Places, name: &GroupName) -> Vec<Occupied> {
         .collect()
 }
 
-/// Reads `CapEff:` of proc(5): CAP_SYS_RESOURCE is bit 24 of capability.h.
-fn may_protect_from_oom(status: &str) -> bool {
-    const CAP_SYS_RESOURCE: u64 = 1 << 24;
-    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    set.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .is_some_and(|set| set & CAP_SYS_RESOURCE != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,13 +206,5 @@ mod tests {
     fn name_servers_elsewhere_are_read() {
         let text = "search example\nnameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver\n";
         assert_eq!(resolvers(text), ["192.0.2.53".parse::<IpAddr>().unwrap()]);
-    }
-
-    #[test]
-    fn capabilities_are_read() {
-        assert!(may_protect_from_oom(
-            "Name:\tx\nCapEff:\t000001ffffffffff\n"
-        ));
-        assert!(!may_protect_from_oom("CapEff:\t000001fffeffffff\n"));
     }
 }

@@ -1,0 +1,137 @@
+//! What a lab that exists cannot become.
+
+use crate::{BhyveSpec, LabSpec, VmSize};
+use netplan::Net;
+
+/// A wish that a lab which exists cannot follow.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// What differs.
+    pub(crate) field: &'static str,
+    /// As it is.
+    pub(crate) found: String,
+    /// As it was asked for.
+    pub(crate) wanted: String,
+    /// What can be done.
+    pub(crate) remedy: &'static str,
+}
+
+const ANEW: &str = "run `lab down` first, or give the lab another --name";
+const FEWER: &str =
+    "workers can be added but not taken away; run `lab down` first, or ask for at least as many";
+
+/// The first wish that cannot be followed.
+pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
+    let change = |field, read: &dyn Fn(&LabSpec) -> String| {
+        let (found, wanted) = (read(is), read(wanted));
+        (found != wanted).then_some(Change {
+            field,
+            found,
+            wanted,
+            remedy: ANEW,
+        })
+    };
+    change("machines", &place)
+        .or_else(|| change("Kubernetes", &|spec| spec.kubernetes.to_string()))
+        .or_else(|| change("etcd members", &|spec| spec.machines.etcd.to_string()))
+        .or_else(|| fewer_workers(is, wanted))
+        .or_else(|| other_networks(is, wanted))
+        .or_else(|| change("image", &|spec| of_vms(spec, |vms| vms.image.clone())))
+        .or_else(|| {
+            change("way of IPv6", &|spec| {
+                of_vms(spec, |vms| format!("{:?}", vms.ipv6))
+            })
+        })
+        .or_else(|| {
+            change("members of etcd with", &|spec| {
+                of_vms(spec, |vms| size(vms.etcd))
+            })
+        })
+        .or_else(|| {
+            change("control planes with", &|spec| {
+                of_vms(spec, |vms| size(vms.control_plane))
+            })
+        })
+        .or_else(|| change("workers with", &|spec| of_vms(spec, |vms| size(vms.worker))))
+}
+
+fn place(spec: &LabSpec) -> String {
+    match &spec.bhyve {
+        None => "namespaces of this machine".to_owned(),
+        Some(BhyveSpec { host, dataset, .. }) => match host {
+            None => format!("VMs below {dataset} on no host"),
+            Some(host) => format!("VMs below {dataset} on {host}"),
+        },
+    }
+}
+
+/// Empty for a lab of namespaces.
+fn of_vms(spec: &LabSpec, read: impl Fn(&BhyveSpec) -> String) -> String {
+    spec.bhyve.as_ref().map(read).unwrap_or_default()
+}
+
+fn size(size: VmSize) -> String {
+    let VmSize {
+        cpus,
+        memory_mib,
+        disk_gib,
+    } = size;
+    format!("{cpus} processors, {memory_mib} MiB of memory, {disk_gib} GiB of disk")
+}
+
+fn fewer_workers(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
+    let (is, wanted) = (is.machines.workers, wanted.machines.workers);
+    (is > wanted).then(|| Change {
+        field: "workers",
+        found: is.to_string(),
+        wanted: wanted.to_string(),
+        remedy: FEWER,
+    })
+}
+
+fn other_networks(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
+    let differs = |is: Option<Net>, wanted: Option<Net>| wanted.is_some() && is != wanted;
+    let (is, wanted) = (&is.network, &wanted.network);
+    (differs(is.v4, wanted.v4) || differs(is.v6, wanted.v6)).then(|| Change {
+        field: "other networks",
+        found: "in network.lock".to_owned(),
+        wanted: "another".to_owned(),
+        remedy: ANEW,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lab(text: &str) -> LabSpec {
+        LabSpec::from_toml(text).unwrap()
+    }
+
+    #[test]
+    fn a_lab_may_grow_and_nothing_else() {
+        let host = "[bhyve]\nhost = 'ssh://root@a'\n";
+        for (is, wanted, field) in [
+            ("", "", None),
+            ("[machines]\nworkers = 1", "[machines]\nworkers = 3", None),
+            (
+                "[machines]\nworkers = 3",
+                "[machines]\nworkers = 1",
+                Some("workers"),
+            ),
+            ("", host, Some("machines")),
+            (host, "[bhyve]\nhost = 'root@b'", Some("machines")),
+            (host, "[bhyve]\nhost = 'root@a'", None),
+            (host, &format!("{host}image = 'debian-13'"), Some("image")),
+            (
+                host,
+                &format!("{host}worker = {{ cpus = 4, memory_mib = 2048, disk_gib = 20 }}"),
+                Some("workers with"),
+            ),
+            (host, &format!("{host}outside = ['192.0.2.1']"), None),
+        ] {
+            let change = refused(&lab(is), &lab(wanted));
+            assert_eq!(change.map(|change| change.field), field, "{is} -> {wanted}");
+        }
+    }
+}
