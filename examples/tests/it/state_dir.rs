@@ -55,6 +55,43 @@ fn a_lab_without_its_kubeconfig_says_what_makes_it() {
 }
 
 #[test]
+fn verbs_for_vms_say_that_there_are_none() {
+    let texts = [
+        "machines of lab refused are namespaces",
+        "`lab status` shows them",
+    ];
+    let verbs: [&[&str]; 4] = [
+        &["vm", "list"],
+        &["vm", "start", "cp-0"],
+        &["vm", "stop", "cp-0"],
+        &["vm", "explain", "cp-0"],
+    ];
+    for words in verbs {
+        let scene = Scene::new().with_lab(&reference_lab());
+        scene.refuses(words, 1, &texts);
+    }
+    let scene = Scene::new().with_lab(&reference_lab());
+    scene.refuses(
+        &["console", "cp-0"],
+        2,
+        &["needs a terminal", "`lab vm explain`"],
+    );
+}
+
+#[test]
+fn machines_of_another_kind_are_another_lab() {
+    let scene = Scene::new().with_lab(&reference_lab());
+    let host = ["plan", "--host", "ssh://root@nowhere.invalid"];
+    let texts = [
+        "lab refused has machines namespaces",
+        "VMs",
+        "`lab down`",
+        "--name",
+    ];
+    scene.refuses(&host, 2, &texts);
+}
+
+#[test]
 fn a_directory_of_another_version() {
     let scene = Scene::new().with_lab(&reference_lab());
     let record = scene.state().root().join("lab.json");

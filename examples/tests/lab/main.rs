@@ -14,6 +14,7 @@
 )]
 
 mod down;
+mod freebsd;
 mod http;
 mod interrupted;
 mod killed;

@@ -1,0 +1,122 @@
+//! `lab` or its connection is killed on the way to VMs and back: the next run goes on, and no VM is started twice.
+
+use super::host::FreeBsd;
+use crate::{
+    lab::Lab,
+    run::{Next, Running},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+/// Where `up` is killed, in the order in which it comes there: how the step begins.
+const MOMENTS: [&str; 9] = [
+    "certificates",
+    "make the place of this lab",
+    "send a file",
+    "write the image",
+    "load the firewall rules",
+    "grow it to",
+    "connect tap",
+    "start",
+    "first contact",
+];
+
+/// The same of `down`.
+const MOMENTS_DOWN: [&str; 3] = [
+    "wait for the supervisor",
+    "remove interface",
+    "remove volume",
+];
+
+/// As long as the connection may be cut again and again before `up` gives up.
+const CUTTING: Duration = Duration::from_secs(60);
+
+#[test]
+#[ignore = "needs root"]
+fn killed_or_cut_off_anywhere_it_goes_on() {
+    let host = FreeBsd::new();
+    host.configure("[machines]\netcd = 1\n");
+    host.sh("kldload if_bridge");
+    let before = host.look();
+    let lab = host.lab("t-vkill");
+    let mut authority = None;
+    for moment in MOMENTS {
+        let up = lab.start_up(&[]);
+        killed_at(up, moment);
+        let now = lab.authority("kubernetes");
+        assert!(
+            authority.is_none() || authority == now,
+            "another authority after {moment}"
+        );
+        authority = now;
+    }
+    cut_off(&host, &lab);
+    assert_eq!(lab.up(&[]).result["changed"], true);
+    assert_eq!(lab.authority("kubernetes"), authority);
+    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    lab.check_in_a_while();
+    for (vm, count) in starts(&host) {
+        assert_eq!(count, 1, "{vm} was started {count} times");
+    }
+
+    for moment in MOMENTS_DOWN {
+        killed_at(lab.start(&["down", "--output", "json"]), moment);
+    }
+    lab.down();
+    host.is_as_before(&before);
+    host.nothing_is_left();
+}
+
+/// Kills a run when it begins a step of this kind.
+#[track_caller]
+fn killed_at(mut run: Running, moment: &str) {
+    let event = run.event(|event| event.progress == "started" && event.step.starts_with(moment));
+    let done = run.kill();
+    assert!(event.is_some(), "{moment}: {done:?}");
+    assert_eq!(done.signal, Some(9), "{moment}: {done:?}");
+}
+
+/// Ends every login of the host while guests are worked on: `up` says so, the VMs go on.
+#[track_caller]
+fn cut_off(host: &FreeBsd, lab: &Lab<'_>) {
+    let mut up = lab.start_up(&[]);
+    let event = up.event(|event| event.is("names and firewall", "started"));
+    assert!(event.is_some(), "{:?}", up.kill());
+    let running = vms(host);
+    assert_eq!(running.len(), 3, "{running:?}");
+    let deadline = Instant::now() + CUTTING;
+    loop {
+        // One that has just ended is no trouble.
+        host.sh("pkill -x sshd || true");
+        match up.next(Duration::from_millis(50)) {
+            Next::End => break,
+            Next::Line(_) | Next::Silence => assert!(Instant::now() < deadline, "{:?}", up.kill()),
+        }
+    }
+    let done = up.end();
+    eprintln!("cut off: {}", done.err);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert_eq!(vms(host), running);
+}
+
+/// The processes that are VMs.
+#[track_caller]
+fn vms(host: &FreeBsd) -> BTreeSet<String> {
+    let all = host.sh("ps -ax");
+    let ours = all.lines().filter(|line| line.contains("bhyve: t-"));
+    // PID ELAPSED STAT COMMAND
+    let words = ours.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    words.map(|words| [words[0], words[4]].join(" ")).collect()
+}
+
+/// How often each VM was started, as its own record has it.
+#[track_caller]
+fn starts(host: &FreeBsd) -> BTreeMap<String, usize> {
+    let counted = host.sh("grep -c ' started ' /zroot/lab/t-vkill/*/events");
+    let pairs = counted.lines().map(|line| line.rsplit_once(':').unwrap());
+    pairs
+        .map(|(vm, count)| (vm.to_owned(), count.parse().unwrap()))
+        .collect()
+}

@@ -1,0 +1,237 @@
+//! The reference lab on VMs: what `up` promises, what is seen of the VMs, how they come back, that nothing is left.
+
+use super::host::FreeBsd;
+use crate::{
+    lab::{Lab, bad_rows},
+    reference::etcd_cluster,
+    waiting::wait_for,
+    work::{self, Web, boot_of},
+};
+use serde_json::Value;
+use std::{collections::BTreeSet, fs, time::Instant};
+
+const MACHINES: [&str; 5] = ["etcd-0", "etcd-1", "etcd-2", "cp-0", "worker-0"];
+
+#[test]
+#[ignore = "needs root"]
+fn the_reference_lab_runs_on_vms() {
+    let host = FreeBsd::new();
+    // A setting that the lab changes; it comes with the module, which stays.
+    host.sh("kldload if_bridge && sysctl net.link.bridge.pfil_member=1");
+    let before = host.look();
+    let lab = host.lab("t-vms");
+    plan_shows_everything_and_does_nothing(&host, &lab, &before);
+
+    assert_eq!(lab.up(&[]).result["changed"], true);
+    let report = lab.check_in_a_while();
+    only_what_nobody_can_try_is_not_tried(&report);
+    second_up_changes_nothing(&lab, &report);
+    vms_are_listed_and_explained(&lab);
+    let web = Web::deploy(&lab);
+    work::client(&lab);
+    web.all_answer("http://web/");
+
+    a_reboot_inside_is_a_reboot(&lab);
+    a_crash_is_mended_by_the_supervisor(&host, &lab);
+    vms_are_moved(&lab);
+    etcd_survives_the_end_of_a_member(&lab, &report);
+    assert_eq!(lab.up(&["--workers", "2"]).result["changed"], true);
+    assert!(boot_of(&lab, "worker-1").unwrap().1);
+    lab.check_in_a_while();
+    web.wait_ready();
+    web.all_answer("http://web/");
+
+    lab.down();
+    host.is_as_before(&before);
+    host.nothing_is_left();
+}
+
+#[track_caller]
+fn plan_shows_everything_and_does_nothing(
+    host: &FreeBsd,
+    lab: &Lab<'_>,
+    before: &BTreeSet<String>,
+) {
+    let toml = fs::read_to_string(host.file("lab.toml")).unwrap();
+    let named = "host = \"ssh://root@freebsd\"\n";
+    assert!(toml.contains(named), "{toml}");
+    for text in [toml.replace(named, ""), toml] {
+        fs::write(host.file("lab.toml"), text).unwrap();
+        let plan = lab.json(&["plan"]);
+        assert_eq!(plan["nothing_to_do"], false);
+        for machine in MACHINES {
+            let name = format!("t-vms-{machine}");
+            let argv = plan["machines"]["bhyve"][&name].as_array().unwrap();
+            assert_eq!(*argv.last().unwrap(), name, "{argv:?}");
+        }
+        assert_eq!(host.look(), *before);
+    }
+    assert!(!lab.dir().exists());
+}
+
+/// From the internet nobody of the lab asks, and the host has no name server for guests.
+#[track_caller]
+fn only_what_nobody_can_try_is_not_tried(report: &Value) {
+    let untried = report["untried"].as_array().unwrap();
+    assert_ne!(untried.len(), 0);
+    for row in untried {
+        let of_the_internet = row["from"] == "internet";
+        let dns_of_the_host = row["to"] == "host" && row["port"] == 53;
+        assert!(of_the_internet || dns_of_the_host, "{row}");
+        assert_ne!(row["why"].as_str().unwrap(), "", "{row}");
+    }
+}
+
+#[track_caller]
+fn second_up_changes_nothing(lab: &Lab<'_>, first_report: &Value) {
+    let up = lab.up(&[]);
+    assert_eq!(up.result["changed"], false);
+    assert_eq!(up.events, []);
+    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    assert_eq!(etcd_cluster(&lab.check()), etcd_cluster(first_report));
+    let nodes = lab.kubectl(&["get", "nodes", "--no-headers"]);
+    let mut ready: Vec<_> = nodes
+        .lines()
+        .map(|line| line.split_whitespace().take(2).collect::<Vec<_>>())
+        .collect();
+    ready.sort();
+    assert_eq!(ready, [["cp-0", "Ready"], ["worker-0", "Ready"]]);
+}
+
+/// The VM of a machine, as `lab vm list` has it.
+#[track_caller]
+fn vm(lab: &Lab<'_>, machine: &str) -> Value {
+    let name = format!("{}-{machine}", lab.name);
+    let list = lab.json(&["vm", "list"]);
+    let found = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|vm| vm["vm"] == name.as_str());
+    found.unwrap().clone()
+}
+
+#[track_caller]
+fn vms_are_listed_and_explained(lab: &Lab<'_>) {
+    assert_eq!(
+        lab.json(&["vm", "list"]).as_array().unwrap().len(),
+        MACHINES.len()
+    );
+    for machine in MACHINES {
+        let vm = vm(lab, machine);
+        assert_eq!(
+            (&vm["lab"], &vm["state"]),
+            (&"t-vms".into(), &"running".into()),
+            "{vm}"
+        );
+        assert_eq!(
+            (&vm["restarts"], &vm["last_end"]),
+            (&0.into(), &Value::Null),
+            "{vm}"
+        );
+        assert_eq!(vm["contradictions"], Value::Array(Vec::new()), "{vm}");
+    }
+    let text = lab.ok(&["vm", "explain", "worker-0"]);
+    for said in [
+        "t-vms-worker-0 of lab t-vms is running",
+        "started pid=",
+        "worker-0 login:",
+    ] {
+        assert!(text.contains(said), "lacks {said:?}: {text}");
+    }
+}
+
+/// Waits until the node of a machine is Ready after another boot than this one.
+#[track_caller]
+fn is_back(lab: &Lab<'_>, node: &str, before: &str) {
+    let began = Instant::now();
+    wait_for("node Ready after another boot", || {
+        match boot_of(lab, node) {
+            Some((boot, true)) if boot != before => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    eprintln!(
+        "{node} was back after {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+}
+
+#[track_caller]
+fn a_reboot_inside_is_a_reboot(lab: &Lab<'_>) {
+    let (before, _) = boot_of(lab, "worker-0").unwrap();
+    lab.run(&["exec", "worker-0", "--", "reboot"]);
+    is_back(lab, "worker-0", &before);
+    let vm = vm(lab, "worker-0");
+    assert_eq!(
+        (&vm["restarts"], &vm["last_end"]),
+        (&1.into(), &"the guest rebooted".into()),
+        "{vm}"
+    );
+}
+
+#[track_caller]
+fn a_crash_is_mended_by_the_supervisor(host: &FreeBsd, lab: &Lab<'_>) {
+    let (before, _) = boot_of(lab, "worker-0").unwrap();
+    // 3: triple fault, bhyve(8)
+    fs::write(host.world("vm/t-vms-worker-0/next-exit"), "3").unwrap();
+    is_back(lab, "worker-0", &before);
+    let vm = vm(lab, "worker-0");
+    assert_eq!(
+        (&vm["restarts"], &vm["state"]),
+        (&2.into(), &"running".into()),
+        "{vm}"
+    );
+    assert!(
+        vm["last_end"].as_str().unwrap().starts_with("triple fault"),
+        "{vm}"
+    );
+    lab.check_in_a_while();
+}
+
+#[track_caller]
+fn vms_are_moved(lab: &Lab<'_>) {
+    let (before, _) = boot_of(lab, "worker-0").unwrap();
+    lab.ok(&["vm", "reboot", "worker-0"]);
+    is_back(lab, "worker-0", &before);
+    let (before, _) = boot_of(lab, "worker-0").unwrap();
+    assert_eq!(
+        lab.ok(&["vm", "stop", "worker-0"]),
+        "worker-0 has stopped\n"
+    );
+    let stopped = vm(lab, "worker-0");
+    assert_eq!(stopped["state"], "stopped", "{stopped}");
+    assert_eq!(stopped["last_end"], "the guest powered off", "{stopped}");
+    let twice = lab.run(&["vm", "stop", "worker-0"]);
+    assert_eq!(twice.code, Some(1), "{twice:?}");
+    assert!(
+        twice
+            .err
+            .contains("cannot stop a VM that is stopped; possible now: provision, start"),
+        "{}",
+        twice.err
+    );
+    assert_eq!(lab.ok(&["vm", "start", "worker-0"]), "worker-0 runs\n");
+    let twice = lab.run(&["vm", "start", "worker-0"]);
+    assert_eq!(twice.code, Some(1), "{twice:?}");
+    assert!(
+        twice
+            .err
+            .contains("cannot start a VM that is running; possible now: stop"),
+        "{}",
+        twice.err
+    );
+    is_back(lab, "worker-0", &before);
+}
+
+/// A member that is stopped is missed by `check`, and is the same member when `up` has started it again.
+#[track_caller]
+fn etcd_survives_the_end_of_a_member(lab: &Lab<'_>, first_report: &Value) {
+    lab.ok(&["vm", "stop", "etcd-1", "--force"]);
+    let done = lab.run(&["check", "--output", "json"]);
+    assert_eq!(done.code, Some(3), "{done:?}");
+    assert_ne!(bad_rows(&done.json()), Vec::<Value>::new());
+    assert_eq!(lab.up(&[]).result["changed"], true);
+    let report = lab.check_in_a_while();
+    assert_eq!(etcd_cluster(&report), etcd_cluster(first_report));
+}
