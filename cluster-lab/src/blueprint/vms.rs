@@ -16,6 +16,10 @@ use std::{collections::BTreeSet, net::IpAddr};
 const ROOT_SERIAL: &str = "root";
 /// The serial number of the disk with the programs.
 const PROGRAMS_SERIAL: &str = "lab-programs";
+/// Below are the numbers that people give.
+const FIRST_BRIDGE: u16 = 1000;
+/// As many as there are ports for tunnels.
+const BRIDGES: u16 = 10_000;
 /// Debian's part of the NTP Pool; guests reach it through the host's NAT.
 const NTP_SERVER: &str = "2.debian.pool.ntp.org";
 /// How long a member of etcd may take to shut down: it has to hand over and to write, no pods to end.
@@ -140,6 +144,28 @@ impl Blueprint {
     fn host_changes(&self) -> Result<Vec<HostChange>, BlueprintError> {
         let router = HostRouter::of(&self.network).expect("the router of VMs is their host");
         router.freebsd_steps().into_iter().map(change).collect()
+    }
+
+    /// The lines for the host's rc.conf by which its part of the network is there again after a reboot, before the next
+    /// `up`; none for a lab of namespaces. Nobody writes them but a person.
+    pub fn rc_conf(&self) -> Vec<String> {
+        let Some(router) = HostRouter::of(&self.network) else {
+            return Vec::new();
+        };
+        // Bridges have numbers until they are renamed; those of two labs should differ.
+        let first_bridge = FIRST_BRIDGE + self.tunnel().0.port() % BRIDGES;
+        let mut lines: Vec<String> = router
+            .rc_conf(first_bridge)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        // Without the lab's mark the next `up` would take the bridge for somebody else's.
+        let marks = self.network.networks.iter().map(|network| {
+            let variable = network.bridge.as_str().replace(['-', '.'], "_");
+            format!("ifconfig_{variable}_descr=\"lab:{}\"", self.spec.name)
+        });
+        lines.extend(marks);
+        lines
     }
 
     fn anchor(&self) -> Result<Anchor, BlueprintError> {

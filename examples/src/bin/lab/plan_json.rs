@@ -21,6 +21,8 @@ pub(crate) struct PlanJson<'p> {
     supplies: &'p [String],
     certificates: &'p [PlanItem],
     machines: &'p MachinesPlan,
+    /// For a person to write on the host of VMs; nobody else does.
+    rc_conf: Vec<String>,
     guests: &'p BTreeMap<HostName, Vec<GuestStep>>,
     files_and_units: BTreeMap<String, MachineWork>,
     etcd: &'p etcd_bootstrap::Plan,
@@ -63,6 +65,7 @@ impl<'p> PlanJson<'p> {
             supplies: &plan.supplies,
             certificates: plan.pki.items(),
             machines: &plan.machines,
+            rc_conf: plan.blueprint.rc_conf(),
             guests: &plan.guests,
             files_and_units: show_plan::work(plan),
             etcd: &plan.etcd,

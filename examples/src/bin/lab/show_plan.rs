@@ -36,6 +36,10 @@ pub(crate) fn text(plan: &LabPlan, paint: Paint) -> String {
         ("certificates and keys", certificates(plan)),
         ("machines and networks", machines(plan)),
         ("bhyve", bhyve(plan)),
+        (
+            "rc.conf of the host, by hand, for its networks to be there after a reboot before `lab up`",
+            plan.blueprint.rc_conf(),
+        ),
         ("files and units", files_and_units(plan)),
         ("etcd", etcd(plan)),
         ("Kubernetes", kubernetes(plan)),
