@@ -1,5 +1,6 @@
 //! The control program: makes a host, goes into it, reboots it, removes it.
 
+mod bridge_filter;
 mod down;
 mod enter;
 mod service;

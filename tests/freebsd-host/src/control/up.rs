@@ -1,6 +1,6 @@
 //! Making a host and starting it.
 
-use super::{MARK, Place, enter, service};
+use super::{MARK, Place, bridge_filter, enter, service};
 use crate::{cgroup, kernel, programs::names, world::World};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
@@ -115,6 +115,7 @@ pub(super) fn up(dir: &Path, key: &Path, version: &str) -> Result<()> {
 
 /// Starts a host that has its files, and returns once it takes commands.
 pub(super) fn start(place: &Place) -> Result<()> {
+    bridge_filter::load()?;
     at_boot(&World::of(&place.root()))?;
     let log = place.dir.join(LOG);
     fs::write(&log, "")?;
