@@ -23,7 +23,8 @@ Files:
   $XDG_STATE_HOME/lab/NAME  keys, kubeconfig, addresses and events of a lab (default ~/.local/state)
   $XDG_CACHE_HOME/lab       programs and images, shared by all labs (default ~/.cache)";
 
-/// A highly available Kubernetes lab on this machine: real etcd, real Kubernetes, namespaces as machines.
+/// A highly available Kubernetes lab: real etcd, real Kubernetes; machines are namespaces of this machine, or bhyve VMs
+/// on a FreeBSD host.
 #[derive(Debug, Parser)]
 #[command(name = "lab", version, after_help = EXIT_STATUS, propagate_version = false)]
 #[command(disable_help_subcommand = true)]
