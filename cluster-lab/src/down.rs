@@ -57,7 +57,21 @@ impl Lab {
         if self.spec.bhyve.is_none() && !Uid::effective().is_root() {
             return Err(PreflightError::NotRoot.into());
         }
+        let done = self.remove(purge, events).await;
+        // Shared by all labs: only an empty directory goes.
+        for shared in [&self.places.sockets(), &self.places.run, &self.places.state] {
+            // Not empty, or not there: both are right.
+            let _ = std::fs::remove_dir(shared);
+        }
+        done
+    }
+
+    async fn remove(&self, purge: bool, events: &dyn EventSink) -> Result<Gone, DownError> {
         let state = self.state();
+        if let (Some(bhyve), false) = (&self.spec.bhyve, state.root().exists()) {
+            // Of VMs only the host may know; a lab that is not here leaves nothing here, also where the host is silent.
+            return self.end_vms(bhyve, purge, events).await;
+        }
         let _lock = state.lock()?;
         match state.record() {
             // Nothing of it is needed: all is found by the lab's name.
@@ -71,11 +85,6 @@ impl Lab {
             Some(bhyve) => self.end_vms(bhyve, purge, events).await?,
         };
         state.remove()?;
-        // Shared by all labs: only an empty directory goes.
-        for shared in [&self.places.sockets(), &self.places.run, &self.places.state] {
-            // Not empty, or not there: both are right.
-            let _ = std::fs::remove_dir(shared);
-        }
         Ok(gone)
     }
 
