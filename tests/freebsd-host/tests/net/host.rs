@@ -86,7 +86,9 @@ pub(crate) struct Said {
     pub(crate) status: i32,
 }
 
+/// What it hides below /var may be where the program lies: so that is bound to another place before.
 const HOST: &str = r#"
+mount --bind "$2" "$1/bin/freebsd-host"
 mount -t tmpfs none /var
 mkdir -p /var/db/freebsd-host
 mount --bind "$1/world" /var/db/freebsd-host
@@ -116,17 +118,18 @@ const PROGRAMS: [&str; 7] = [
 
 impl Host {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
+        let directory = tempfile::tempdir_in("/tmp").expect("a directory");
         let root = directory.path();
         for name in ["world", "etc", "bin"] {
             fs::create_dir(root.join(name)).expect("a new directory");
         }
         for name in PROGRAMS {
             let link = root.join("bin").join(name);
-            symlink(env!("CARGO_BIN_EXE_freebsd-host"), link).expect("a new link");
+            symlink("freebsd-host", link).expect("a new link");
         }
+        File::create(root.join("bin/freebsd-host")).expect("a new file");
         let root = root.to_str().expect("a path of UTF-8");
-        let namespace = Namespace::new(HOST, &[root]);
+        let namespace = Namespace::new(HOST, &[root, env!("CARGO_BIN_EXE_freebsd-host")]);
         Self {
             namespace,
             directory,
