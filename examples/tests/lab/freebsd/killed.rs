@@ -20,7 +20,7 @@ const MOMENTS: [&str; 9] = [
     "grow it to",
     "connect tap",
     "start",
-    "first contact",
+    "names and firewall",
 ];
 
 /// The same of `down`.
