@@ -202,6 +202,14 @@ impl Lab {
         )?)
     }
 
+    /// A lab of VMs that is there, without a question to its host: its addresses are those of its lock.
+    pub(crate) fn remembered(&self, bhyve: &BhyveSpec) -> Result<Blueprint, DraftError> {
+        let lock = self.state().network()?;
+        let facts = Facts::of_freebsd_on_paper(bhyve)?;
+        let (spec, places) = (&self.spec, &self.places);
+        Ok(Blueprint::new(spec, &facts, places, lock.as_ref())?)
+    }
+
     /// What the FreeBSD host says of itself; what is assumed of it while none is named.
     async fn freebsd_facts(
         &self,

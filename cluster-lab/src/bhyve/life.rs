@@ -1,13 +1,12 @@
 //! The VMs of a lab one by one: listed, moved, explained; and the way to the API that is behind their host.
 
-use crate::{BhyveSpec, DraftError, HostError, Lab};
+use crate::{BhyveSpec, DraftError, HostError, Lab, blueprint::vm_name};
 use bhyve_vm::{
     InvalidValue, VmName,
     fleet::{self, AskError, Explanation, Extent, LifeError, Removal, VmDefinition, VmSummary},
 };
 use host_exec::{Command, EventSink, ForwardError, SshHost};
 use netplan::Role;
-use std::net::SocketAddr;
 
 /// What may be asked of a VM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,12 +122,12 @@ impl Lab {
     /// It holds a member of etcd, which would come back without its data; the host does not answer.
     pub async fn destroy_vm(&self, node: &str, events: &dyn EventSink) -> Result<(), VmError> {
         let (host, vm) = self.vm(node).await?;
-        let blueprint = self.draft().await.map_err(Box::new)?;
+        let (_, bhyve) = self.vm_host()?;
+        let blueprint = self.remembered(bhyve).map_err(Box::new)?;
         let machine = blueprint.network.machine(node);
         if machine.is_some_and(|machine| machine.role == Role::Etcd) {
             return Err(VmError::HoldsMember { name: vm.spec.name });
         }
-        let (_, bhyve) = self.vm_host()?;
         let removal = Removal {
             lab: vm.lab,
             dataset: bhyve.dataset.clone(),
@@ -164,31 +163,23 @@ impl Lab {
     }
 
     /// Sees to it that the address of the kubeconfig leads to the API: for VMs by a tunnel, which stays when this
-    /// program ends; of namespaces it does anyway. Returns this machine's end of the tunnel.
+    /// program ends; of namespaces it does anyway. Whether the host has the lab is not asked: addresses are remembered here.
     ///
     /// # Errors
     ///
     /// The host does not answer, or the port of this machine is taken.
-    pub async fn reach_api(&self) -> Result<Option<SocketAddr>, crate::LabPlanError> {
-        if self.spec.bhyve.is_none() {
-            return Ok(None);
-        }
-        let blueprint = self.draft().await?;
-        Ok(Some(
-            self.open_tunnel(&blueprint)
-                .await
-                .map_err(crate::ObserveError::from)?,
-        ))
+    pub async fn reach_api(&self) -> Result<(), VmError> {
+        let Some(bhyve) = &self.spec.bhyve else {
+            return Ok(());
+        };
+        let blueprint = self.remembered(bhyve).map_err(Box::new)?;
+        self.open_tunnel(&blueprint).await
     }
 
-    pub(crate) async fn open_tunnel(
-        &self,
-        blueprint: &crate::Blueprint,
-    ) -> Result<SocketAddr, VmError> {
+    pub(crate) async fn open_tunnel(&self, blueprint: &crate::Blueprint) -> Result<(), VmError> {
         let (host, _) = self.vm_host()?;
         let (here, there) = blueprint.tunnel();
-        host.forward(here, there).await?;
-        Ok(here)
+        Ok(host.forward(here, there).await?)
     }
 
     fn vm_host(&self) -> Result<(SshHost, &BhyveSpec), VmError> {
@@ -200,7 +191,7 @@ impl Lab {
 
     async fn vm(&self, node: &str) -> Result<(SshHost, VmDefinition), VmError> {
         let (host, bhyve) = self.vm_host()?;
-        let name: VmName = format!("{}-{node}", self.spec.name).parse()?;
+        let name = vm_name(&self.spec.name, node)?;
         let lab = self.spec.name.as_str().parse()?;
         let found = fleet::find(&host, &bhyve.directory()?, &lab, &name).await?;
         let vm = found.ok_or_else(|| VmError::Unknown {

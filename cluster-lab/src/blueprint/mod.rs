@@ -6,6 +6,8 @@ mod clusters;
 mod machines;
 mod vms;
 
+pub(crate) use vms::vm_name;
+
 use crate::{Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, guest};
 use artifacts::{Architecture, VersionSet, Wanted};
 use host_exec::HostName;

@@ -3,13 +3,13 @@
 use super::{Blueprint, BlueprintError, both, host_name};
 use crate::{BhyveSpec, bhyve::Stock};
 use bhyve_vm::{
-    Console, Derived, Disk, Firmware, HostPath, LabMark, Nic, RestartPolicy, RootVolume,
-    SectorSizes, StopPolicy, TapName, VmName, VmSpec,
+    Console, Derived, Disk, Firmware, HostPath, InvalidValue, LabMark, Nic, RestartPolicy,
+    RootVolume, SectorSizes, StopPolicy, TapName, VmName, VmSpec,
     fleet::{Anchor, Fleet, FleetVm, HostChange, HostEffect},
     seed::{NtpClient, Seed, SeedImage, User},
 };
 use host_exec::HostName;
-use netplan::{Effect, HostRouter, HostStep, Machine, Role};
+use netplan::{Effect, HostRouter, HostStep, LabName, Machine, Role};
 use std::{collections::BTreeSet, net::IpAddr};
 
 /// The serial number of the disk with the guest's system.
@@ -50,10 +50,12 @@ impl Blueprint {
         Ok(fleet)
     }
 
-    /// The name of a machine's VM, which has to be one of its kind on the host.
+    /// The name of a machine's VM.
     pub(crate) fn vm_name(&self, machine: &HostName) -> Result<VmName, BlueprintError> {
-        let name = format!("{}-{machine}", self.spec.name);
-        part("the name of a VM", name.parse())
+        part(
+            "the name of a VM",
+            vm_name(&self.spec.name, machine.as_str()),
+        )
     }
 
     fn vm(
@@ -195,6 +197,11 @@ fn disk(path: HostPath, serial: &str, read_only: bool) -> Result<Disk, Blueprint
         read_only,
         slot: None,
     })
+}
+
+/// The name of a machine's VM, which has to be one of its kind on the host.
+pub(crate) fn vm_name(lab: &LabName, machine: &str) -> Result<VmName, InvalidValue> {
+    format!("{lab}-{machine}").parse()
 }
 
 fn stop_policy(role: Role) -> StopPolicy {
