@@ -33,6 +33,8 @@ pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
     };
     change("machines", &place)
         .or_else(|| change("Kubernetes", &|spec| spec.kubernetes.to_string()))
+        .or_else(|| change("shape", &|spec| spec.shape.as_str().to_owned()))
+        .or_else(|| change("profile", &|spec| spec.profile.as_str().to_owned()))
         .or_else(|| change("etcd members", &|spec| spec.machines.etcd.to_string()))
         .or_else(|| fewer_workers(is, wanted))
         .or_else(|| other_networks(is, wanted))

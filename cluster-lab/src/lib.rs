@@ -64,7 +64,9 @@ pub use machines::{MachineState, Machines, MachinesPlan, VmsPlan};
 pub use material::MaterialError;
 pub use plan::{Certainty, LabPlan, LabPlanError};
 pub use preflight::PreflightError;
-pub use spec::{BhyveSpec, LabSpec, NetworkSpec, OciRuntime, OutwardV6, SpecError, VmSize};
+pub use spec::{
+    BhyveSpec, LabSpec, NetworkSpec, OciRuntime, OutwardV6, Profile, Shape, SpecError, VmSize,
+};
 pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};
 pub use supplies::SupplyError;

@@ -23,6 +23,7 @@ fn node(name: &str, number: u8) -> anyhow::Result<NodeSpec> {
             v6: format!("fd44:0:0:{number}::/64").parse()?,
         },
         routes: Vec::new(),
+        programs: None,
     })
 }
 

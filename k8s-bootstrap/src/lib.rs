@@ -66,14 +66,17 @@ pub use desired::{Desired, DesiredError, NodeSetup, Service};
 pub use health::health;
 pub use join::NodeCertificate;
 pub use material::{ClientIdentity, ExpiringToken, Material, MaterialError};
-pub use names::{ImageName, InvalidImageName, InvalidNodePath, NodePath};
+pub use names::{
+    ImageName, InterfaceName, InvalidImageName, InvalidInterfaceName, InvalidNodePath, NodePath,
+};
 pub use object::{APPLIED, Object, ObjectDrift, ObjectKey};
 pub use observe::{
     ClusterObserved, Hosts, NodeObserved, ObserveError, Observed, UnknownHost, observe,
 };
 pub use plan::{Action, Plan, Step, plan};
 pub use spec::{
-    CgroupVersion, ClusterSpec, Containerd, ContainerdMajor, DualAddress, DualNet, Images,
-    NodeSpec, Role, Route, SpecError, Tuning,
+    Addons, Balancer, CgroupVersion, ClusterSpec, Containerd, ContainerdMajor, Crio, DualAddress,
+    DualNet, Images, NodePrograms, NodeSpec, Profile, Role, Route, Runtime, Shape, SpecError,
+    Tuning, VirtualAddress,
 };
 pub use version::{ProxyMode, RELEASES, Release, SupportedVersion, VersionError};

@@ -101,6 +101,47 @@ impl fmt::Display for ImageName {
     }
 }
 
+/// The name of a network interface: 1 to 15 letters, digits and `._-` (Linux, `dev_valid_name`, and stricter).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceName(String);
+
+/// Why a text is not an [`InterfaceName`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "interface name {0:?} must be 1 to 15 letters, digits and '._-', and not begin with one of these"
+)]
+pub struct InvalidInterfaceName(String);
+
+impl InterfaceName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for InterfaceName {
+    type Err = InvalidInterfaceName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidInterfaceName> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        let begins = text
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphanumeric());
+        if begins && text.len() <= 15 && text.bytes().all(legal) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidInterfaceName(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +160,10 @@ mod tests {
         assert!("registry.k8s.io/pause:3.10".parse::<ImageName>().is_ok());
         for bad in ["", "-x", "a b", "a\"b", "a\nb"] {
             assert!(bad.parse::<ImageName>().is_err(), "{bad:?}");
+        }
+        assert!("eth1".parse::<InterfaceName>().is_ok());
+        for bad in ["", ".", "-x", "a b", "a/b", "sixteen-letters-"] {
+            assert!(bad.parse::<InterfaceName>().is_err(), "{bad:?}");
         }
     }
 }

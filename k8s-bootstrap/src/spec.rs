@@ -1,6 +1,6 @@
 //! What is wanted: the cluster, its nodes, and what lies on them already.
 
-use crate::{ImageName, NodePath, SupportedVersion, join::USER_PREFIX};
+use crate::{ImageName, InterfaceName, NodePath, SupportedVersion, join::USER_PREFIX};
 use host_exec::HostName;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{
@@ -77,6 +77,15 @@ pub enum Role {
     Worker,
 }
 
+/// The programs of one node while they are not those of the cluster: an upgrade goes node by node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodePrograms {
+    /// The version of every Kubernetes program in `bin_dir`.
+    pub version: SupportedVersion,
+    /// Where they lie on the node.
+    pub bin_dir: NodePath,
+}
+
 /// One machine of the cluster. Its role is the list of [`ClusterSpec`] that it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeSpec {
@@ -88,11 +97,15 @@ pub struct NodeSpec {
     pub pods: DualNet,
     /// How it reaches the pods of the others.
     pub routes: Vec<Route>,
+    /// Programs of its own, in the middle of an upgrade; usually those of the cluster.
+    pub programs: Option<NodePrograms>,
 }
 
 /// Images of the cluster itself; the runtime pulls them or has them already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
+    /// What the names of kubeadm's own images begin with, usually `registry.k8s.io`.
+    pub repository: ImageName,
     /// The container that holds a pod's namespaces.
     pub pause: ImageName,
     /// The cluster's name server.
@@ -119,6 +132,93 @@ pub struct Containerd {
     pub oci_runtime: NodePath,
     /// For machines without CAP_SYS_RESOURCE, where a negative oom_score_adj cannot be written.
     pub restrict_oom_score_adj: bool,
+}
+
+/// CRI-O of the same minor as Kubernetes. Its programs are there already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crio {
+    /// The program, such as `/usr/bin/crio`.
+    pub program: NodePath,
+    /// The OCI runtime, such as `/usr/bin/crun`.
+    pub oci_runtime: NodePath,
+}
+
+/// What starts containers on every node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Runtime {
+    /// containerd.
+    Containerd(Containerd),
+    /// CRI-O.
+    Crio(Crio),
+}
+
+impl Runtime {
+    /// Where it and the kubelet meet.
+    pub fn socket(&self) -> &'static str {
+        match self {
+            Self::Containerd(_) => "/run/containerd/containerd.sock",
+            Self::Crio(_) => "/run/crio/crio.sock",
+        }
+    }
+
+    /// The name of its unit.
+    pub(crate) fn unit(&self) -> String {
+        match self {
+            Self::Containerd(_) => "containerd.service".to_owned(),
+            Self::Crio(_) => "crio.service".to_owned(),
+        }
+    }
+}
+
+/// Who keeps the programs of the control plane running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// systemd, each program a service; kube-proxy too.
+    Services,
+    /// The kubelet, from static pods as kubeadm writes them, with all that kubeadm leaves in files and in the API:
+    /// stock kubeadm of the same minor works on such a cluster.
+    StaticPods,
+}
+
+/// How much the cluster trusts by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// kubeadm's defaults.
+    Standard,
+    /// The checks of the CIS benchmark that can be automated: Secrets encrypted at rest, an audit log, no profiling,
+    /// TLS minimums, anonymous access to health only.
+    Hardened,
+}
+
+/// A balancer of TCP in front of the API servers, on the loopback of every node: HAProxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Balancer {
+    /// The program, such as `/usr/sbin/haproxy`.
+    pub program: NodePath,
+    /// Its port on 127.0.0.1 of every node.
+    pub port: u16,
+}
+
+/// An address that moves between the control planes (VRRP version 3, RFC 9568), for people: keepalived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualAddress {
+    /// The program, such as `/usr/sbin/keepalived`.
+    pub program: NodePath,
+    /// The address, on the network of the nodes.
+    pub address: DualAddress,
+    /// The prefix lengths of that network, IPv4 and IPv6.
+    pub prefix_lengths: (u8, u8),
+    /// The interface of that network on every control plane.
+    pub interface: InterfaceName,
+    /// The number of the virtual router, 1 to 255, which no other on this network has.
+    pub router_id: u8,
+}
+
+/// What the cluster has beyond its own parts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addons {
+    /// The image of metrics-server, which `kubectl top` and autoscalers need; none leaves it out.
+    pub metrics_server: Option<ImageName>,
 }
 
 /// Which cgroup hierarchy the nodes have.
@@ -176,7 +276,19 @@ pub struct ClusterSpec {
     /// Images of the cluster itself.
     pub images: Images,
     /// The container runtime.
-    pub containerd: Containerd,
+    pub runtime: Runtime,
+    /// Who keeps the control plane running.
+    pub shape: Shape,
+    /// How much the cluster trusts by default.
+    pub profile: Profile,
+    /// A balancer in front of several API servers, on every node.
+    pub balancer: Option<Balancer>,
+    /// An address that leads people to whichever control plane lives.
+    pub virtual_address: Option<VirtualAddress>,
+    /// What the cluster has beyond its own parts.
+    pub addons: Addons,
+    /// Nodes wait for a cloud-controller-manager to initialise them. Not needed on hardware of one's own.
+    pub external_cloud_provider: bool,
     /// The cgroup hierarchy of the nodes.
     pub cgroup: CgroupVersion,
     /// What the control plane is tuned for.
@@ -301,18 +413,25 @@ impl ClusterSpec {
             resolv_conf: path("/etc/resolv.conf"),
             upstream_dns: Vec::new(),
             images: Images {
+                repository: image("registry.k8s.io".to_owned()),
                 pause: image(format!("registry.k8s.io/pause:{}", release.pause)),
                 coredns: image(format!(
                     "registry.k8s.io/coredns/coredns:{}",
                     release.coredns
                 )),
             },
-            containerd: Containerd {
+            runtime: Runtime::Containerd(Containerd {
                 program: path("/usr/bin/containerd"),
                 major: ContainerdMajor::V2,
                 oci_runtime: path("/usr/bin/runc"),
                 restrict_oom_score_adj: false,
-            },
+            }),
+            shape: Shape::Services,
+            profile: Profile::Standard,
+            balancer: None,
+            virtual_address: None,
+            addons: Addons::default(),
+            external_cloud_provider: false,
             cgroup: CgroupVersion::V2,
             tuning: Tuning::Standard,
             patience: 1.0,

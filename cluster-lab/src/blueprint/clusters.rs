@@ -5,7 +5,7 @@ use crate::{GuestFacts, LabSpec, OciRuntime};
 use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
-    Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec,
+    Addons, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec, Runtime,
     SupportedVersion, Tuning,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
@@ -93,10 +93,11 @@ impl Blueprint {
             resolv_conf: path(&self.facts.guests.resolv_conf)?,
             upstream_dns: self.upstream_dns(),
             images: Images {
+                repository: image("lab.local".to_owned())?,
                 pause: image(format!("lab.local/pause:{}", versions.pause))?,
                 coredns: image(format!("lab.local/coredns:{}", versions.coredns.tag()))?,
             },
-            containerd: Containerd {
+            runtime: Runtime::Containerd(Containerd {
                 program: path(&self.facts.guests.containerd_program)?,
                 major: if self.facts.guests.containerd.major >= 2 {
                     ContainerdMajor::V2
@@ -105,7 +106,13 @@ impl Blueprint {
                 },
                 oci_runtime: path(&oci_runtime(&self.facts.guests, self.spec.runtime))?,
                 restrict_oom_score_adj: !self.facts.guests.may_protect_from_oom,
-            },
+            }),
+            shape: self.spec.shape.into(),
+            profile: self.spec.profile.into(),
+            balancer: None,
+            virtual_address: None,
+            addons: Addons::default(),
+            external_cloud_provider: false,
             cgroup: self.facts.guests.cgroups,
             tuning: Tuning::QuickStart,
             patience: self.spec.patience,
@@ -202,6 +209,7 @@ fn node(network: &Plan, machine: &Machine) -> NodeSpec {
         address: DualAddress { v4, v6 },
         pods: dual_net(machine.pods.expect("nodes have a range for pods")),
         routes: network.routes_of(machine).iter().map(route).collect(),
+        programs: None,
     }
 }
 

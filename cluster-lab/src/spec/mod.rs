@@ -33,6 +33,10 @@ pub struct LabSpec {
     pub network: NetworkSpec,
     /// The OCI runtime under containerd.
     pub runtime: OciRuntime,
+    /// Who keeps the control plane running.
+    pub shape: Shape,
+    /// How much the cluster trusts by default.
+    pub profile: Profile,
     /// Multiplies every time limit: more than 1 for slow machines. 0.1 to 1000.
     pub patience: f64,
     /// The machines are bhyve VMs on a FreeBSD host; left out, they are namespaces of this machine.
@@ -62,6 +66,64 @@ pub enum OciRuntime {
     Runc,
 }
 
+/// Who keeps the programs of the control plane running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// systemd: each program is a service.
+    Services,
+    /// The kubelet, from static pods as kubeadm writes them: stock kubeadm works on such a lab.
+    StaticPods,
+}
+
+/// How much the cluster trusts by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// kubeadm's defaults.
+    Standard,
+    /// What the CIS benchmark asks for and a program can check.
+    Hardened,
+}
+
+impl Shape {
+    /// The word in lab.toml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Services => "services",
+            Self::StaticPods => "static-pods",
+        }
+    }
+}
+
+impl Profile {
+    /// The word in lab.toml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Hardened => "hardened",
+        }
+    }
+}
+
+impl From<Shape> for k8s_bootstrap::Shape {
+    fn from(shape: Shape) -> Self {
+        match shape {
+            Shape::Services => Self::Services,
+            Shape::StaticPods => Self::StaticPods,
+        }
+    }
+}
+
+impl From<Profile> for k8s_bootstrap::Profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Standard => Self::Standard,
+            Profile::Hardened => Self::Hardened,
+        }
+    }
+}
+
 impl OciRuntime {
     /// The name of the program.
     pub fn as_str(self) -> &'static str {
@@ -81,6 +143,8 @@ impl Default for LabSpec {
             machines: MachineCounts::default(),
             network: NetworkSpec::default(),
             runtime: OciRuntime::Crun,
+            shape: Shape::Services,
+            profile: Profile::Standard,
             patience: 1.0,
             bhyve: None,
         }

@@ -14,7 +14,7 @@ pub fn component(place: Place<'_>) -> Component {
     Component {
         name: "kube-apiserver",
         description: "Kubernetes API server",
-        program: place.cluster.bin_dir.join("kube-apiserver"),
+        program: place.program("kube-apiserver"),
         reads: files_in(&arguments),
         arguments,
         environment,

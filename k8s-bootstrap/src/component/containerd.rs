@@ -1,14 +1,14 @@
 //! containerd, in the configuration format of its major version.
 
 use super::{Component, Gate, Place, UnitOptions};
-use crate::{ContainerdMajor, NodePath};
+use crate::{Containerd, ContainerdMajor, NodePath};
 use host_exec::File;
 
 const CONFIG: &str = "/etc/containerd/config.toml";
 
 /// The definition of the container runtime of any node.
-pub fn component(place: Place<'_>) -> Component {
-    let program = &place.cluster.containerd.program;
+pub fn component(place: Place<'_>, own: &Containerd) -> Component {
+    let program = &own.program;
     // An older shim found first would not understand a newer containerd.
     let path = format!(
         "{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -20,7 +20,7 @@ pub fn component(place: Place<'_>) -> Component {
         program: program.as_str().to_owned(),
         arguments: vec![format!("--config={CONFIG}")],
         environment: vec![("PATH", path)],
-        files: vec![File::public(CONFIG, config(place))],
+        files: vec![File::public(CONFIG, config(place, own))],
         reads: Vec::new(),
         gate: Gate::AtOnce,
         options: UnitOptions {
@@ -38,15 +38,15 @@ pub fn component(place: Place<'_>) -> Component {
     }
 }
 
-fn config(place: Place<'_>) -> String {
-    match place.cluster.containerd.major {
-        ContainerdMajor::V1 => version_2(place),
-        ContainerdMajor::V2 => version_3(place),
+fn config(place: Place<'_>, own: &Containerd) -> String {
+    match own.major {
+        ContainerdMajor::V1 => version_2(place, own),
+        ContainerdMajor::V2 => version_3(place, own),
     }
 }
 
 /// <https://github.com/containerd/containerd/blob/release/1.7/docs/cri/config.md>.
-fn version_2(place: Place<'_>) -> String {
+fn version_2(place: Place<'_>, own: &Containerd) -> String {
     let spec = place.cluster;
     format!(
         "version = 2\n\
@@ -59,19 +59,19 @@ fn version_2(place: Place<'_>) -> String {
          bin_dir = \"{bin_dir}\"\n\
          conf_dir = \"{conf_dir}\"\n\
          \n{runtime}",
-        restrict = spec.containerd.restrict_oom_score_adj,
+        restrict = own.restrict_oom_score_adj,
         pause = spec.images.pause,
         bin_dir = spec
             .cni_bin_dirs
             .first()
             .map_or("/opt/cni/bin", NodePath::as_str),
         conf_dir = super::cni::CONF_DIR,
-        runtime = runtime("io.containerd.grpc.v1.cri", &spec.containerd.oci_runtime),
+        runtime = runtime("io.containerd.grpc.v1.cri", &own.oci_runtime),
     )
 }
 
 /// <https://github.com/containerd/containerd/blob/release/2.1/docs/cri/config.md>.
-fn version_3(place: Place<'_>) -> String {
+fn version_3(place: Place<'_>, own: &Containerd) -> String {
     let spec = place.cluster;
     let bin_dirs: Vec<String> = spec
         .cni_bin_dirs
@@ -92,10 +92,10 @@ fn version_3(place: Place<'_>) -> String {
          conf_dir = \"{conf_dir}\"\n\
          \n{runtime}",
         pause = spec.images.pause,
-        restrict = spec.containerd.restrict_oom_score_adj,
+        restrict = own.restrict_oom_score_adj,
         bin_dirs = bin_dirs.join(", "),
         conf_dir = super::cni::CONF_DIR,
-        runtime = runtime("io.containerd.cri.v1.runtime", &spec.containerd.oci_runtime),
+        runtime = runtime("io.containerd.cri.v1.runtime", &own.oci_runtime),
     )
 }
 

@@ -14,7 +14,7 @@ pub fn component(place: Place<'_>) -> Component {
     Component {
         name: "kube-controller-manager",
         description: "Kubernetes controller manager",
-        program: place.cluster.bin_dir.join("kube-controller-manager"),
+        program: place.program("kube-controller-manager"),
         reads: files_in(&arguments),
         arguments,
         environment: Vec::new(),

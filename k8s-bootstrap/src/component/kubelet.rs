@@ -1,6 +1,6 @@
 //! kubelet: its configuration, and where it keeps its client certificate.
 
-use super::{CA, CRI_SOCKET, Component, Flags, Gate, Place, UnitOptions, paths};
+use super::{CA, Component, Flags, Gate, Place, UnitOptions, paths};
 use crate::{CgroupVersion, Role, join, yaml};
 use host_exec::{File, Mode};
 use serde_json::{Value, json};
@@ -21,10 +21,11 @@ pub const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane";
 /// It gets no `--bootstrap-kubeconfig`: without a certificate its watches are refused, and their pauses, which
 /// grow to 6.4 s, outlast the join. So it starts when the certificate is there.
 pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
+    let runtime = place.cluster.runtime.unit();
     Component {
         name: "kubelet",
         description: "Kubernetes node agent",
-        program: place.cluster.bin_dir.join("kubelet"),
+        program: place.program("kubelet"),
         arguments: flags(place).into_arguments(),
         environment: Vec::new(),
         files: vec![
@@ -37,8 +38,8 @@ pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
             oneshot: false,
             // It tries the runtime's socket every 2 s only, so the runtime comes first.
             unit: vec![
-                ("Wants", "containerd.service".into()),
-                ("After", "containerd.service pod-routes.service".into()),
+                ("Wants", runtime.clone()),
+                ("After", format!("{runtime} pod-routes.service")),
             ],
             // The summary of resource use is read from these.
             service: vec![
@@ -98,7 +99,7 @@ fn config(place: Place<'_>) -> Value {
         // A second server of the other family would be asked only after a time-out of the first.
         "clusterDNS": [spec.dns_service_address().v4],
         "clusterDomain": spec.dns_domain.as_str(),
-        "containerRuntimeEndpoint": format!("unix://{CRI_SOCKET}"),
+        "containerRuntimeEndpoint": format!("unix://{}", spec.runtime.socket()),
         // The defaults (10 and 15 %) evict pods from a laptop whose disk is rather full.
         "evictionHard": {
             "imagefs.available": "1%",
@@ -120,7 +121,7 @@ fn config(place: Place<'_>) -> Value {
         // The default lies below /usr, which may be read-only.
         "volumePluginDir": "/var/lib/kubelet/volumeplugins",
     });
-    if spec.cgroup == CgroupVersion::V1 && spec.version.release().has_fail_cgroup_v1 {
+    if spec.cgroup == CgroupVersion::V1 && place.version().release().has_fail_cgroup_v1 {
         config["failCgroupV1"] = false.into();
     }
     config

@@ -7,11 +7,12 @@ pub mod apiserver;
 pub mod cni;
 pub mod containerd;
 pub mod controller_manager;
+pub mod crio;
 pub mod kubelet;
 pub mod proxy;
 pub mod scheduler;
 
-use crate::{ClusterSpec, NodeSpec, Role};
+use crate::{ClusterSpec, NodeSpec, Role, Runtime, SupportedVersion};
 use host_exec::File;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -19,8 +20,6 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub(crate) const PKI: &str = "/etc/kubernetes/pki";
 /// The certificate of the cluster's authority.
 pub(crate) const CA: &str = "/etc/kubernetes/pki/ca.crt";
-/// Where kubelet and containerd meet.
-pub(crate) const CRI_SOCKET: &str = "/run/containerd/containerd.sock";
 
 /// One node in its cluster: what a definition is made from.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +30,21 @@ pub struct Place<'a> {
     pub node: &'a NodeSpec,
     /// What the node is for.
     pub role: Role,
+}
+
+impl Place<'_> {
+    /// The version of the node's programs.
+    pub fn version(&self) -> SupportedVersion {
+        let own = self.node.programs.as_ref();
+        own.map_or(self.cluster.version, |own| own.version)
+    }
+
+    /// A Kubernetes program of the node.
+    pub(crate) fn program(&self, name: &str) -> String {
+        let own = self.node.programs.as_ref();
+        own.map_or(&self.cluster.bin_dir, |own| &own.bin_dir)
+            .join(name)
+    }
 }
 
 /// What has to be so before a program is worth starting.
@@ -87,7 +101,11 @@ pub struct Component {
 /// Every program of a node, in the order in which a reader meets them. `ca_pem` is the certificate of the
 /// cluster's authority.
 pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
-    let mut components = vec![containerd::component(place), cni::routes(place)];
+    let runtime = match &place.cluster.runtime {
+        Runtime::Containerd(own) => containerd::component(place, own),
+        Runtime::Crio(own) => crio::component(place, own),
+    };
+    let mut components = vec![runtime, cni::routes(place)];
     if place.role == Role::ControlPlane {
         components.push(apiserver::component(place));
         components.push(controller_manager::component(place));

@@ -16,7 +16,7 @@ pub fn component(place: Place<'_>) -> Component {
     Component {
         name: "kube-proxy",
         description: "Kubernetes service proxy",
-        program: place.cluster.bin_dir.join("kube-proxy"),
+        program: place.program("kube-proxy"),
         arguments: flags.into_arguments(),
         environment: Vec::new(),
         files: vec![File::public(CONFIG, yaml::render(&config(place)))],
@@ -30,7 +30,7 @@ pub fn component(place: Place<'_>) -> Component {
 /// `KubeProxyConfiguration`, <https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/>.
 fn config(place: Place<'_>) -> Value {
     let spec = place.cluster;
-    let mode = spec.version.release().proxy_mode.as_str();
+    let mode = place.version().release().proxy_mode.as_str();
     let mut config = json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",

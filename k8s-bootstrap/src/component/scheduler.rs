@@ -19,7 +19,7 @@ pub fn component(place: Place<'_>) -> Component {
     Component {
         name: "kube-scheduler",
         description: "Kubernetes scheduler",
-        program: place.cluster.bin_dir.join("kube-scheduler"),
+        program: place.program("kube-scheduler"),
         reads: files_in(&arguments),
         arguments,
         environment: Vec::new(),

@@ -29,6 +29,7 @@ pub(crate) fn node(name: &str, number: u8) -> NodeSpec {
                 via: format!("fd10:1::{other}").parse().unwrap(),
             },
         ],
+        programs: None,
     }
 }
 
@@ -49,8 +50,12 @@ pub(crate) fn spec(version: &str) -> ClusterSpec {
     spec.bin_dir = "/opt/lab/bin".parse().unwrap();
     spec.cni_bin_dirs = vec!["/usr/lib/cni".parse().unwrap()];
     if old {
-        spec.containerd.major = ContainerdMajor::V1;
-        spec.containerd.restrict_oom_score_adj = true;
+        spec.runtime = Runtime::Containerd(Containerd {
+            program: "/usr/bin/containerd".parse().unwrap(),
+            major: ContainerdMajor::V1,
+            oci_runtime: "/usr/bin/runc".parse().unwrap(),
+            restrict_oom_score_adj: true,
+        });
     } else {
         spec.upstream_dns = vec!["10.10.1.1".parse().unwrap()];
         spec.cgroup = CgroupVersion::V1;

@@ -230,6 +230,12 @@ pub(crate) struct SpecArgs {
     /// The program that starts containers.
     #[arg(long, value_enum)]
     pub(crate) runtime: Option<Runtime>,
+    /// Who keeps the control plane running [default: services].
+    #[arg(long, value_enum)]
+    pub(crate) shape: Option<Shape>,
+    /// How much the cluster trusts by default [default: standard].
+    #[arg(long, value_enum)]
+    pub(crate) profile: Option<Profile>,
     /// Multiply every time limit, for slow machines.
     #[arg(long, value_name = "FACTOR")]
     pub(crate) patience: Option<f64>,
@@ -310,6 +316,42 @@ impl From<Runtime> for OciRuntime {
         match runtime {
             Runtime::Crun => Self::Crun,
             Runtime::Runc => Self::Runc,
+        }
+    }
+}
+
+/// Who keeps the programs of the control plane running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shape {
+    /// systemd: each program is a service.
+    Services,
+    /// The kubelet, from static pods as kubeadm writes them.
+    StaticPods,
+}
+
+impl From<Shape> for cluster_lab::Shape {
+    fn from(shape: Shape) -> Self {
+        match shape {
+            Shape::Services => Self::Services,
+            Shape::StaticPods => Self::StaticPods,
+        }
+    }
+}
+
+/// How much the cluster trusts by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// kubeadm's defaults.
+    Standard,
+    /// What the CIS benchmark asks for and a program can check.
+    Hardened,
+}
+
+impl From<Profile> for cluster_lab::Profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Standard => Self::Standard,
+            Profile::Hardened => Self::Hardened,
         }
     }
 }

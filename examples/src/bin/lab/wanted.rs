@@ -42,6 +42,8 @@ pub(crate) fn asked_for(global: &Global, args: &SpecArgs) -> anyhow::Result<Lab>
     machines.control_planes = args.control_planes.unwrap_or(machines.control_planes);
     spec.kubernetes = args.kubernetes.unwrap_or(spec.kubernetes);
     spec.runtime = args.runtime.map_or(spec.runtime, Into::into);
+    spec.shape = args.shape.map_or(spec.shape, Into::into);
+    spec.profile = args.profile.map_or(spec.profile, Into::into);
     spec.patience = args.patience.unwrap_or(spec.patience);
     on(&mut spec, &args.on)?;
     for allow in &args.allow {

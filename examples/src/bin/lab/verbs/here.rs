@@ -89,6 +89,8 @@ fn commented(spec: &LabSpec) -> String {
         kubernetes,
         machines,
         runtime,
+        shape,
+        profile,
         patience,
         ..
     } = spec;
@@ -106,6 +108,12 @@ kubernetes = \"{kubernetes}\"
 
 # The program under containerd that starts containers: crun or runc.
 runtime = \"{runtime}\"
+
+# Who keeps the control plane running: services (systemd) or static-pods (the kubelet, as kubeadm has it).
+shape = \"{shape}\"
+
+# How much the cluster trusts by default: standard (kubeadm's defaults) or hardened (the CIS benchmark).
+profile = \"{profile}\"
 
 # Multiplies every time limit; more than 1 for slow machines.
 patience = {patience:?}
@@ -142,6 +150,8 @@ workers = {workers}
 # worker = {worker_size}
 ",
         runtime = runtime.as_str(),
+        shape = shape.as_str(),
+        profile = profile.as_str(),
         etcd = machines.etcd,
         control_planes = machines.control_planes,
         workers = machines.workers,
