@@ -79,4 +79,7 @@ pub use spec::{
     DualNet, Images, NodePrograms, NodeSpec, Profile, Role, Route, Runtime, Shape, SpecError,
     Tuning, VirtualAddress,
 };
-pub use version::{ProxyMode, RELEASES, Release, SupportedVersion, VersionError};
+pub use version::{
+    ByPatch, ConfigApi, ConfigFile, EtcdVersion, InvalidEtcdVersion, ProbePaths, ProxyMode,
+    RELEASES, Release, Stage, SupportedVersion, UnsupportedVersion, VersionError,
+};

@@ -417,7 +417,7 @@ impl ClusterSpec {
                 pause: image(format!("registry.k8s.io/pause:{}", release.pause)),
                 coredns: image(format!(
                     "registry.k8s.io/coredns/coredns:{}",
-                    release.coredns
+                    version.coredns()
                 )),
             },
             runtime: Runtime::Containerd(Containerd {

@@ -121,7 +121,7 @@ fn config(place: Place<'_>) -> Value {
         // The default lies below /usr, which may be read-only.
         "volumePluginDir": "/var/lib/kubelet/volumeplugins",
     });
-    if spec.cgroup == CgroupVersion::V1 && place.version().release().has_fail_cgroup_v1 {
+    if spec.cgroup == CgroupVersion::V1 && place.version().release().fail_cgroup_v1.is_some() {
         config["failCgroupV1"] = false.into();
     }
     config
