@@ -206,8 +206,6 @@ pub struct VirtualAddress {
     pub program: NodePath,
     /// The address, on the network of the nodes.
     pub address: DualAddress,
-    /// The prefix lengths of that network, IPv4 and IPv6.
-    pub prefix_lengths: (u8, u8),
     /// The interface of that network on every control plane.
     pub interface: InterfaceName,
     /// The number of the virtual router, 1 to 255, which no other on this network has.
@@ -257,7 +255,8 @@ pub struct ClusterSpec {
     pub pods: DualNet,
     /// The client addresses of the etcd members, spoken to over TLS.
     pub etcd_endpoints: Vec<SocketAddr>,
-    /// Where nodes find the API: with one control plane its own address.
+    /// Where people find the API, and nodes without a balancer: with one control plane its own address, with
+    /// several the virtual one.
     pub api_endpoint: pki::ApiUrl,
     /// The port of every API server on its own node, usually 6443.
     pub api_port: u16,
@@ -445,6 +444,17 @@ impl ClusterSpec {
             .iter()
             .map(|node| (Role::ControlPlane, node));
         control_planes.chain(self.workers.iter().map(|node| (Role::Worker, node)))
+    }
+
+    /// Where what runs on a node finds the API: at the node's own balancer, if there is one.
+    pub fn node_endpoint(&self) -> pki::ApiUrl {
+        let of_balancer = |own: &Balancer| {
+            let loopback = Ipv4Addr::LOCALHOST.into();
+            pki::ApiUrl::of_address(loopback, own.port).expect("the loopback can be in a URL")
+        };
+        self.balancer
+            .as_ref()
+            .map_or_else(|| self.api_endpoint.clone(), of_balancer)
     }
 
     /// The address of the Service `kubernetes`: number 1 of the range, which the API server takes by itself.
