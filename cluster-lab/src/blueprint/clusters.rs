@@ -78,6 +78,7 @@ impl Blueprint {
             etcd_endpoints: etcd
                 .map(|address| (both(address).0, etcd_bootstrap::CLIENT_PORT).into())
                 .collect(),
+            etcd_version: Some(etcd_version(versions.etcd)?),
             api_endpoint: self.pki.api_server_url.clone(),
             api_port: API_PORT,
             control_planes: nodes(Role::ControlPlane),
@@ -144,6 +145,13 @@ fn spec_version(
     version: artifacts::Version,
 ) -> Result<SupportedVersion, k8s_bootstrap::VersionError> {
     version.to_string().parse()
+}
+
+/// For the floor that Kubernetes has. The catalogue meets it, and programs from elsewhere are of these versions too.
+fn etcd_version(version: artifacts::Version) -> Result<k8s_bootstrap::EtcdVersion, BlueprintError> {
+    let text = version.to_string();
+    text.parse()
+        .map_err(BlueprintError::part("this version of etcd"))
 }
 
 pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, BlueprintError> {

@@ -10,4 +10,5 @@ mod golden;
 mod plan;
 mod readers;
 mod real;
+mod skew;
 mod spec;
