@@ -6,7 +6,7 @@ use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
     Addons, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec, Runtime,
-    SupportedVersion, Tuning,
+    Tuning,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
 use pki::{AltNames, ApiUrl, Life, NodeNames, PkiSpec};
@@ -69,7 +69,9 @@ impl Blueprint {
                 .map_err(BlueprintError::part("the name of an image"))
         };
         Ok(k8s_bootstrap::ClusterSpec {
-            version: spec_version(versions.kubernetes)
+            version: self
+                .spec
+                .kubernetes_version()
                 .map_err(BlueprintError::part("this version of Kubernetes"))?,
             cluster_name: self.pki.cluster_name.clone(),
             dns_domain: self.pki.dns_domain.clone(),
@@ -139,12 +141,6 @@ fn oci_runtime(facts: &GuestFacts, wanted: OciRuntime) -> String {
     found
         .cloned()
         .unwrap_or_else(|| format!("/usr/bin/{}", wanted.as_str()))
-}
-
-fn spec_version(
-    version: artifacts::Version,
-) -> Result<SupportedVersion, k8s_bootstrap::VersionError> {
-    version.to_string().parse()
 }
 
 /// For the floor that Kubernetes has. The catalogue meets it, and programs from elsewhere are of these versions too.
