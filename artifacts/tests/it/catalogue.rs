@@ -28,6 +28,19 @@ fn the_original_plan_and_the_newest_release_are_there() {
 }
 
 #[test]
+fn a_newer_release_goes_with_what_the_newest_has_when_asked_for() {
+    let unsupported = |text: &str| VersionSet::unsupported(text.parse().unwrap());
+    let newest = VersionSet::for_kubernetes("1.37.2".parse().unwrap()).unwrap();
+    let newer = unsupported("1.38.1").unwrap();
+    assert_eq!(newer.kubernetes, Version::new(1, 38, 1));
+    assert_eq!((newer.etcd, &newer.pause), (newest.etcd, &newest.pause));
+    assert_eq!(unsupported("1.37.2"), Ok(newest));
+    for refused in ["1.27.9", "2.30.0", "0.38.0"] {
+        assert!(!unsupported(refused).unwrap_err().is_newer(), "{refused}");
+    }
+}
+
+#[test]
 fn only_plain_versions_are_versions() {
     for bad in [
         "",

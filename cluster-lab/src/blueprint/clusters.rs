@@ -6,7 +6,7 @@ use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
     Addons, Balancer, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath,
-    NodeSpec, Runtime, SupportedVersion, Tuning, VirtualAddress,
+    NodeSpec, Runtime, Tuning, VirtualAddress,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
 use pki::{AltNames, ApiUrl, Life, NodeNames, PkiSpec};
@@ -80,7 +80,9 @@ impl Blueprint {
                 .map_err(BlueprintError::part("the name of an image"))
         };
         Ok(k8s_bootstrap::ClusterSpec {
-            version: spec_version(versions.kubernetes)
+            version: self
+                .spec
+                .kubernetes_version()
                 .map_err(BlueprintError::part("this version of Kubernetes"))?,
             cluster_name: self.pki.cluster_name.clone(),
             dns_domain: self.pki.dns_domain.clone(),
@@ -89,6 +91,7 @@ impl Blueprint {
             etcd_endpoints: etcd
                 .map(|address| (both(address).0, etcd_bootstrap::CLIENT_PORT).into())
                 .collect(),
+            etcd_version: Some(etcd_version(versions.etcd)?),
             api_endpoint: self.pki.api_server_url.clone(),
             api_port: API_PORT,
             control_planes: nodes(Role::ControlPlane),
@@ -183,10 +186,11 @@ fn oci_runtime(facts: &GuestFacts, wanted: OciRuntime) -> String {
         .unwrap_or_else(|| format!("/usr/bin/{}", wanted.as_str()))
 }
 
-fn spec_version(
-    version: artifacts::Version,
-) -> Result<SupportedVersion, k8s_bootstrap::VersionError> {
-    version.to_string().parse()
+/// For the floor that Kubernetes has. The catalogue meets it, and programs from elsewhere are of these versions too.
+fn etcd_version(version: artifacts::Version) -> Result<k8s_bootstrap::EtcdVersion, BlueprintError> {
+    let text = version.to_string();
+    text.parse()
+        .map_err(BlueprintError::part("this version of etcd"))
 }
 
 pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, BlueprintError> {

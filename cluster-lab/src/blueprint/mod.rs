@@ -9,7 +9,7 @@ mod vms;
 pub(crate) use vms::vm_name;
 
 use crate::{Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, guest};
-use artifacts::{Architecture, VersionSet, Wanted};
+use artifacts::{Architecture, Wanted};
 use host_exec::HostName;
 use netplan::{
     Addresses, Allow, Diff, Finding, KubernetesVersion, Lock, Machine, Nets, Plan, Policy,
@@ -220,7 +220,8 @@ impl Blueprint {
 
 /// The programs that a lab of this version needs, for this processor.
 pub(crate) fn programs_wanted(spec: &LabSpec) -> Result<Wanted, BlueprintError> {
-    let versions = VersionSet::for_kubernetes(spec.kubernetes)
+    let versions = spec
+        .versions()
         .map_err(BlueprintError::part("this version of Kubernetes"))?;
     let here = Architecture::here().map_err(BlueprintError::part("this processor"))?;
     Ok(Wanted::lab(versions, here))

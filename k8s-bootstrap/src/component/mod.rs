@@ -14,7 +14,7 @@ pub mod proxy;
 pub mod scheduler;
 pub mod virtual_address;
 
-use crate::{ClusterSpec, NodeSpec, Role, Runtime, SupportedVersion};
+use crate::{ClusterSpec, NodePart, NodeSpec, Role, Runtime, SupportedVersion};
 use host_exec::File;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -35,15 +35,24 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The version of the node's programs.
-    pub fn version(&self) -> SupportedVersion {
-        let own = self.node.programs.as_ref();
+    /// The version of the node's programs of one part, in the middle of an upgrade too.
+    pub fn version_of(&self, part: NodePart) -> SupportedVersion {
+        let own = self.node.own_programs(part);
         own.map_or(self.cluster.version, |own| own.version)
+    }
+
+    /// The version of its kubelet and kube-proxy.
+    pub fn version(&self) -> SupportedVersion {
+        self.version_of(NodePart::Node)
     }
 
     /// A Kubernetes program of the node.
     pub(crate) fn program(&self, name: &str) -> String {
-        let own = self.node.programs.as_ref();
+        let part = match name {
+            "kubelet" | "kube-proxy" => NodePart::Node,
+            _ => NodePart::ControlPlane,
+        };
+        let own = self.node.own_programs(part);
         own.map_or(&self.cluster.bin_dir, |own| &own.bin_dir)
             .join(name)
     }

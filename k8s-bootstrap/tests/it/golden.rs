@@ -6,7 +6,7 @@ use host_exec::{Contents, File, Mode};
 use k8s_bootstrap::{Desired, Observed, plan};
 use std::{fmt::Write as _, fs, path::Path};
 
-fn check(name: &str, text: &str) {
+pub(crate) fn check(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
         .join(name);

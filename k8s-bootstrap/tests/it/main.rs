@@ -6,8 +6,12 @@
 )]
 
 mod cluster;
+mod difference;
 mod golden;
+mod matrix;
 mod plan;
 mod readers;
 mod real;
+mod skew;
 mod spec;
+mod tree;

@@ -225,6 +225,9 @@ pub(crate) struct SpecArgs {
     /// The version of Kubernetes, such as 1.37.2.
     #[arg(long, value_name = "VERSION")]
     pub(crate) kubernetes: Option<Version>,
+    /// Take a Kubernetes newer than this program knows, by the rules of the newest that it knows.
+    #[arg(long)]
+    pub(crate) unsupported_version: bool,
     #[command(flatten)]
     pub(crate) on: OnArgs,
     /// The program that starts containers.

@@ -106,6 +106,9 @@ name = \"{name}\"
 # 1.{oldest}.x up to 1.{newest}.x; the versions of etcd and CoreDNS follow from it.
 kubernetes = \"{kubernetes}\"
 
+# A newer one is brought up by the rules of 1.{newest}, if it can be, with:
+# unsupported_version = true
+
 # The program under containerd that starts containers: crun or runc.
 runtime = \"{runtime}\"
 
