@@ -3,6 +3,7 @@
 use super::{
     Component, Flags, Gate, Place, UnitOptions, controller_manager::leader_elect, files_in,
 };
+use crate::hardened;
 
 const KUBECONFIG: &str = "/etc/kubernetes/scheduler.conf";
 
@@ -15,6 +16,7 @@ pub fn component(place: Place<'_>) -> Component {
         .set("bind-address", "127.0.0.1")
         .set("kubeconfig", KUBECONFIG)
         .set("leader-elect", leader_elect(place));
+    hardened::scheduler(place, &mut flags);
     let arguments = flags.into_arguments();
     Component {
         name: "kube-scheduler",

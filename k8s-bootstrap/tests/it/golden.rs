@@ -6,7 +6,7 @@ use host_exec::{Contents, File, Mode};
 use k8s_bootstrap::{Desired, Observed, plan};
 use std::{fmt::Write as _, fs, path::Path};
 
-fn check(name: &str, text: &str) {
+pub(crate) fn check(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
         .join(name);
@@ -21,7 +21,7 @@ fn check(name: &str, text: &str) {
     );
 }
 
-fn node_text(desired: &Desired, name: &str) -> String {
+pub(crate) fn node_text(desired: &Desired, name: &str) -> String {
     let setup = &desired.nodes[&name.parse().unwrap()];
     let mut text = String::new();
     for service in &setup.services {
