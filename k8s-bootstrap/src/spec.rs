@@ -136,6 +136,9 @@ pub struct Images {
     pub pause: ImageName,
     /// The cluster's name server.
     pub coredns: ImageName,
+    /// A registry serves these, and those of users' pods; otherwise the runtime has them already. The hardened profile
+    /// has pods ask it whether they may have their images (AlwaysPullImages), which needs one.
+    pub registry: bool,
 }
 
 /// Which configuration format containerd reads.
@@ -451,6 +454,7 @@ impl ClusterSpec {
                     "registry.k8s.io/coredns/coredns:{}",
                     version.coredns()
                 )),
+                registry: true,
             },
             runtime: Runtime::Containerd(Containerd {
                 program: path("/usr/bin/containerd"),

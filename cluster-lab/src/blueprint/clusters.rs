@@ -110,6 +110,7 @@ impl Blueprint {
                 repository: image("lab.local".to_owned())?,
                 pause: image(format!("lab.local/pause:{}", versions.pause))?,
                 coredns: image(format!("lab.local/coredns:{}", versions.coredns.tag()))?,
+                registry: false,
             },
             runtime: Runtime::Containerd(Containerd {
                 program: path(&self.facts.guests.containerd_program)?,

@@ -1,7 +1,7 @@
 //! kube-controller-manager: kubeadm's flags, without the allocation of pod ranges.
 
 use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, pki_file};
-use crate::Tuning;
+use crate::{Tuning, hardened};
 
 const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
 
@@ -53,6 +53,7 @@ fn flags(place: Place<'_>) -> Flags {
             .set("kube-api-burst", "2000")
             .set("kube-api-qps", "1000");
     }
+    hardened::controller_manager(place, &mut flags);
     flags
 }
 

@@ -1,6 +1,7 @@
 //! kube-scheduler: kubeadm's flags.
 
 use super::{Component, Flags, Gate, Place, UnitOptions, controller_manager::elect, files_in};
+use crate::hardened;
 
 const KUBECONFIG: &str = "/etc/kubernetes/scheduler.conf";
 
@@ -13,6 +14,7 @@ pub fn component(place: Place<'_>) -> Component {
         .set("bind-address", "127.0.0.1")
         .set("kubeconfig", KUBECONFIG);
     elect(place, &mut flags);
+    hardened::scheduler(place, &mut flags);
     let arguments = flags.into_arguments();
     Component {
         name: "kube-scheduler",

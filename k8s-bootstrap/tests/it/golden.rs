@@ -21,7 +21,7 @@ pub(crate) fn check(name: &str, text: &str) {
     );
 }
 
-fn node_text(desired: &Desired, name: &str) -> String {
+pub(crate) fn node_text(desired: &Desired, name: &str) -> String {
     let setup = &desired.nodes[&name.parse().unwrap()];
     let mut text = String::new();
     for service in &setup.services {
