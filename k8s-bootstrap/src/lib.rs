@@ -45,6 +45,7 @@
 
 mod api;
 mod apply;
+pub mod cis;
 pub mod component;
 mod desired;
 pub mod hardened;

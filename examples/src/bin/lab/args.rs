@@ -91,7 +91,12 @@ pub(crate) enum Verb {
     /// Show machines and services at a glance.
     Status,
     /// Prove with packets and answers that everything is as it has to be.
-    Check,
+    Check {
+        /// Judge the machines by the CIS Kubernetes Benchmark instead, and show what was seen. A lab of the profile
+        /// hardened ends with status 3 if a check fails; a standard one shows the same and ends with 0.
+        #[arg(long)]
+        cis: bool,
+    },
     /// Run the lab's kubectl; everything after the word is kubectl's own.
     #[command(disable_help_flag = true)]
     Kubectl {
