@@ -77,7 +77,7 @@ fn kubeconfig(place: Place<'_>, ca_pem: &str) -> File {
     let user = join::user(&place.node.name);
     let text = pki::kubeconfig_of_file(
         &spec.cluster_name,
-        &spec.api_endpoint,
+        &spec.node_endpoint(),
         ca_pem,
         &user,
         CURRENT_PAIR,

@@ -84,6 +84,17 @@ fn files_of_1_28_worker() {
     );
 }
 
+/// A control plane among three, and a node that finds them through its balancer.
+#[test]
+fn files_of_three_control_planes() {
+    let spec = cluster::spec_of_three("1.37.2");
+    let desired = Desired::new(spec, &cluster::material()).unwrap();
+    for node in ["cp-1", "worker-0"] {
+        let name = format!("1.37-three-{node}.txt");
+        check(&name, &node_text(&desired, node));
+    }
+}
+
 #[test]
 fn objects_of_1_37() {
     check(
