@@ -7,7 +7,6 @@ use std::{
     fmt,
     path::{Path, PathBuf},
 };
-use zeroize::Zeroizing;
 
 /// A program that the benchmark speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,7 +150,7 @@ pub enum ObserveError {
 const ROOTS: [&str; 3] = ["/etc/kubernetes", "/etc/cni/net.d", "/etc/systemd/system"];
 const DEPTH: &str = "3";
 
-/// Looks at a machine: one `ps`, two `find`, and the configuration of what runs. Needs root there; changes nothing.
+/// Looks at a machine: one `ps`, two `find`, and the configuration of each program that runs. Needs root there; changes nothing.
 ///
 /// # Errors
 ///
@@ -218,24 +217,33 @@ async fn process(
         environment.extend(pairs.filter(|(name, _)| name.starts_with("ETCD_")));
     }
     let mut process = Process::new(program, arguments, environment);
-    // Through the root of the process: that of a pod is not the machine's.
+    // Through the root of the process: that of a pod is not the machine's. By programs of the machine, since a host
+    // may refuse to follow that link by itself.
     let of_flag = |flag: &str| Some(format!("/proc/{pid}/root{}", process.flag(flag)?));
     let mut documents = BTreeMap::new();
     for flag in program.documents().iter().copied() {
         if let Some(path) = of_flag(flag)
-            && let Some(bytes) = read(path).await?
-            && let Ok(document) = serde_norway::from_slice(&bytes)
+            && let Some(text) = lines(host, Command::new("cat").arg(path)).await?
+            && let Ok(document) = serde_norway::from_str(&text)
         {
             documents.insert(flag, document);
         }
     }
-    if let Some(path) = of_flag("encryption-provider-config")
-        && let Some(bytes) = read(path).await?
-    {
-        process.encryption_providers = Some(providers(&Zeroizing::new(bytes)));
+    // The names of providers and nothing else: the keys stay where they are.
+    if let Some(path) = of_flag("encryption-provider-config") {
+        let names = format!("^[ -]*({}):", PROVIDERS.join("|"));
+        let grep = Command::new("grep").args(["-E", "-o", &names, &path]);
+        process.encryption_providers = lines(host, grep).await?.as_deref().map(providers);
     }
     process.documents = documents;
     Ok(Some(process))
+}
+
+/// What a command prints; `None` if it finds nothing to print.
+async fn lines(host: &dyn Host, command: Command) -> Result<Option<String>, ObserveError> {
+    let output = host.output(&command).await?;
+    let found = output.status.success();
+    Ok(found.then(|| output.stdout_text().into_owned()))
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = String> {
@@ -245,16 +253,18 @@ fn words(bytes: &[u8]) -> impl Iterator<Item = String> {
     words.map(|word| String::from_utf8_lossy(word).into_owned())
 }
 
-/// The kinds of an `EncryptionConfiguration` in their order. By lines: parsed values would be copies of the keys.
-fn providers(text: &[u8]) -> Vec<String> {
-    let known = ["aescbc", "aesgcm", "identity", "kms", "secretbox"];
-    let text = Zeroizing::new(String::from_utf8_lossy(text).into_owned());
-    let names = text.lines().filter_map(|line| {
-        let line = line.trim_start_matches([' ', '-']);
-        let name = line.split(':').next()?;
-        known.contains(&name).then(|| name.to_owned())
-    });
-    names.collect()
+/// The kinds of providers of an `EncryptionConfiguration`.
+const PROVIDERS: [&str; 5] = ["aescbc", "aesgcm", "identity", "kms", "secretbox"];
+
+/// `grep -E -o` (GNU grep 3.8) prints what it was asked for of each line that has it, in their order:
+///
+/// ```text
+///   - secretbox:
+///   - identity:
+/// ```
+fn providers(lines: &str) -> Vec<String> {
+    let name = |line: &str| line.trim_matches([' ', '-', ':']).to_owned();
+    lines.lines().map(name).collect()
 }
 
 /// The absolute paths that flags, settings and the kubelet's configuration name.
@@ -356,9 +366,10 @@ mod tests {
     }
 
     #[test]
-    fn providers_come_in_their_order_without_their_keys() {
-        let text = b"kind: EncryptionConfiguration\nresources:\n- providers:\n  - secretbox:\n      keys:\n      - \
-            name: key1\n        secret: aescbc\n  - identity: {}\n  resources:\n  - secrets\n";
-        assert_eq!(providers(text), ["secretbox", "identity"]);
+    fn providers_come_in_their_order() {
+        assert_eq!(
+            providers("  - secretbox:\n  - identity:\n"),
+            ["secretbox", "identity"]
+        );
     }
 }
