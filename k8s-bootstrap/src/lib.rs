@@ -47,6 +47,7 @@ mod api;
 mod apply;
 pub mod component;
 mod desired;
+pub mod hardened;
 mod health;
 mod join;
 mod material;
@@ -77,10 +78,10 @@ pub use observe::{
 pub use plan::{Action, Plan, Step, plan};
 pub use spec::{
     Addons, Balancer, CgroupVersion, ClusterSpec, Containerd, ContainerdMajor, Crio, DualAddress,
-    DualNet, Images, NodePrograms, NodeSpec, Profile, Role, Route, Runtime, Shape, SpecError,
-    Tuning, VirtualAddress,
+    DualNet, Images, NodePart, NodePrograms, NodeSpec, Profile, Role, Route, Runtime, Shape,
+    SpecError, Tuning, VirtualAddress,
 };
 pub use version::{
     ByPatch, ConfigApi, ConfigFile, EtcdVersion, InvalidEtcdVersion, ProbePaths, ProxyMode,
-    RELEASES, Release, Stage, SupportedVersion, UnsupportedVersion, VersionError,
+    RELEASES, Release, Stage, SupportedVersion, UnsupportedVersion, VersionError, skew,
 };

@@ -6,8 +6,13 @@
 )]
 
 mod cluster;
+mod difference;
 mod golden;
+mod hardened;
+mod matrix;
 mod plan;
 mod readers;
 mod real;
+mod skew;
 mod spec;
+mod tree;
