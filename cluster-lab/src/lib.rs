@@ -43,6 +43,7 @@ mod inotify;
 mod lab;
 mod machines;
 mod material;
+mod node;
 mod plan;
 mod preflight;
 mod spec;
@@ -63,6 +64,7 @@ pub use k8s_bootstrap::cis;
 pub use lab::{DraftError, Hosts, Lab, ObserveError, Wired};
 pub use machines::{MachineState, Machines, MachinesPlan, VmsPlan};
 pub use material::MaterialError;
+pub use node::{NodeError, NodeWish};
 pub use plan::{Certainty, LabPlan, LabPlanError};
 pub use preflight::PreflightError;
 pub use spec::{

@@ -6,6 +6,7 @@ mod here;
 mod look;
 mod machine;
 mod network;
+mod node;
 mod vm;
 
 use crate::{
@@ -49,6 +50,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Check { cis: true } => cis::check(global).await,
         Verb::Doctor(on) => look::doctor(global, on).await,
         Verb::Console { node } => vm::console(global, &node).await,
+        Verb::Node { verb } => node::node(global, verb).await,
         Verb::Vm { verb } => vm::vm(global, verb).await,
         Verb::Map { view } => network::map(global, view).await,
         Verb::Explain {
