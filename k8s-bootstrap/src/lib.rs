@@ -26,7 +26,7 @@
 //!
 //! It makes no machines, networks, firewalls or certificates, brings no programs or images, and forms no
 //! etcd. It does not upgrade nodes, rotate the authority, or run CRI-O, static pods or a
-//! balancer in front of several API servers; the kubelets' serving certificates are self-signed.
+//! balancer in front of several API servers.
 //!
 //! # Invariants
 //!
@@ -45,6 +45,7 @@
 
 mod api;
 mod apply;
+pub mod cis;
 pub mod component;
 mod desired;
 pub mod hardened;
@@ -57,6 +58,7 @@ mod objects;
 mod observe;
 mod plan;
 pub mod retire;
+mod serving;
 mod spec;
 pub mod systemd;
 pub mod upgrade;

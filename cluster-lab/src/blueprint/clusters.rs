@@ -1,7 +1,7 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
 use super::{API_PORT, BIN_DIR, Blueprint, BlueprintError, both, both_nets, host_name, ranges};
-use crate::{GuestFacts, LabSpec, OciRuntime};
+use crate::{GuestFacts, LabSpec, OciRuntime, Profile};
 use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
@@ -57,7 +57,10 @@ impl Blueprint {
         let program = Path::new(BIN_DIR).join("etcd");
         let limit = etcd_bootstrap::READY_LIMIT.mul_f64(self.spec.patience);
         etcd_bootstrap::ClusterSpec::new(token, version, program, members)
-            .map(|cluster| cluster.with_ready_limit(limit))
+            .map(|cluster| match self.spec.profile {
+                Profile::Standard => cluster.with_ready_limit(limit),
+                Profile::Hardened => cluster.with_ready_limit(limit).with_private_files(),
+            })
             .map_err(BlueprintError::part("this cluster of etcd"))
     }
 

@@ -16,6 +16,7 @@
 mod control_planes;
 mod down;
 mod freebsd;
+mod hardened;
 mod http;
 mod interrupted;
 mod killed;

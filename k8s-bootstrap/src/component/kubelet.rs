@@ -13,6 +13,8 @@ pub const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
 pub const CURRENT_PAIR: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 /// Where that link points after the join. The kubelet names the later ones by their date.
 pub const FIRST_PAIR: &str = "/var/lib/kubelet/pki/kubelet-client-first.pem";
+/// Its serving certificate and key: a link as [`CURRENT_PAIR`], which the kubelet makes.
+pub const CURRENT_SERVING_PAIR: &str = "/var/lib/kubelet/pki/kubelet-server-current.pem";
 /// The taint that keeps pods of users off control planes, kubeadm's.
 pub const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane";
 
@@ -120,6 +122,8 @@ fn config(place: Place<'_>) -> Value {
         "resolvConf": spec.resolv_conf.as_str(),
         "rotateCertificates": true,
         "serializeImagePulls": false,
+        // It serves with a certificate of the cluster's authority, which `serving` approves.
+        "serverTLSBootstrap": true,
         // The default lies below /usr, which may be read-only.
         "volumePluginDir": "/var/lib/kubelet/volumeplugins",
     });
