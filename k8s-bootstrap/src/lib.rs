@@ -49,6 +49,7 @@ pub mod component;
 mod desired;
 mod health;
 mod join;
+pub mod kubeadm;
 mod material;
 mod names;
 mod object;

@@ -1,9 +1,9 @@
 //! kube-controller-manager: kubeadm's flags, without the allocation of pod ranges.
 
-use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, pki_file};
-use crate::Tuning;
+use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, kubelet, pki_file};
+use crate::{Shape, Tuning};
 
-const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
+pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
 
 /// The definition of the controller manager of a control plane.
 ///
@@ -47,6 +47,16 @@ fn flags(place: Place<'_>) -> Flags {
         .set("root-ca-file", CA)
         .set("service-account-private-key-file", pki_file("sa.key"))
         .set("use-service-account-credentials", "true");
+    if spec.shape == Shape::StaticPods {
+        // As kubeadm has them where it is told the range of pods, and then against the allocation.
+        flags
+            .set("allocate-node-cidrs", "false")
+            .set("cluster-cidr", spec.pods.list())
+            .set("service-cluster-ip-range", spec.services.list());
+        if place.version().release().flex_volume_mount {
+            flags.set("flex-volume-plugin-dir", kubelet::VOLUME_PLUGINS);
+        }
+    }
     if spec.tuning == Tuning::QuickStart {
         // With the defaults (20 and 30) its controllers need 5 to 7 s to start one after another.
         flags
@@ -56,9 +66,9 @@ fn flags(place: Place<'_>) -> Flags {
     flags
 }
 
-/// An election with one candidate only costs time.
+/// An election with one candidate only costs time; kubeadm always has one.
 pub(super) fn leader_elect(place: Place<'_>) -> &'static str {
-    if place.cluster.control_planes.len() > 1 {
+    if place.cluster.control_planes.len() > 1 || place.cluster.shape == Shape::StaticPods {
         "true"
     } else {
         "false"

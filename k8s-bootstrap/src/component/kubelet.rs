@@ -1,7 +1,7 @@
 //! kubelet: its configuration, and where it keeps its client certificate.
 
 use super::{CA, Component, Flags, Gate, Place, UnitOptions, paths};
-use crate::{CgroupVersion, Role, join, yaml};
+use crate::{CgroupVersion, Role, Shape, join, kubeadm, yaml};
 use host_exec::{File, Mode};
 use serde_json::{Value, json};
 
@@ -16,13 +16,16 @@ pub const FIRST_PAIR: &str = "/var/lib/kubelet/pki/kubelet-client-first.pem";
 /// The taint that keeps pods of users off control planes, kubeadm's.
 pub const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane";
 
+/// Where drivers of flexvolumes lie. The default lies below /usr, which may be read-only.
+pub(crate) const VOLUME_PLUGINS: &str = "/var/lib/kubelet/volumeplugins";
+
 /// The definition of the kubelet of any node.
 ///
 /// It gets no `--bootstrap-kubeconfig`: without a certificate its watches are refused, and their pauses, which
 /// grow to 6.4 s, outlast the join. So it starts when the certificate is there.
 pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
     let runtime = place.cluster.runtime.unit();
-    Component {
+    let kubelet = Component {
         name: "kubelet",
         description: "Kubernetes node agent",
         program: place.program("kubelet"),
@@ -47,6 +50,10 @@ pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
                 ("MemoryAccounting", "true".into()),
             ],
         },
+    };
+    match place.cluster.shape {
+        Shape::Services => kubelet,
+        Shape::StaticPods => kubeadm::adapt_kubelet(place, kubelet),
     }
 }
 
@@ -73,18 +80,16 @@ fn flags(place: Place<'_>) -> Flags {
 fn kubeconfig(place: Place<'_>, ca_pem: &str) -> File {
     let spec = place.cluster;
     let user = join::user(&place.node.name);
-    let text = pki::kubeconfig_of_file(
-        &spec.cluster_name,
-        &spec.api_endpoint,
-        ca_pem,
-        &user,
-        CURRENT_PAIR,
-    );
+    let api_url = match spec.shape {
+        Shape::Services => spec.api_endpoint.clone(),
+        Shape::StaticPods => kubeadm::kubelet_api_url(place),
+    };
+    let text = pki::kubeconfig_of_file(&spec.cluster_name, &api_url, ca_pem, &user, CURRENT_PAIR);
     File::public(KUBECONFIG, text).with_mode(Mode::SECRET)
 }
 
 /// `KubeletConfiguration`, <https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/>.
-fn config(place: Place<'_>) -> Value {
+pub(crate) fn config(place: Place<'_>) -> Value {
     let spec = place.cluster;
     let mut config = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -118,11 +123,13 @@ fn config(place: Place<'_>) -> Value {
         "resolvConf": spec.resolv_conf.as_str(),
         "rotateCertificates": true,
         "serializeImagePulls": false,
-        // The default lies below /usr, which may be read-only.
-        "volumePluginDir": "/var/lib/kubelet/volumeplugins",
+        "volumePluginDir": VOLUME_PLUGINS,
     });
     if spec.cgroup == CgroupVersion::V1 && place.version().release().fail_cgroup_v1.is_some() {
         config["failCgroupV1"] = false.into();
+    }
+    if spec.shape == Shape::StaticPods {
+        kubeadm::local_kubelet_config(place, &mut config);
     }
     config
 }

@@ -1,7 +1,7 @@
 //! One definition of each program of a node: arguments, files, and what it waits for.
 //!
 //! A definition says nothing about who keeps the program running; [`systemd`](crate::systemd) turns it into
-//! a unit.
+//! a unit, and [`kubeadm`](crate::kubeadm) into a static pod.
 
 pub mod apiserver;
 pub mod cni;
@@ -12,7 +12,7 @@ pub mod kubelet;
 pub mod proxy;
 pub mod scheduler;
 
-use crate::{ClusterSpec, NodeSpec, Role, Runtime, SupportedVersion};
+use crate::{ClusterSpec, NodeSpec, Role, Runtime, Shape, SupportedVersion};
 use host_exec::File;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -98,7 +98,7 @@ pub struct Component {
     pub options: UnitOptions,
 }
 
-/// Every program of a node, in the order in which a reader meets them. `ca_pem` is the certificate of the
+/// Every service of a node, in the order in which a reader meets them. `ca_pem` is the certificate of the
 /// cluster's authority.
 pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
     let runtime = match &place.cluster.runtime {
@@ -106,14 +106,27 @@ pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
         Runtime::Crio(own) => crio::component(place, own),
     };
     let mut components = vec![runtime, cni::routes(place)];
-    if place.role == Role::ControlPlane {
-        components.push(apiserver::component(place));
-        components.push(controller_manager::component(place));
-        components.push(scheduler::component(place));
+    let are_services = place.cluster.shape == Shape::Services;
+    if are_services {
+        components.extend(control_plane(place));
     }
     components.push(kubelet::component(place, ca_pem));
-    components.push(proxy::component(place));
+    if are_services {
+        components.push(proxy::component(place));
+    }
     components
+}
+
+/// The programs of the control plane: services or static pods. None on a worker.
+pub(crate) fn control_plane(place: Place<'_>) -> Vec<Component> {
+    match place.role {
+        Role::Worker => Vec::new(),
+        Role::ControlPlane => vec![
+            apiserver::component(place),
+            controller_manager::component(place),
+            scheduler::component(place),
+        ],
+    }
 }
 
 /// Flags of a Go program by name, `--name=value` each, sorted.

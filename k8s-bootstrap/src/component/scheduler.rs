@@ -4,7 +4,7 @@ use super::{
     Component, Flags, Gate, Place, UnitOptions, controller_manager::leader_elect, files_in,
 };
 
-const KUBECONFIG: &str = "/etc/kubernetes/scheduler.conf";
+pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/scheduler.conf";
 
 /// The definition of the scheduler of a control plane.
 pub fn component(place: Place<'_>) -> Component {

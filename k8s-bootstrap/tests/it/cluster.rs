@@ -95,6 +95,13 @@ pub(crate) fn material() -> Material {
             token: BootstrapToken::new("abcdef.0123456789abcdef").unwrap(),
             expires: OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap(),
         },
+        kubelets: BTreeMap::from([(
+            "cp-0".parse().unwrap(),
+            ClientIdentity {
+                certificate_pem: "the kubelet\n".into(),
+                key_pem: Zeroizing::new("its key\n".into()),
+            },
+        )]),
         files: BTreeMap::from([
             ("cp-0".parse().unwrap(), control_plane.map(secret).to_vec()),
             ("worker-0".parse().unwrap(), vec![secret("kube-proxy.conf")]),
