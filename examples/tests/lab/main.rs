@@ -18,6 +18,7 @@ mod freebsd;
 mod http;
 mod interrupted;
 mod killed;
+mod kubeadm;
 mod lab;
 mod machines;
 mod network;

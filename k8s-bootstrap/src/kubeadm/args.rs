@@ -37,6 +37,29 @@ impl ExtraArgs {
     }
 }
 
+/// The arguments of a program in kubeadm's order: from 1.36 on the extra ones come last.
+pub(super) fn in_order(spec: &ClusterSpec, component: &Component) -> Vec<String> {
+    let extra = ExtraArgs::of(spec);
+    let extra = match component.name {
+        "kube-apiserver" => extra.apiserver,
+        "kube-controller-manager" => extra.controller_manager,
+        _ => extra.scheduler,
+    };
+    let is_extra = |argument: &String| {
+        let parts = argument
+            .strip_prefix("--")
+            .and_then(|text| text.split_once('='));
+        parts.is_some_and(|(name, _)| extra.iter().any(|(extra, _)| extra == name))
+    };
+    let sorted = component.arguments.clone();
+    if spec.version.release().sorts_extra_args {
+        return sorted;
+    }
+    let (last, mut first): (Vec<String>, Vec<String>) = sorted.into_iter().partition(is_extra);
+    first.extend(last);
+    first
+}
+
 fn first(spec: &ClusterSpec) -> Place<'_> {
     Place {
         cluster: spec,

@@ -18,7 +18,8 @@
 //!   `kubeadm.kubernetes.io/component-config.hash`, and `kubeadm upgrade` keeps them.
 //! - The Service of the name server has both families, and its Corefile forwards to the name servers of the spec.
 //! - kube-proxy is not shown `/lib/modules` where nodes have none, and then it gets no modules of the kernel loaded.
-//! - A kubelet has `--node-ip` with both families, as kubeadm's documentation of dual-stack asks for.
+//! - A kubelet has `--node-ip` with both families, as kubeadm's documentation of dual-stack asks for, and that of a
+//!   control plane `--register-with-taints`: somebody may delete its Node. Both are `kubeletExtraArgs` to kubeadm.
 //! - `kubelet.conf` names the pair that the kubelet renews from the beginning (kubeadm's last phase,
 //!   `kubelet-finalize`, makes it so).
 //! - Keys are ECDSA P-256, which the ClusterConfiguration says.

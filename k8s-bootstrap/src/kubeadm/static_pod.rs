@@ -1,6 +1,6 @@
 //! Static pods of the control plane (`phases/controlplane` and `util/staticpod` of kubeadm).
 
-use super::{MANIFESTS, image};
+use super::{MANIFESTS, args, image};
 use crate::{
     component::{self, Component, PKI, Place, controller_manager, scheduler},
     object::digest,
@@ -160,6 +160,7 @@ fn pod(place: Place<'_>, component: &Component) -> Value {
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
             "volumes": part.mounts.iter().map(volume).collect::<Vec<_>>(),
         },
+        "status": {},
     });
     if component.name == "kube-apiserver" {
         // `kubeadm join` and `upgrade` read the address from here.
@@ -200,9 +201,8 @@ fn container(
     component: &Component,
     part: &Part,
 ) -> Value {
-    let command: Vec<&str> = std::iter::once(component.name)
-        .chain(component.arguments.iter().map(String::as_str))
-        .collect();
+    let mut command = vec![component.name.to_owned()];
+    command.extend(args::in_order(spec, component));
     let mounts = part.mounts.iter().map(|mount| {
         let mut value = json!({"name": mount.name, "mountPath": mount.path});
         if !mount.is_written {

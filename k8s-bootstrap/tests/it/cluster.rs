@@ -112,3 +112,12 @@ pub(crate) fn material() -> Material {
 pub(crate) fn desired(version: &str) -> Desired {
     Desired::new(spec(version), &material()).unwrap()
 }
+
+/// The same in the shape in which kubelets start the control plane.
+pub(crate) fn static_pods(version: &str) -> Desired {
+    let spec = ClusterSpec {
+        shape: Shape::StaticPods,
+        ..spec(version)
+    };
+    Desired::new(spec, &material()).unwrap()
+}

@@ -7,6 +7,7 @@
 
 mod cluster;
 mod golden;
+mod kubeadm;
 mod plan;
 mod readers;
 mod real;
