@@ -25,8 +25,7 @@
 //! # What this crate does not do
 //!
 //! It makes no machines, networks, firewalls or certificates, brings no programs or images, and forms no
-//! etcd. It does not upgrade nodes, rotate the authority, or run CRI-O, static pods or a
-//! balancer in front of several API servers.
+//! etcd. It does not rotate the authority.
 //!
 //! # Invariants
 //!
@@ -51,6 +50,7 @@ mod desired;
 pub mod hardened;
 mod health;
 mod join;
+pub mod kubeadm;
 mod material;
 mod names;
 mod object;

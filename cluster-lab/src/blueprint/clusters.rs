@@ -1,7 +1,7 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
 use super::{API_PORT, BIN_DIR, Blueprint, BlueprintError, both, both_nets, host_name, ranges};
-use crate::{GuestFacts, LabSpec, OciRuntime, Profile};
+use crate::{GuestFacts, LabSpec, OciRuntime, Profile, Shape};
 use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
@@ -9,7 +9,7 @@ use k8s_bootstrap::{
     NodeSpec, Runtime, Tuning, VirtualAddress,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
-use pki::{AltNames, ApiUrl, Life, NodeNames, PkiSpec};
+use pki::{AltNames, ApiUrl, KubeletClients, Life, NodeNames, PkiSpec};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::Path,
@@ -106,6 +106,7 @@ impl Blueprint {
                 .map(|dir| path(dir))
                 .collect::<Result<_, _>>()?,
             resolv_conf: path(&self.facts.guests.resolv_conf)?,
+            trust_dirs: trust_dirs()?,
             upstream_dns: self.upstream_dns(),
             images: Images {
                 repository: image("lab.local".to_owned())?,
@@ -129,6 +130,8 @@ impl Blueprint {
             virtual_address: self.virtual_address()?,
             addons: Addons::default(),
             external_cloud_provider: false,
+            // Namespaces see the files of this machine.
+            has_kernel_modules: self.spec.bhyve.is_some() || Path::new("/lib/modules").is_dir(),
             cgroup: self.facts.guests.cgroups,
             tuning: Tuning::QuickStart,
             patience: self.spec.patience,
@@ -176,6 +179,17 @@ impl Blueprint {
             None => Vec::new(),
         }
     }
+}
+
+/// What Debian's package ca-certificates makes, which machines share with this one or have installed.
+fn trust_dirs() -> Result<Vec<NodePath>, BlueprintError> {
+    let dirs = [
+        "/etc/ca-certificates",
+        "/usr/local/share/ca-certificates",
+        "/usr/share/ca-certificates",
+    ];
+    let path = |dir: &str| dir.parse().map_err(BlueprintError::part("a path"));
+    dirs.into_iter().map(path).collect()
 }
 
 fn oci_runtime(facts: &GuestFacts, wanted: OciRuntime) -> String {
@@ -260,7 +274,10 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
         etcd_members: role(Role::Etcd)?,
         authority_life: Life::AUTHORITY,
         leaf_life: Life::LEAF,
-        issue_kubelet_clients: false,
+        kubelet_clients: match spec.shape {
+            Shape::Services => KubeletClients::None,
+            Shape::StaticPods => KubeletClients::ControlPlanes,
+        },
     })
 }
 

@@ -9,7 +9,7 @@ mod vms;
 
 pub(crate) use vms::vm_name;
 
-use crate::{Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, Upgrades, guest};
+use crate::{Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, Shape, Upgrades, guest};
 use artifacts::{Architecture, Wanted};
 use host_exec::HostName;
 use netplan::{
@@ -236,7 +236,11 @@ pub(crate) fn programs_wanted(spec: &LabSpec) -> Result<Wanted, BlueprintError> 
         .versions()
         .map_err(BlueprintError::part("this version of Kubernetes"))?;
     let here = Architecture::here().map_err(BlueprintError::part("this processor"))?;
-    Ok(Wanted::lab(versions, here))
+    let wanted = Wanted::lab(versions, here);
+    Ok(match spec.shape {
+        Shape::Services => wanted,
+        Shape::StaticPods => wanted.with_control_plane_images(),
+    })
 }
 
 /// How `artifacts` wants the same directories told.

@@ -240,7 +240,7 @@ impl Lab {
         }
         let state = self.state();
         let _lock = state.lock()?;
-        self.clone().at_version(to).programs(events).await?;
+        self.clone().at_version(to).programs(None, events).await?;
         let hosts = self.machines_for_upgrade(&blueprint).await?;
         let run = Run {
             lab: self,

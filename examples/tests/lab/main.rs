@@ -20,6 +20,7 @@ mod hardened;
 mod http;
 mod interrupted;
 mod killed;
+mod kubeadm;
 mod lab;
 mod machines;
 mod network;

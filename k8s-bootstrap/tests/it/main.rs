@@ -10,6 +10,7 @@ mod cluster;
 mod difference;
 mod golden;
 mod hardened;
+mod kubeadm;
 mod matrix;
 mod plan;
 mod readers;

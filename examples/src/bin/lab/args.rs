@@ -1,6 +1,6 @@
 //! The command line.
 
-use artifacts::Version;
+use artifacts::{ProgramName, Version};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use cluster_lab::OciRuntime;
 use host_exec::SshDestination;
@@ -93,7 +93,13 @@ pub(crate) enum Verb {
         to: Version,
     },
     /// Get the programs of the lab, as `up` does first, and print their directory. Needs no root.
-    Programs(SpecArgs),
+    Programs {
+        #[command(flatten)]
+        spec: SpecArgs,
+        /// Another program instead of those of the lab, such as kubeadm, which joins them in that directory.
+        #[arg(long, hide = true, value_name = "PROGRAM")]
+        only: Option<ProgramName>,
+    },
     /// Show machines and services at a glance.
     Status,
     /// Prove with packets and answers that everything is as it has to be.

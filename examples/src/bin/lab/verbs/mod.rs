@@ -45,7 +45,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Up { spec, timings } => change::up(global, &spec, timings).await,
         Verb::Upgrade { to } if global.dry_run => upgrade::would_upgrade(global, to).await,
         Verb::Upgrade { to } => upgrade::upgrade(global, to).await,
-        Verb::Programs(spec) => change::programs(global, &spec).await,
+        Verb::Programs { spec, only } => change::programs(global, &spec, only).await,
         Verb::Down { .. } if global.dry_run => change::would_remove(global).await,
         Verb::Down { purge } => change::down(global, purge).await,
         Verb::Status => look::status(global).await,
@@ -97,7 +97,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
 /// Refuses `--dry-run` where it would be taken for a promise that nobody keeps.
 fn only_looks_without_doing(verb: &Verb) -> anyhow::Result<()> {
     let (verb, instead) = match verb {
-        Verb::Programs(_) => (
+        Verb::Programs { .. } => (
             "programs",
             "`lab plan` lists the programs that would be got",
         ),
