@@ -14,4 +14,5 @@ mod readers;
 mod real;
 mod skew;
 mod spec;
+mod table;
 mod tree;

@@ -6,7 +6,6 @@ use crate::{
     golden,
     tree::{Tree, text, tree},
 };
-use host_exec::{Command, Host, LocalHost};
 use k8s_bootstrap::{RELEASES, Shape, SupportedVersion};
 use std::collections::BTreeSet;
 
@@ -63,6 +62,9 @@ const SERVICES: [&[Change]; 9] = [
     &[COREDNS],
 ];
 
+/// Every shape with the name of its golden files and its table.
+const SHAPES: [(Shape, &str, [&[Change]; 9]); 1] = [(Shape::Services, "services", SERVICES)];
+
 /// Patch releases, and what the second has otherwise than the first.
 const PATCHES: [(&str, &str, &[Change]); 4] = [
     // Another image of etcd, which is none of ours.
@@ -93,15 +95,18 @@ fn the_versions_are_one_of_each_minor() {
 
 #[test]
 fn each_minor_changes_what_the_table_names_and_nothing_else() {
-    for (pair, changes) in VERSIONS.windows(2).zip(SERVICES) {
-        let trees = [0, 1].map(|index| tree(Shape::Services, pair[index]));
-        assert_eq!(
-            names(&trees[0], &trees[1]),
-            expected(changes),
-            "{} to {}",
-            pair[0],
-            pair[1]
-        );
+    for (shape, name, table) in SHAPES {
+        for (pair, changes) in VERSIONS.windows(2).zip(table) {
+            let trees = [0, 1].map(|index| tree(shape, pair[index]));
+            let found = names(&trees[0], &trees[1]);
+            assert_eq!(
+                found,
+                expected(changes),
+                "{name}: {} to {}",
+                pair[0],
+                pair[1]
+            );
+        }
     }
 }
 
@@ -116,56 +121,23 @@ fn some_patch_releases_change_something_too() {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "whoever runs the tests says where the programs are"
-)]
-fn kubeadm_dir() -> std::ffi::OsString {
-    std::env::var_os("LAB_KUBEADM_DIR").expect("LAB_KUBEADM_DIR names a directory")
-}
-
-/// kubeadm itself names the images of its release.
-#[tokio::test]
-#[ignore = "needs kubeadm, of any versions, each as LAB_KUBEADM_DIR/VERSION/kubeadm"]
-async fn the_images_are_those_that_kubeadm_names() {
-    let host = LocalHost::new("here".parse().unwrap());
-    let mut asked = 0;
-    for entry in std::fs::read_dir(kubeadm_dir()).unwrap() {
-        let entry = entry.unwrap();
-        let text = entry.file_name().into_string().unwrap();
-        let version: SupportedVersion = text.parse().unwrap();
-        let command = Command::new(entry.path().join("kubeadm").to_str().unwrap())
-            .args(["config", "images", "list"])
-            .arg(format!("--kubernetes-version=v{version}"));
-        let output = host.run(&command).await.unwrap();
-        let said = output.stdout_text();
-        for image in [
-            format!("registry.k8s.io/pause:{}", version.release().pause),
-            format!("registry.k8s.io/etcd:{}", version.etcd_image_tag()),
-            format!("registry.k8s.io/coredns/coredns:{}", version.coredns()),
-        ] {
-            assert!(said.lines().any(|line| line == image), "{image} in {said}");
-        }
-        asked += 1;
-    }
-    assert!(asked > 0, "LAB_KUBEADM_DIR is empty");
-}
-
 #[test]
 fn the_tree_of_every_minor() {
-    let oldest = tree(Shape::Services, VERSIONS[0]);
-    golden::check("tree/services-1.28.txt", &text(&oldest));
-    for pair in VERSIONS.windows(2) {
-        let trees = [0, 1].map(|index| tree(Shape::Services, pair[index]));
-        let minor = pair[1].rsplit_once('.').unwrap().0;
+    for (shape, name, _) in SHAPES {
         golden::check(
-            &format!("tree/services-{minor}.diff"),
-            &format!(
-                "What {} has otherwise than {}\n\n{}",
-                pair[1],
-                pair[0],
-                unified(&trees[0], &trees[1])
-            ),
+            &format!("tree/{name}-1.28.txt"),
+            &text(&tree(shape, VERSIONS[0])),
         );
+        for pair in VERSIONS.windows(2) {
+            let difference = unified(&tree(shape, pair[0]), &tree(shape, pair[1]));
+            let minor = pair[1].rsplit_once('.').unwrap().0;
+            golden::check(
+                &format!("tree/{name}-{minor}.diff"),
+                &format!(
+                    "What {} has otherwise than {}\n\n{difference}",
+                    pair[1], pair[0]
+                ),
+            );
+        }
     }
 }

@@ -178,8 +178,12 @@ pub fn check(cluster: &ClusterVersions) -> Result<(), SkewError> {
     Ok(())
 }
 
-/// Says whether an etcd is new enough for a Kubernetes version.
-pub(crate) fn check_etcd(etcd: EtcdVersion, kubernetes: SupportedVersion) -> Result<(), SkewError> {
+/// Says whether an etcd is new enough for a Kubernetes version: the oldest member counts.
+///
+/// # Errors
+///
+/// [`SkewError::EtcdBelowFloor`].
+pub fn check_etcd(etcd: EtcdVersion, kubernetes: SupportedVersion) -> Result<(), SkewError> {
     let floor = kubernetes.etcd_floor();
     if etcd < floor {
         let kubernetes = kubernetes.version();
