@@ -3,6 +3,7 @@
 use crate::{
     ClusterSpec, Material, Role, SpecError,
     component::{self, Component, Gate, Place, cni},
+    hardened,
     object::{Object, digest},
     objects, systemd,
 };
@@ -156,7 +157,7 @@ fn node_setup(place: Place<'_>, material: &Material) -> Result<NodeSetup, Desire
     .chain(components.iter().map(systemd::unit_file))
     .chain(given)
     {
-        files.insert(file.path.clone(), file);
+        files.insert(file.path.clone(), hardened::guarded(place, file));
     }
     let services = components
         .iter()

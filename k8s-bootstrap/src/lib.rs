@@ -47,6 +47,7 @@ mod api;
 mod apply;
 pub mod component;
 mod desired;
+pub mod hardened;
 mod health;
 mod join;
 mod material;

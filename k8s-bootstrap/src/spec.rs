@@ -136,6 +136,9 @@ pub struct Images {
     pub pause: ImageName,
     /// The cluster's name server.
     pub coredns: ImageName,
+    /// A registry serves these, and those of users' pods; otherwise the runtime has them already. The hardened profile
+    /// has pods ask it whether they may have their images (AlwaysPullImages), which needs one.
+    pub registry: bool,
 }
 
 /// Which configuration format containerd reads.
@@ -232,8 +235,6 @@ pub struct VirtualAddress {
     pub program: NodePath,
     /// The address, on the network of the nodes.
     pub address: DualAddress,
-    /// The prefix lengths of that network, IPv4 and IPv6.
-    pub prefix_lengths: (u8, u8),
     /// The interface of that network on every control plane.
     pub interface: InterfaceName,
     /// The number of the virtual router, 1 to 255, which no other on this network has.
@@ -286,7 +287,8 @@ pub struct ClusterSpec {
     /// The oldest version among these members, for a look at the floor of the Kubernetes version; none if nobody
     /// knows.
     pub etcd_version: Option<EtcdVersion>,
-    /// Where nodes find the API: with one control plane its own address.
+    /// Where people find the API, and nodes without a balancer: with one control plane its own address, with
+    /// several the virtual one.
     pub api_endpoint: pki::ApiUrl,
     /// The port of every API server on its own node, usually 6443.
     pub api_port: u16,
@@ -452,6 +454,7 @@ impl ClusterSpec {
                     "registry.k8s.io/coredns/coredns:{}",
                     version.coredns()
                 )),
+                registry: true,
             },
             runtime: Runtime::Containerd(Containerd {
                 program: path("/usr/bin/containerd"),
@@ -478,6 +481,17 @@ impl ClusterSpec {
             .iter()
             .map(|node| (Role::ControlPlane, node));
         control_planes.chain(self.workers.iter().map(|node| (Role::Worker, node)))
+    }
+
+    /// Where what runs on a node finds the API: at the node's own balancer, if there is one.
+    pub fn node_endpoint(&self) -> pki::ApiUrl {
+        let of_balancer = |own: &Balancer| {
+            let loopback = Ipv4Addr::LOCALHOST.into();
+            pki::ApiUrl::of_address(loopback, own.port).expect("the loopback can be in a URL")
+        };
+        self.balancer
+            .as_ref()
+            .map_or_else(|| self.api_endpoint.clone(), of_balancer)
     }
 
     /// The address of the Service `kubernetes`: number 1 of the range, which the API server takes by itself.

@@ -175,11 +175,11 @@ fn what_is_missing_is_named_with_its_package() {
         .iter()
         .filter_map(|needed| needed.candidates().last())
         .collect();
-    assert_eq!(lacking(Family::Debian, &everything), []);
+    assert_eq!(lacking(Family::Debian, &REQUIREMENTS, &everything), []);
 
     let mut without_runtime = everything.clone();
     without_runtime.retain(|path| !path.ends_with("crun") && !path.ends_with("runc"));
-    let missing = lacking(Family::Debian, &without_runtime);
+    let missing = lacking(Family::Debian, &REQUIREMENTS, &without_runtime);
     assert_eq!(missing.len(), 1);
     assert_eq!(
         (missing[0].what.as_str(), missing[0].package),
@@ -188,9 +188,9 @@ fn what_is_missing_is_named_with_its_package() {
     assert_eq!(missing[0].command, "apt-get install -y crun");
     // Either of the two will do.
     without_runtime.insert("/usr/sbin/runc".into());
-    assert_eq!(lacking(Family::Debian, &without_runtime), []);
+    assert_eq!(lacking(Family::Debian, &REQUIREMENTS, &without_runtime), []);
 
-    let bare = lacking(Family::Other, &Default::default());
+    let bare = lacking(Family::Other, &REQUIREMENTS, &Default::default());
     assert_eq!(bare.len(), REQUIREMENTS.len());
     let optional: Vec<_> = bare
         .iter()

@@ -5,12 +5,23 @@ use crate::{GuestFacts, LabSpec, OciRuntime};
 use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
-    Addons, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec, Runtime,
-    Tuning,
+    Addons, Balancer, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath,
+    NodeSpec, Runtime, Tuning, VirtualAddress,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
 use pki::{AltNames, ApiUrl, Life, NodeNames, PkiSpec};
-use std::{net::IpAddr, path::Path};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
+};
+
+/// Debian's and most others' place.
+const HAPROXY: &str = "/usr/sbin/haproxy";
+const KEEPALIVED: &str = "/usr/sbin/keepalived";
+/// On the loopback of every node; the API servers have 6443 on all addresses.
+const BALANCER_PORT: u16 = 7443;
+/// The only virtual router on the network of a lab.
+const ROUTER_ID: u8 = 51;
 
 impl Blueprint {
     /// The cluster of etcd, with these certificates for each member.
@@ -99,6 +110,7 @@ impl Blueprint {
                 repository: image("lab.local".to_owned())?,
                 pause: image(format!("lab.local/pause:{}", versions.pause))?,
                 coredns: image(format!("lab.local/coredns:{}", versions.coredns.tag()))?,
+                registry: false,
             },
             runtime: Runtime::Containerd(Containerd {
                 program: path(&self.facts.guests.containerd_program)?,
@@ -112,8 +124,8 @@ impl Blueprint {
             }),
             shape: self.spec.shape.into(),
             profile: self.spec.profile.into(),
-            balancer: None,
-            virtual_address: None,
+            balancer: self.balancer()?,
+            virtual_address: self.virtual_address()?,
             addons: Addons::default(),
             external_cloud_provider: false,
             cgroup: self.facts.guests.cgroups,
@@ -124,6 +136,38 @@ impl Blueprint {
 }
 
 impl Blueprint {
+    /// In front of several API servers only: one more program on the way to a single one helps nobody.
+    fn balancer(&self) -> Result<Option<Balancer>, BlueprintError> {
+        if self.network.role(Role::ControlPlane).count() < 2 {
+            return Ok(None);
+        }
+        let program = HAPROXY.parse();
+        Ok(Some(Balancer {
+            program: program.map_err(BlueprintError::part("a path"))?,
+            port: BALANCER_PORT,
+        }))
+    }
+
+    /// With several control planes.
+    fn virtual_address(&self) -> Result<Option<VirtualAddress>, BlueprintError> {
+        let mut planes = self.network.role(Role::ControlPlane);
+        let (Some(first), Some(_)) = (planes.next(), planes.next()) else {
+            return Ok(None);
+        };
+        let nic = first
+            .nic(KUBE_NETWORK)
+            .expect("nodes are on the kube network");
+        let (v4, v6) = both(ranges(&self.network).endpoint);
+        let program = KEEPALIVED.parse();
+        let interface = nic.name.as_str().parse();
+        Ok(Some(VirtualAddress {
+            program: program.map_err(BlueprintError::part("a path"))?,
+            address: DualAddress { v4, v6 },
+            interface: interface.map_err(BlueprintError::part("an interface"))?,
+            router_id: ROUTER_ID,
+        }))
+    }
+
     /// Namespaces have no way to a name server outside.
     fn upstream_dns(&self) -> Vec<IpAddr> {
         match self.facts.freebsd {
@@ -165,9 +209,23 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
         })
     };
     let role = |role| network.role(role).map(names).collect::<Result<Vec<_>, _>>();
-    let control_planes = role(Role::ControlPlane)?;
-    let first = network.addresses(Role::ControlPlane, KUBE_NETWORK).next();
-    let first = first.expect("a plan has at least one control plane");
+    let url = |ip: IpAddr, port| {
+        ApiUrl::of_address(ip, port).map_err(BlueprintError::part("the address of the API"))
+    };
+    // Controllers speak to the API server beside them: when it is gone, so are they, and others take over.
+    let mut control_planes = role(Role::ControlPlane)?;
+    let own = network.addresses(Role::ControlPlane, KUBE_NETWORK);
+    for (plane, address) in control_planes.iter_mut().zip(own) {
+        plane.api_server_url = Some(url(both(address).0.into(), API_PORT)?);
+    }
+    let mut nodes = [role(Role::ControlPlane)?, role(Role::Worker)?].concat();
+    if control_planes.len() > 1 {
+        let balancer = url(Ipv4Addr::LOCALHOST.into(), BALANCER_PORT)?;
+        for node in &mut nodes {
+            node.api_server_url = Some(balancer.clone());
+        }
+    }
+    let endpoint = ranges(network).endpoint;
     let link = network
         .link
         .iter()
@@ -185,18 +243,36 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
         // The kubeconfig of this machine names the link's address, or with VMs this machine's end of a tunnel.
         api_extra_names: AltNames::new(
             vec![name("localhost")?],
-            [link, vec!["127.0.0.1".parse().expect("a literal address")]].concat(),
+            // The virtual address is among them before there are several control planes: certificates then stay
+            // as they are when one is added.
+            [
+                link,
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+                endpoint.iter().collect(),
+            ]
+            .concat(),
         )
         .map_err(BlueprintError::part("a name of the API"))?,
-        api_server_url: ApiUrl::of_address(both(first).0.into(), API_PORT)
-            .map_err(BlueprintError::part("the address of the API"))?,
-        nodes: [control_planes.clone(), role(Role::Worker)?].concat(),
+        api_server_url: url(api_address(network).into(), API_PORT)?,
+        nodes,
         control_planes,
         etcd_members: role(Role::Etcd)?,
         authority_life: Life::AUTHORITY,
         leaf_life: Life::LEAF,
         issue_kubelet_clients: false,
     })
+}
+
+/// Where the API is found on the network of the nodes: the only control plane, or the address that leads to any.
+pub(super) fn api_address(network: &Plan) -> Ipv4Addr {
+    let mut planes = network.addresses(Role::ControlPlane, KUBE_NETWORK);
+    let first = planes
+        .next()
+        .expect("a plan has at least one control plane");
+    match planes.next() {
+        None => both(first).0,
+        Some(_) => both(ranges(network).endpoint).0,
+    }
 }
 
 fn node(network: &Plan, machine: &Machine) -> NodeSpec {

@@ -211,11 +211,6 @@ pub enum SpecError {
         /// What is wrong with it, and what to do.
         why: String,
     },
-    /// Asked for too early in this project's life.
-    #[error(
-        "machines.control_planes = {0}: more than one control plane is not supported yet; set it to 1"
-    )]
-    OneControlPlane(u16),
     /// A version that is not in the catalogue.
     #[error("{unknown}{}", if .unknown.is_newer() { TRY_NEWER } else { "" })]
     Kubernetes {
@@ -304,15 +299,13 @@ impl LabSpec {
             let remedy = "must be 1, 3 or 5: an even number of members survives no more losses than one less";
             return range("machines.etcd", etcd.to_string(), remedy);
         }
-        if control_planes == 0 {
+        if !(1..=7).contains(&control_planes) {
+            let remedy = "must be 1 to 7: a cluster needs an API, and more than two or three serve nothing but size";
             return range(
                 "machines.control_planes",
-                "0".into(),
-                "a cluster needs an API: set it to 1",
+                control_planes.to_string(),
+                remedy,
             );
-        }
-        if control_planes > 1 {
-            return Err(SpecError::OneControlPlane(control_planes));
         }
         if !(1..=20).contains(&workers) {
             let remedy =
@@ -389,8 +382,8 @@ mod tests {
                 "machines.workers = 0: must be 1 to 20",
             ),
             (
-                "[machines]\ncontrol_planes = 3",
-                "more than one control plane is not supported yet",
+                "[machines]\ncontrol_planes = 8",
+                "machines.control_planes = 8: must be 1 to 7",
             ),
             (
                 "[machines]\ncontrol_planes = 0",

@@ -1,7 +1,7 @@
 //! kube-controller-manager: kubeadm's flags, without the allocation of pod ranges.
 
 use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, pki_file};
-use crate::Tuning;
+use crate::{Tuning, hardened};
 
 const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
 
@@ -39,7 +39,6 @@ fn flags(place: Place<'_>) -> Flags {
         .set("cluster-signing-key-file", pki_file("ca.key"))
         .set("controllers", "*,bootstrapsigner,tokencleaner")
         .set("kubeconfig", KUBECONFIG)
-        .set("leader-elect", leader_elect(place))
         .set(
             "requestheader-client-ca-file",
             pki_file("front-proxy-ca.crt"),
@@ -47,20 +46,23 @@ fn flags(place: Place<'_>) -> Flags {
         .set("root-ca-file", CA)
         .set("service-account-private-key-file", pki_file("sa.key"))
         .set("use-service-account-credentials", "true");
+    elect(place, &mut flags);
     if spec.tuning == Tuning::QuickStart {
         // With the defaults (20 and 30) its controllers need 5 to 7 s to start one after another.
         flags
             .set("kube-api-burst", "2000")
             .set("kube-api-qps", "1000");
     }
+    hardened::controller_manager(place, &mut flags);
     flags
 }
 
-/// An election with one candidate only costs time.
-pub(super) fn leader_elect(place: Place<'_>) -> &'static str {
-    if place.cluster.control_planes.len() > 1 {
-        "true"
-    } else {
-        "false"
+/// An election with one candidate only costs time. Among several the default pause of 2 s between two attempts
+/// is what a start waits for whose first attempt came too early.
+pub(super) fn elect(place: Place<'_>, flags: &mut Flags) {
+    let several = place.cluster.control_planes.len() > 1;
+    flags.set("leader-elect", several.to_string());
+    if several && place.cluster.tuning == Tuning::QuickStart {
+        flags.set("leader-elect-retry-period", "500ms");
     }
 }

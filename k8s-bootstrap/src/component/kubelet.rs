@@ -1,7 +1,7 @@
 //! kubelet: its configuration, and where it keeps its client certificate.
 
 use super::{CA, Component, Flags, Gate, Place, UnitOptions, paths};
-use crate::{CgroupVersion, Role, join, yaml};
+use crate::{CgroupVersion, Role, Shape, hardened, join, yaml};
 use host_exec::{File, Mode};
 use serde_json::{Value, json};
 
@@ -22,6 +22,12 @@ pub const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane";
 /// grow to 6.4 s, outlast the join. So it starts when the certificate is there.
 pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
     let runtime = place.cluster.runtime.unit();
+    // The summary of resource use is read from these.
+    let mut service = vec![
+        ("CPUAccounting", "true".into()),
+        ("MemoryAccounting", "true".into()),
+    ];
+    service.extend(hardened::log_directory(place, Shape::StaticPods));
     Component {
         name: "kubelet",
         description: "Kubernetes node agent",
@@ -41,11 +47,7 @@ pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
                 ("Wants", runtime.clone()),
                 ("After", format!("{runtime} pod-routes.service")),
             ],
-            // The summary of resource use is read from these.
-            service: vec![
-                ("CPUAccounting", "true".into()),
-                ("MemoryAccounting", "true".into()),
-            ],
+            service,
         },
     }
 }
@@ -75,7 +77,7 @@ fn kubeconfig(place: Place<'_>, ca_pem: &str) -> File {
     let user = join::user(&place.node.name);
     let text = pki::kubeconfig_of_file(
         &spec.cluster_name,
-        &spec.api_endpoint,
+        &spec.node_endpoint(),
         ca_pem,
         &user,
         CURRENT_PAIR,
@@ -124,5 +126,6 @@ fn config(place: Place<'_>) -> Value {
     if spec.cgroup == CgroupVersion::V1 && place.version().release().fail_cgroup_v1.is_some() {
         config["failCgroupV1"] = false.into();
     }
+    hardened::kubelet(place, &mut config);
     config
 }

@@ -4,6 +4,7 @@
 //! a unit.
 
 pub mod apiserver;
+pub mod balancer;
 pub mod cni;
 pub mod containerd;
 pub mod controller_manager;
@@ -11,6 +12,7 @@ pub mod crio;
 pub mod kubelet;
 pub mod proxy;
 pub mod scheduler;
+pub mod virtual_address;
 
 use crate::{ClusterSpec, NodePart, NodeSpec, Role, Runtime, SupportedVersion};
 use host_exec::File;
@@ -115,10 +117,18 @@ pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
         Runtime::Crio(own) => crio::component(place, own),
     };
     let mut components = vec![runtime, cni::routes(place)];
+    let spec = place.cluster;
+    components.extend(
+        spec.balancer
+            .iter()
+            .map(|own| balancer::component(place, own)),
+    );
     if place.role == Role::ControlPlane {
         components.push(apiserver::component(place));
         components.push(controller_manager::component(place));
         components.push(scheduler::component(place));
+        let address = spec.virtual_address.iter();
+        components.extend(address.map(|own| virtual_address::component(place, own)));
     }
     components.push(kubelet::component(place, ca_pem));
     components.push(proxy::component(place));

@@ -8,6 +8,7 @@
 mod cluster;
 mod difference;
 mod golden;
+mod hardened;
 mod matrix;
 mod plan;
 mod readers;
