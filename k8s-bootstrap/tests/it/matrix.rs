@@ -6,7 +6,7 @@ use crate::{
     golden,
     tree::{Tree, text, tree},
 };
-use k8s_bootstrap::{RELEASES, Shape, SupportedVersion};
+use k8s_bootstrap::{Profile, RELEASES, Shape, SupportedVersion};
 use std::collections::BTreeSet;
 
 /// The versions whose sources the table of releases was read from, one of each minor.
@@ -62,8 +62,53 @@ const SERVICES: [&[Change]; 9] = [
     &[COREDNS],
 ];
 
-/// Every shape with the name of its golden files and its table.
-const SHAPES: [(Shape, &str, [&[Change]; 9]); 1] = [(Shape::Services, "services", SERVICES)];
+/// What the hardened profile has besides: anonymous requests are kept to health by the API server itself.
+const HARDENED: [&[Change]; 9] = {
+    let mut changes = SERVICES;
+    changes[3] = &[
+        ("/etc/kubernetes/apiserver/authentication.yaml", "KEP-4633"),
+        ("/etc/systemd/system/kube-apiserver.service", "KEP-4633"),
+        ("ConfigMap kube-system/coredns", "kubernetes#128359"),
+        COREDNS,
+    ];
+    changes[5] = &[
+        ("/etc/kubernetes/apiserver/authentication.yaml", "KEP-3331"),
+        COREDNS,
+        PAUSE,
+    ];
+    changes
+};
+
+/// One spec with all that is asked of it here.
+struct Kind {
+    /// What its golden files are called.
+    name: &'static str,
+    shape: Shape,
+    profile: Profile,
+    changes: [&'static [Change]; 9],
+}
+
+/// The first is in full in the golden files, the others as what they have otherwise.
+const KINDS: [Kind; 2] = [
+    Kind {
+        name: "services",
+        shape: Shape::Services,
+        profile: Profile::Standard,
+        changes: SERVICES,
+    },
+    Kind {
+        name: "hardened",
+        shape: Shape::Services,
+        profile: Profile::Hardened,
+        changes: HARDENED,
+    },
+];
+
+impl Kind {
+    fn tree(&self, version: &str) -> Tree {
+        tree(self.shape, self.profile, version)
+    }
+}
 
 /// Patch releases, and what the second has otherwise than the first.
 const PATCHES: [(&str, &str, &[Change]); 4] = [
@@ -95,10 +140,10 @@ fn the_versions_are_one_of_each_minor() {
 
 #[test]
 fn each_minor_changes_what_the_table_names_and_nothing_else() {
-    for (shape, name, table) in SHAPES {
-        for (pair, changes) in VERSIONS.windows(2).zip(table) {
-            let trees = [0, 1].map(|index| tree(shape, pair[index]));
-            let found = names(&trees[0], &trees[1]);
+    for kind in KINDS {
+        let name = kind.name;
+        for (pair, changes) in VERSIONS.windows(2).zip(kind.changes) {
+            let found = names(&kind.tree(pair[0]), &kind.tree(pair[1]));
             assert_eq!(
                 found,
                 expected(changes),
@@ -113,23 +158,27 @@ fn each_minor_changes_what_the_table_names_and_nothing_else() {
 #[test]
 fn some_patch_releases_change_something_too() {
     for (before, after, changes) in PATCHES {
-        let found = names(
-            &tree(Shape::Services, before),
-            &tree(Shape::Services, after),
-        );
+        let found = names(&KINDS[0].tree(before), &KINDS[0].tree(after));
         assert_eq!(found, expected(changes), "{before} to {after}");
     }
 }
 
 #[test]
 fn the_tree_of_every_minor() {
-    for (shape, name, _) in SHAPES {
-        golden::check(
-            &format!("tree/{name}-1.28.txt"),
-            &text(&tree(shape, VERSIONS[0])),
-        );
+    let base = &KINDS[0];
+    for kind in KINDS {
+        let name = kind.name;
+        let oldest = kind.tree(VERSIONS[0]);
+        if name == base.name {
+            golden::check(&format!("tree/{name}-1.28.txt"), &text(&oldest));
+        } else {
+            let difference = unified(&base.tree(VERSIONS[0]), &oldest);
+            let title = format!("What {name} has otherwise than {} in 1.28.3", base.name);
+            let whole = format!("{title}\n\n{difference}");
+            golden::check(&format!("tree/{name}-1.28.diff"), &whole);
+        }
         for pair in VERSIONS.windows(2) {
-            let difference = unified(&tree(shape, pair[0]), &tree(shape, pair[1]));
+            let difference = unified(&kind.tree(pair[0]), &kind.tree(pair[1]));
             let minor = pair[1].rsplit_once('.').unwrap().0;
             golden::check(
                 &format!("tree/{name}-{minor}.diff"),
