@@ -25,7 +25,7 @@
 //! # What this crate does not do
 //!
 //! It makes no machines, networks, firewalls or certificates, brings no programs or images, and forms no
-//! etcd. It does not upgrade, drain or remove nodes, rotate the authority, or run CRI-O, static pods or a
+//! etcd. It does not upgrade nodes, rotate the authority, or run CRI-O, static pods or a
 //! balancer in front of several API servers; the kubelets' serving certificates are self-signed.
 //!
 //! # Invariants
@@ -56,6 +56,7 @@ mod object;
 mod objects;
 mod observe;
 mod plan;
+pub mod retire;
 mod spec;
 pub mod systemd;
 mod version;
