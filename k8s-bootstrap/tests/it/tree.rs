@@ -31,6 +31,11 @@ pub(crate) fn tree(shape: Shape, profile: Profile, version: &str) -> Tree {
     services(&desired, &mut tree);
     objects(&desired, &mut tree);
     certificates(pki.kubernetes_version, &mut tree);
+    // It is in every image of Kubernetes, and would hide what else changes.
+    let tag = format!("v{version}");
+    for text in tree.values_mut() {
+        *text = text.replace(&tag, "vVERSION");
+    }
     tree
 }
 
