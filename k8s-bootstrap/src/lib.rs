@@ -59,6 +59,7 @@ mod plan;
 pub mod retire;
 mod spec;
 pub mod systemd;
+pub mod upgrade;
 mod version;
 mod yaml;
 
