@@ -17,4 +17,5 @@ mod readers;
 mod real;
 mod skew;
 mod spec;
+mod table;
 mod tree;
