@@ -79,6 +79,72 @@ const HARDENED: [&[Change]; 9] = {
     changes
 };
 
+/// The same with static pods, in the files of the kubelet and in the objects of kubeadm.
+const STATIC_PODS: [&[Change]; 9] = {
+    let mut changes = SERVICES;
+    changes[2] = &[
+        ("/var/lib/kubelet/config.yaml", "failCgroupV1, KEP-4569"),
+        ("ConfigMap kube-system/kubelet-config", "failCgroupV1"),
+        ("ConfigMap kube-system/kubeadm-config", "kubernetes#125029"),
+        (
+            "/var/lib/kubelet/kubeadm-flags.env",
+            "kubeadm's pause image",
+        ),
+        PAUSE,
+    ];
+    changes[3] = &[
+        (
+            "/etc/kubernetes/manifests/kube-scheduler.yaml",
+            "kubernetes#126945",
+        ),
+        ("ConfigMap kube-system/coredns", "kubernetes#128359"),
+        COREDNS,
+    ];
+    changes[4] = &[
+        ("/etc/kubernetes/kubelet.conf", "kubernetes#129956"),
+        ("ConfigMap kube-system/kube-proxy", "KEP-3866"),
+        COREDNS,
+    ];
+    changes[5] = &[
+        (
+            "/etc/kubernetes/manifests/kube-apiserver.yaml",
+            "kubernetes#132776",
+        ),
+        (
+            "/etc/kubernetes/manifests/kube-controller-manager.yaml",
+            "kubernetes#132776",
+        ),
+        (
+            "/etc/kubernetes/manifests/kube-scheduler.yaml",
+            "kubernetes#132776",
+        ),
+        ("/var/lib/kubelet/instance-config.yaml", "kubernetes#131981"),
+        ("/var/lib/kubelet/config.yaml", "kubernetes#131981"),
+        ("/var/lib/kubelet/kubeadm-flags.env", "kubernetes#131981"),
+        ("Node cp-0", "kubernetes#131981"),
+        ("Node cp-1", "kubernetes#131981"),
+        ("Node worker-0", "kubernetes#131981"),
+        COREDNS,
+        PAUSE,
+    ];
+    changes[6] = &[
+        ("/var/lib/kubelet/kubeadm-flags.env", "kubernetes#133779"),
+        COREDNS,
+    ];
+    changes[7] = &[
+        (
+            "/etc/kubernetes/manifests/kube-controller-manager.yaml",
+            "kubernetes#136423",
+        ),
+        ("ConfigMap kube-system/kubeadm-config", "kubernetes#136423"),
+        COREDNS,
+        PAUSE,
+        KUBELET_CLIENT[0],
+        KUBELET_CLIENT[1],
+    ];
+    changes
+};
+
 /// One spec with all that is asked of it here.
 struct Kind {
     /// What its golden files are called.
@@ -89,7 +155,7 @@ struct Kind {
 }
 
 /// The first is in full in the golden files, the others as what they have otherwise.
-const KINDS: [Kind; 2] = [
+const KINDS: [Kind; 3] = [
     Kind {
         name: "services",
         shape: Shape::Services,
@@ -101,6 +167,12 @@ const KINDS: [Kind; 2] = [
         shape: Shape::Services,
         profile: Profile::Hardened,
         changes: HARDENED,
+    },
+    Kind {
+        name: "static-pods",
+        shape: Shape::StaticPods,
+        profile: Profile::Standard,
+        changes: STATIC_PODS,
     },
 ];
 

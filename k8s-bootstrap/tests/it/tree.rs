@@ -8,7 +8,10 @@ use host_exec::Contents;
 use k8s_bootstrap::{
     APPLIED, CgroupVersion, ClusterSpec, Desired, Material, NodeSpec, Profile, Route, Shape,
 };
-use pki::{AltNames, ApiUrl, CommonName, HostName, KubernetesVersion, Life, NodeNames, PkiSpec};
+use pki::{
+    AltNames, ApiUrl, CommonName, HostName, KubeletClients, KubernetesVersion, Life, NodeNames,
+    PkiSpec,
+};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// The sections of a tree: a title, which is the same in every version, and the text.
@@ -107,7 +110,10 @@ fn pki_spec(spec: &ClusterSpec) -> PkiSpec {
         etcd_members: Vec::new(),
         authority_life: Life::AUTHORITY,
         leaf_life: Life::LEAF,
-        issue_kubelet_clients: false,
+        kubelet_clients: match spec.shape {
+            Shape::Services => KubeletClients::None,
+            Shape::StaticPods => KubeletClients::ControlPlanes,
+        },
     }
 }
 
