@@ -47,6 +47,10 @@ fn flags(place: Place<'_>) -> Flags {
         .set("service-account-private-key-file", pki_file("sa.key"))
         .set("use-service-account-credentials", "true");
     elect(place, &mut flags);
+    if spec.external_cloud_provider {
+        // It leaves the routes, the balancers and the addresses of Nodes to a cloud-controller-manager.
+        flags.set("cloud-provider", "external");
+    }
     if spec.tuning == Tuning::QuickStart {
         // With the defaults (20 and 30) its controllers need 5 to 7 s to start one after another.
         flags
