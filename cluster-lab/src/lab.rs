@@ -179,6 +179,11 @@ impl Lab {
     pub async fn draft(&self) -> Result<Blueprint, DraftError> {
         self.spec.check()?;
         self.check_change()?;
+        self.draft_as_was().await
+    }
+
+    /// The same for a lab as it was before it got smaller: it is compared with no record.
+    pub(crate) async fn draft_as_was(&self) -> Result<Blueprint, DraftError> {
         let name = self
             .spec
             .name
@@ -224,7 +229,7 @@ impl Lab {
         Ok(Facts::of_freebsd(&survey, bhyve, lock)?)
     }
 
-    /// A lab grows by workers; everything else about it is decided when it is made.
+    /// A lab grows and shrinks by nodes; everything else about it is decided when it is made.
     fn check_change(&self) -> Result<(), DraftError> {
         let record = self.state().record()?;
         let under_way = self.state().upgrades()?.and_then(|own| own.under_way);

@@ -46,6 +46,7 @@ mod material;
 mod node;
 mod plan;
 mod preflight;
+mod shrink;
 mod spec;
 mod state;
 mod status;
@@ -68,8 +69,10 @@ pub use material::MaterialError;
 pub use node::{NodeError, NodeWish};
 pub use plan::{Certainty, LabPlan, LabPlanError};
 pub use preflight::PreflightError;
+pub use shrink::{Leaving, ShrinkError};
 pub use spec::{
-    BhyveSpec, LabSpec, NetworkSpec, OciRuntime, OutwardV6, Profile, Shape, SpecError, VmSize,
+    BhyveSpec, LabSpec, NetworkSpec, OciRuntime, OutwardV6, Profile, RuntimeError, Shape,
+    SpecError, VmSize,
 };
 pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};

@@ -285,6 +285,10 @@ impl StateDir {
         self.root.join("encryption-key")
     }
 
+    fn leaving_path(&self) -> PathBuf {
+        self.root.join("leaving.json")
+    }
+
     fn record_path(&self) -> PathBuf {
         self.root.join("lab.json")
     }
@@ -390,6 +394,50 @@ impl StateDir {
         let text =
             serde_json::to_string_pretty(&record).expect("a record is representable in JSON");
         self.write(&self.record_path(), &format!("{text}\n"))
+    }
+
+    /// The lab as it was, while machines of it are still to go.
+    ///
+    /// # Errors
+    ///
+    /// The file is unreadable or damaged.
+    pub(crate) fn leaving(&self) -> Result<Option<LabSpec>, StateError> {
+        let path = self.leaving_path();
+        let Some(text) = self.read(&path)? else {
+            return Ok(None);
+        };
+        let spec = serde_json::from_str(&text);
+        spec.map(Some).map_err(|e| StateError::Damaged {
+            path,
+            problem: e.to_string(),
+        })
+    }
+
+    /// Remembers the lab as it was.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub(crate) fn remember_leaving(&self, was: &LabSpec) -> Result<(), StateError> {
+        let text = serde_json::to_string_pretty(was).expect("a spec is representable in JSON");
+        self.write(&self.leaving_path(), &format!("{text}\n"))
+    }
+
+    /// Forgets the lab as it was. Nothing to forget is *not* an error.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub(crate) fn forget_leaving(&self) -> Result<(), StateError> {
+        let path = self.leaving_path();
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StateError::Io {
+                what: "remove",
+                path,
+                source,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Who has which network and address; `None` before the first `up`.
@@ -563,6 +611,7 @@ impl StateDir {
             self.kubeconfig(),
             self.events(),
             self.token(),
+            self.leaving_path(),
             self.encryption_key_path(),
             self.network_lock(),
             self.stock(),

@@ -1,8 +1,10 @@
 //! What a person asks for: the only types of this crate that are read from a file.
 
 mod bhyve;
+mod runtime;
 
 pub use bhyve::{BhyveSpec, OutwardV6, VmSize};
+pub use runtime::{OciRuntime, RuntimeError};
 
 use artifacts::{UnknownKubernetes, Version, VersionSet};
 use k8s_bootstrap::SupportedVersion;
@@ -60,16 +62,6 @@ pub struct NetworkSpec {
     pub allow: Vec<Allow>,
 }
 
-/// The program that starts containers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OciRuntime {
-    /// crun, in C.
-    Crun,
-    /// runc, in Go.
-    Runc,
-}
-
 /// Who keeps the programs of the control plane running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -124,16 +116,6 @@ impl From<Profile> for k8s_bootstrap::Profile {
         match profile {
             Profile::Standard => Self::Standard,
             Profile::Hardened => Self::Hardened,
-        }
-    }
-}
-
-impl OciRuntime {
-    /// The name of the program.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Crun => "crun",
-            Self::Runc => "runc",
         }
     }
 }

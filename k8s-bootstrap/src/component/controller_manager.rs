@@ -1,7 +1,7 @@
 //! kube-controller-manager: kubeadm's flags, without the allocation of pod ranges.
 
 use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, kubelet, pki_file};
-use crate::{Shape, Tuning, hardened};
+use crate::{NodePart, Shape, Tuning, hardened};
 
 pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
 
@@ -53,9 +53,17 @@ fn flags(place: Place<'_>) -> Flags {
             .set("allocate-node-cidrs", "false")
             .set("cluster-cidr", spec.pods.list())
             .set("service-cluster-ip-range", spec.services.list());
-        if place.version().release().flex_volume_mount {
+        if place
+            .version_of(NodePart::ControlPlane)
+            .release()
+            .flex_volume_mount
+        {
             flags.set("flex-volume-plugin-dir", kubelet::VOLUME_PLUGINS);
         }
+    }
+    if spec.external_cloud_provider {
+        // It leaves the routes, the balancers and the addresses of Nodes to a cloud-controller-manager.
+        flags.set("cloud-provider", "external");
     }
     if spec.tuning == Tuning::QuickStart {
         // With the defaults (20 and 30) its controllers need 5 to 7 s to start one after another.

@@ -70,6 +70,10 @@ fn flags(place: Place<'_>) -> Flags {
         .set("kubeconfig", KUBECONFIG)
         // Two families, and the network meant: by itself it takes the one of the default route.
         .set("node-ip", node.address.list());
+    if place.cluster.external_cloud_provider {
+        // The Node has a taint until a cloud-controller-manager has looked at it.
+        flags.set("cloud-provider", "external");
+    }
     if place.role == Role::ControlPlane {
         // For the case that somebody deletes the Node object; the one made here has the taint already.
         flags.set(

@@ -286,9 +286,9 @@ pub(crate) struct SpecArgs {
     pub(crate) unsupported_version: bool,
     #[command(flatten)]
     pub(crate) on: OnArgs,
-    /// The program that starts containers.
-    #[arg(long, value_enum)]
-    pub(crate) runtime: Option<Runtime>,
+    /// The program that starts containers: crun or runc [default: crun].
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) runtime: Option<OciRuntime>,
     /// Who keeps the control plane running [default: services].
     #[arg(long, value_enum)]
     pub(crate) shape: Option<Shape>,
@@ -359,24 +359,6 @@ pub(crate) enum Transport {
     Tcp,
     /// UDP.
     Udp,
-}
-
-/// The program that starts containers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Runtime {
-    /// crun, in C.
-    Crun,
-    /// runc, in Go.
-    Runc,
-}
-
-impl From<Runtime> for OciRuntime {
-    fn from(runtime: Runtime) -> Self {
-        match runtime {
-            Runtime::Crun => Self::Crun,
-            Runtime::Runc => Self::Runc,
-        }
-    }
 }
 
 /// Who keeps the programs of the control plane running.
