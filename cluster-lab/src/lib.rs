@@ -51,6 +51,7 @@ mod state;
 mod status;
 mod supplies;
 mod up;
+mod upgrade;
 
 pub use bhyve::{HostError, KeysError, VmError, VmRequest};
 pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
@@ -74,3 +75,4 @@ pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};
 pub use supplies::SupplyError;
 pub use up::{Up, UpError};
+pub use upgrade::{Backup, StepError, UnderWay, UpgradeError, UpgradePlan, Upgraded, Upgrades};

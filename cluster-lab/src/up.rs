@@ -145,6 +145,10 @@ impl Lab {
         }
         let mut blueprint = self.hold_networks(blueprint).await?;
         let supplies = self.supplies(&blueprint, events).await?;
+        if blueprint.programs.versions.kubernetes != self.spec.kubernetes {
+            // It was upgraded since, and has the programs of both.
+            self.programs(events).await?;
+        }
         self.make_key()?;
         let mut changed = self.certify(&blueprint, events)?;
         let token = self.token()?;

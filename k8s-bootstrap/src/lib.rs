@@ -61,6 +61,7 @@ pub mod retire;
 mod serving;
 mod spec;
 pub mod systemd;
+pub mod upgrade;
 mod version;
 mod yaml;
 

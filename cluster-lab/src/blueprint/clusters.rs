@@ -82,11 +82,9 @@ impl Blueprint {
             text.parse()
                 .map_err(BlueprintError::part("the name of an image"))
         };
-        Ok(k8s_bootstrap::ClusterSpec {
-            version: self
-                .spec
-                .kubernetes_version()
-                .map_err(BlueprintError::part("this version of Kubernetes"))?,
+        let version = self.base_version();
+        self.upgraded(k8s_bootstrap::ClusterSpec {
+            version: self.supported(version)?,
             cluster_name: self.pki.cluster_name.clone(),
             dns_domain: self.pki.dns_domain.clone(),
             services: dual_net(ranges(&self.network).services.nets),
@@ -99,7 +97,7 @@ impl Blueprint {
             api_port: API_PORT,
             control_planes: nodes(Role::ControlPlane),
             workers: nodes(Role::Worker),
-            bin_dir: path(BIN_DIR)?,
+            bin_dir: self.bin_dir(version)?,
             cni_bin_dirs: self
                 .facts
                 .guests

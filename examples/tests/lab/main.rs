@@ -29,5 +29,6 @@ mod run;
 mod side_by_side;
 mod smoke;
 mod traces;
+mod upgrade;
 mod waiting;
 mod work;

@@ -54,7 +54,7 @@ pub(crate) struct Global {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) output: Format,
-    /// Say what would be done, and do nothing (`up`, `down`, `node`, `init`).
+    /// Say what would be done, and do nothing (`up`, `upgrade`, `down`, `node`, `init`).
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
     /// Tell more while working.
@@ -85,6 +85,12 @@ pub(crate) enum Verb {
         /// End with a table of all steps and their times.
         #[arg(long)]
         timings: bool,
+    },
+    /// Go to a newer Kubernetes, one machine at a time; finishes an upgrade that was interrupted.
+    Upgrade {
+        /// The version, of the same minor or the next.
+        #[arg(long, value_name = "VERSION")]
+        to: Version,
     },
     /// Get the programs of the lab, as `up` does first, and print their directory. Needs no root.
     Programs(SpecArgs),

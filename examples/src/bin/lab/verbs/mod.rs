@@ -7,6 +7,7 @@ mod look;
 mod machine;
 mod network;
 mod node;
+mod upgrade;
 mod vm;
 
 use crate::{
@@ -42,6 +43,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Plan(spec) => change::plan(global, &spec).await,
         Verb::Up { spec, .. } if global.dry_run => change::plan(global, &spec).await,
         Verb::Up { spec, timings } => change::up(global, &spec, timings).await,
+        Verb::Upgrade { to } if global.dry_run => upgrade::would_upgrade(global, to).await,
+        Verb::Upgrade { to } => upgrade::upgrade(global, to).await,
         Verb::Programs(spec) => change::programs(global, &spec).await,
         Verb::Down { .. } if global.dry_run => change::would_remove(global).await,
         Verb::Down { purge } => change::down(global, purge).await,
