@@ -132,7 +132,8 @@ fn anonymous(lab: &Lab<'_>, path: &str) -> String {
         "--write-out",
         "%{http_code}",
     ];
-    lab.ok(&[&curl[..], &[&url]].concat())
+    let status = lab.ok(&[&curl[..], &[&url]].concat());
+    status.trim().to_owned()
 }
 
 /// Pods run under the baseline of Pod Security and the runtime's seccomp profile; kubelets are believed by their

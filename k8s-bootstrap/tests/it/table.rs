@@ -6,6 +6,7 @@ use k8s_bootstrap::{ProbePaths, SupportedVersion};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     path::{Path, PathBuf},
 };
 
