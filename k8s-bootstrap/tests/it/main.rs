@@ -13,6 +13,7 @@ mod matrix;
 mod plan;
 mod readers;
 mod real;
+mod retire;
 mod skew;
 mod spec;
 mod tree;
