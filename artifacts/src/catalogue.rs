@@ -172,3 +172,11 @@ pub const MACHINE_PROGRAMS: [ProgramName; 9] = [
     ProgramName::KubeProxy,
     ProgramName::Kubectl,
 ];
+
+/// The programs that run in pods where kubelets start the control plane: those that kubeadm takes images of.
+pub const CONTROL_PLANE_IMAGES: [ProgramName; 4] = [
+    ProgramName::KubeApiserver,
+    ProgramName::KubeControllerManager,
+    ProgramName::KubeScheduler,
+    ProgramName::KubeProxy,
+];

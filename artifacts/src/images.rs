@@ -2,7 +2,7 @@
 
 use crate::{
     Architecture, BuildError, Go, ImageReference, InvalidImageReference, Places, ProgramName,
-    ProgramSet, Sha256, StoreError, Wanted,
+    ProgramSet, Sha256, StoreError, Wanted, host_tools::HostTools,
 };
 use host_exec::RunError;
 use std::{fmt, io, path::PathBuf};
@@ -26,6 +26,8 @@ pub enum ImageName {
     Coredns,
     /// A small HTTP server and client, for a first Deployment and for tests.
     Web,
+    /// A program of Kubernetes, at `/usr/local/bin`. kube-proxy has the tools of netfilter beside it.
+    Program(ProgramName),
 }
 
 /// An image that is to be there, and the archive that holds it.
@@ -35,7 +37,8 @@ pub struct ImageRecipe {
     pub name: ImageName,
     /// Its name and tag in the cluster.
     pub reference: ImageReference,
-    /// The archive, named for a digest of all that the image is made of: if it is there, it is right.
+    /// The archive, named for a digest of all that the image is made of: if it is there, it is right. Tools of this
+    /// machine, in the image of kube-proxy, do not count: any of them will do.
     pub archive: PathBuf,
 }
 
@@ -75,6 +78,8 @@ pub struct ImagesFound {
     pub cc: Option<PathBuf>,
     /// The Go toolchain.
     pub go: Go,
+    /// nft and iptables of this machine.
+    pub netfilter: HostTools,
 }
 
 /// One image to be made.
@@ -92,6 +97,13 @@ pub enum ImageStep {
         /// The image.
         recipe: ImageRecipe,
     },
+    /// Pack a program that is there, with tools of this machine.
+    PackWithTools {
+        /// The image.
+        recipe: ImageRecipe,
+        /// The tools.
+        tools: HostTools,
+    },
     /// Build the web program and pack it.
     BuildGo {
         /// The image.
@@ -108,6 +120,13 @@ impl fmt::Display for ImageStep {
                 write!(f, "make {} with {}", recipe.reference, cc.display())
             }
             Self::Pack { recipe } => write!(f, "make {}", recipe.reference),
+            Self::PackWithTools { recipe, .. } => {
+                write!(
+                    f,
+                    "make {} with nft and iptables of this machine",
+                    recipe.reference
+                )
+            }
             Self::BuildGo { recipe, go } => {
                 write!(f, "make {} with {}", recipe.reference, go.display())
             }
@@ -137,6 +156,25 @@ pub enum ImagesError {
         /// What it was to run on.
         architecture: Architecture,
     },
+    /// kube-proxy writes its rules with these.
+    #[error(
+        "cannot make {reference}: this machine has no {missing}, which is copied into it; on Debian: apt-get install nftables iptables"
+    )]
+    NoTool {
+        /// The image.
+        reference: ImageReference,
+        /// The program.
+        missing: &'static str,
+    },
+    /// Which libraries a tool needs could not be found out.
+    #[error("cannot make {reference}: ldd does not tell the libraries of nft and iptables")]
+    Libraries {
+        /// The image.
+        reference: ImageReference,
+        /// What it said.
+        #[source]
+        source: RunError,
+    },
     /// The compiler failed.
     #[error(
         "cannot compile the program of {reference}; a static C library is needed, on Debian: apt-get install libc6-dev"
@@ -154,7 +192,7 @@ pub enum ImagesError {
     /// The version set names an impossible tag.
     #[error(transparent)]
     Reference(#[from] InvalidImageReference),
-    /// CoreDNS is not in the version set.
+    /// A program of an image is not in the version set.
     #[error("the program {program} is not in the set at {}: ask for it", .dir.display())]
     NoProgram {
         /// The program.
@@ -180,17 +218,20 @@ pub enum ImagesError {
 ///
 /// # Errors
 ///
-/// The set does not have CoreDNS, or the tag of the pause image is not a tag.
+/// The set does not have CoreDNS or a program that is wanted as an image, or the tag of the pause image is not a tag.
 pub fn image_recipes(
     wanted: &Wanted,
     set: &ProgramSet,
     places: &Places,
 ) -> Result<Vec<ImageRecipe>, ImagesError> {
-    let coredns = set.lock.programs.get(&ProgramName::Coredns);
-    let coredns = coredns.ok_or_else(|| ImagesError::NoProgram {
-        program: ProgramName::Coredns,
-        dir: set.dir.clone(),
-    })?;
+    let entry = |program| {
+        let entry = set.lock.programs.get(&program);
+        entry.ok_or_else(|| ImagesError::NoProgram {
+            program,
+            dir: set.dir.clone(),
+        })
+    };
+    let coredns = entry(ProgramName::Coredns)?;
     let recipe = |name, text: String, content: &str| {
         let reference: ImageReference = text.parse()?;
         let key = [
@@ -212,7 +253,7 @@ pub fn image_recipes(
     let pause = format!("lab.local/pause:{}", wanted.versions.pause);
     let dns = format!("lab.local/coredns:v{}", wanted.versions.coredns);
     let web_content = [WEB_MODULE, WEB_SOURCE].join("\n");
-    Ok(vec![
+    let mut recipes = vec![
         recipe(ImageName::Pause, pause, PAUSE_SOURCE)?,
         recipe(ImageName::Coredns, dns, coredns.sha256.as_str())?,
         recipe(
@@ -220,14 +261,20 @@ pub fn image_recipes(
             format!("lab.local/web:{WEB_TAG}"),
             &web_content,
         )?,
-    ])
+    ];
+    for program in &wanted.as_images {
+        let name = format!("lab.local/{program}:v{}", wanted.versions.kubernetes);
+        let content = entry(*program)?.sha256.as_str();
+        recipes.push(recipe(ImageName::Program(*program), name, content)?);
+    }
+    Ok(recipes)
 }
 
 /// The steps that make what is missing, and what is left out because there is no Go; pure.
 ///
 /// # Errors
 ///
-/// The pause image is missing and cannot be made here.
+/// An image that a cluster needs is missing and cannot be made here.
 pub fn plan_images(
     wanted: &Wanted,
     recipes: &[ImageRecipe],
@@ -240,15 +287,21 @@ pub fn plan_images(
         }
         let recipe = recipe.clone();
         match (recipe.name, &found.go) {
-            (ImageName::Coredns, _) => steps.push(ImageStep::Pack { recipe }),
+            (ImageName::Program(ProgramName::KubeProxy), _) => {
+                let reference = recipe.reference.clone();
+                only_here(wanted, &reference)?;
+                if let Some(missing) = found.netfilter.missing() {
+                    return Err(ImagesError::NoTool { reference, missing });
+                }
+                let tools = found.netfilter.clone();
+                steps.push(ImageStep::PackWithTools { recipe, tools });
+            }
+            (ImageName::Coredns | ImageName::Program(_), _) => {
+                steps.push(ImageStep::Pack { recipe });
+            }
             (ImageName::Pause, _) => {
                 let reference = recipe.reference.clone();
-                if Architecture::here() != Ok(wanted.architecture) {
-                    return Err(ImagesError::OtherArchitecture {
-                        reference,
-                        architecture: wanted.architecture,
-                    });
-                }
+                only_here(wanted, &reference)?;
                 let cc = found
                     .cc
                     .clone()
@@ -266,4 +319,15 @@ pub fn plan_images(
         }
     }
     Ok((steps, left_out))
+}
+
+/// What is compiled or copied here runs on processors of this kind.
+fn only_here(wanted: &Wanted, reference: &ImageReference) -> Result<(), ImagesError> {
+    if Architecture::here() == Ok(wanted.architecture) {
+        return Ok(());
+    }
+    Err(ImagesError::OtherArchitecture {
+        reference: reference.clone(),
+        architecture: wanted.architecture,
+    })
 }

@@ -59,6 +59,7 @@ mod containerd;
 mod digest;
 pub mod download;
 mod files_disk;
+mod host_tools;
 mod images;
 mod import;
 mod lock;
@@ -79,8 +80,8 @@ mod version;
 
 pub use build::BuildError;
 pub use catalogue::{
-    DEFAULT_KUBERNETES, LAB_PROGRAMS, MACHINE_PROGRAMS, NEWEST_MINOR, OLDEST_MINOR,
-    UnknownKubernetes, VersionSet,
+    CONTROL_PLANE_IMAGES, DEFAULT_KUBERNETES, LAB_PROGRAMS, MACHINE_PROGRAMS, NEWEST_MINOR,
+    OLDEST_MINOR, UnknownKubernetes, VersionSet,
 };
 pub use clone::{CloneError, Cloned, clone_root};
 pub use cloud::{
@@ -94,6 +95,7 @@ pub use files_disk::{
     DiskFile, DiskLabel, FileName, FilesDisk, FilesDiskError, InvalidDiskLabel, InvalidFileName,
     WrittenDisk,
 };
+pub use host_tools::HostTools;
 pub use images::{
     BuiltImage, ImageName, ImageRecipe, ImageSet, ImageStep, ImagesError, ImagesFound, LeftOut,
     image_recipes, plan_images,

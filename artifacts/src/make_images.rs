@@ -4,6 +4,7 @@ use crate::{
     Architecture, BuildError, Go, Image, ImageFile, ImagesError, Places, ProgramName, ProgramSet,
     StoreError, Wanted,
     build::{build_package, path_text},
+    host_tools::HostTools,
     images::{
         BuiltImage, ImageName, ImageRecipe, ImageSet, ImageStep, ImagesFound, PAUSE_SOURCE,
         WEB_MODULE, WEB_SOURCE, image_recipes, plan_images,
@@ -26,6 +27,9 @@ const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Whom programs without privileges run as: "nobody" of distroless images, beyond the users of any distribution.
 const NONROOT: &str = "65532:65532";
+
+/// Whom the others run as.
+const ROOT: &str = "0:0";
 
 /// Makes the images that are missing and returns them all. With all of them there it only looks.
 ///
@@ -91,6 +95,7 @@ pub async fn observe_images(
         archives,
         cc: places.in_path("cc").or_else(|| places.in_path("gcc")),
         go,
+        netfilter: HostTools::find(places),
     }
 }
 
@@ -103,9 +108,26 @@ async fn make(
 ) -> Result<(), ImagesError> {
     match step {
         ImageStep::Pack { recipe } => {
-            let program = set.path(ProgramName::Coredns);
-            // Port 53 needs a capability, which a container gives to root only.
-            pack(wanted, recipe, &program, "0:0").await
+            let program = match recipe.name {
+                ImageName::Program(program) => program,
+                _ => ProgramName::Coredns,
+            };
+            // Port 53 needs a capability, which a container gives to root only; keys are readable for root only.
+            pack(wanted, recipe, &set.path(program), ROOT, Vec::new()).await
+        }
+        ImageStep::PackWithTools { recipe, tools } => {
+            let reference = || recipe.reference.clone();
+            let files = tools.files(here).await;
+            let files = files.map_err(|source| ImagesError::Libraries {
+                reference: reference(),
+                source,
+            })?;
+            let files = files.map_err(|source| ImagesError::Pack {
+                reference: reference(),
+                source,
+            })?;
+            let program = set.path(ProgramName::KubeProxy);
+            pack(wanted, recipe, &program, ROOT, files).await
         }
         ImageStep::Compile { recipe, cc } => {
             let dir = store::directory(places.cache_dir.join("images/pause"))?;
@@ -127,11 +149,11 @@ async fn make(
                     reference: recipe.reference.clone(),
                     source,
                 })?;
-            pack(wanted, recipe, &program, NONROOT).await
+            pack(wanted, recipe, &program, NONROOT, Vec::new()).await
         }
         ImageStep::BuildGo { recipe, go } => {
             let program = build_web(here, go, wanted.architecture, places).await?;
-            pack(wanted, recipe, &program, NONROOT).await
+            pack(wanted, recipe, &program, NONROOT, Vec::new()).await
         }
     }
 }
@@ -160,12 +182,14 @@ async fn pack(
     recipe: &ImageRecipe,
     program: &Path,
     user: &str,
+    more: Vec<ImageFile>,
 ) -> Result<(), ImagesError> {
     let (recipe, program, user) = (recipe.clone(), program.to_owned(), user.to_owned());
     let architecture = wanted.architecture;
     let packing = tokio::task::spawn_blocking(move || {
         let contents = fs::read(&program).map_err(writing(&program))?;
-        let image = image(&recipe, architecture, contents, user);
+        let mut image = image(&recipe, architecture, contents, user);
+        image.files.extend(more);
         let archive = image.archive().map_err(|source| ImagesError::Pack {
             reference: recipe.reference.clone(),
             source,
@@ -185,10 +209,15 @@ fn image(
     program: Vec<u8>,
     user: String,
 ) -> Image {
-    let name = match recipe.name {
-        ImageName::Pause => "pause",
-        ImageName::Coredns => "coredns",
-        ImageName::Web => "web",
+    let (path, search) = match recipe.name {
+        ImageName::Pause => ("/pause".to_owned(), "/"),
+        ImageName::Coredns => ("/coredns".to_owned(), "/"),
+        ImageName::Web => ("/web".to_owned(), "/"),
+        // Manifests name these by path, or by name alone.
+        ImageName::Program(program) => (
+            format!("/usr/local/bin/{program}"),
+            "/usr/local/bin:/usr/sbin",
+        ),
     };
     let text = |path: &str, text: &str| ImageFile {
         path: path.to_owned(),
@@ -200,7 +229,7 @@ fn image(
         architecture,
         files: vec![
             ImageFile {
-                path: format!("/{name}"),
+                path: path.clone(),
                 contents: program,
                 mode: 0o755,
             },
@@ -210,8 +239,8 @@ fn image(
             ),
             text("/etc/group", "root:x:0:\nnonroot:x:65532:\n"),
         ],
-        entrypoint: vec![format!("/{name}")],
+        entrypoint: vec![path],
         user,
-        env: vec!["PATH=/".to_owned()],
+        env: vec![format!("PATH={search}")],
     }
 }

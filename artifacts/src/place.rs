@@ -12,6 +12,8 @@ pub struct Wanted {
     pub architecture: Architecture,
     /// The programs; the order is that of the work.
     pub programs: Vec<ProgramName>,
+    /// The programs of Kubernetes that are wanted as images too.
+    pub as_images: Vec<ProgramName>,
 }
 
 impl Wanted {
@@ -21,7 +23,15 @@ impl Wanted {
             versions,
             architecture,
             programs: crate::LAB_PROGRAMS.to_vec(),
+            as_images: Vec::new(),
         }
+    }
+
+    /// With images of the programs that run in pods where kubelets start the control plane.
+    #[must_use]
+    pub fn with_control_plane_images(mut self) -> Self {
+        self.as_images = crate::CONTROL_PLANE_IMAGES.to_vec();
+        self
     }
 
     /// With one more program.
@@ -34,7 +44,7 @@ impl Wanted {
     }
 
     /// The name of the directory of this version set; programs asked for later join the same one.
-    pub(crate) fn set_name(&self) -> String {
+    pub fn set_name(&self) -> String {
         let VersionSet {
             kubernetes,
             etcd,

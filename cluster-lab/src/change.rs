@@ -1,6 +1,6 @@
 //! What a lab that exists cannot become.
 
-use crate::{BhyveSpec, LabSpec, VmSize};
+use crate::{BhyveSpec, LabSpec, UnderWay, VmSize};
 use netplan::Net;
 
 /// A wish that a lab which exists cannot follow.
@@ -17,6 +17,9 @@ pub(crate) struct Change {
 }
 
 const ANEW: &str = "run `lab down` first, or give the lab another --name";
+const UPGRADE: &str =
+    "`lab upgrade --to VERSION` goes to a newer one; for an older one run `lab down` first";
+const MEANWHILE: &str = "finish the upgrade that is under way first, with `lab upgrade`";
 const FEWER: &str = "VMs can be added but not yet taken away; run `lab down` first, or ask for at least as many (`lab node \
      drain` and `lab vm stop` leave one empty and at rest)";
 
@@ -32,7 +35,14 @@ pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
         })
     };
     change("machines", &place)
-        .or_else(|| change("Kubernetes", &|spec| spec.kubernetes.to_string()))
+        .or_else(|| {
+            let version = |spec: &LabSpec| spec.kubernetes.to_string();
+            let changed = change("Kubernetes", &version);
+            changed.map(|changed| Change {
+                remedy: UPGRADE,
+                ..changed
+            })
+        })
         .or_else(|| change("shape", &|spec| spec.shape.as_str().to_owned()))
         .or_else(|| change("profile", &|spec| spec.profile.as_str().to_owned()))
         .or_else(|| change("etcd members", &|spec| spec.machines.etcd.to_string()))
@@ -62,6 +72,28 @@ pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
             })
         })
         .or_else(|| change("workers with", &|spec| of_vms(spec, |vms| size(vms.worker))))
+}
+
+/// What cannot be followed while an upgrade is under way: its steps are counted over the machines.
+pub(crate) fn refused_meanwhile(
+    is: &LabSpec,
+    wanted: &LabSpec,
+    under_way: Option<UnderWay>,
+) -> Option<Change> {
+    let machines = |spec: &LabSpec| {
+        let counts = spec.machines;
+        format!(
+            "{} control planes and {} workers",
+            counts.control_planes, counts.workers
+        )
+    };
+    let (found, wanted) = (machines(is), machines(wanted));
+    (under_way.is_some() && found != wanted).then_some(Change {
+        field: "machines",
+        found,
+        wanted,
+        remedy: MEANWHILE,
+    })
 }
 
 fn place(spec: &LabSpec) -> String {

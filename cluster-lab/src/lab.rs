@@ -204,6 +204,7 @@ impl Lab {
             &facts,
             &self.places,
             lock.as_ref(),
+            self.state().upgrades()?.as_ref(),
         )?)
     }
 
@@ -212,7 +213,7 @@ impl Lab {
         let lock = self.state().network()?;
         let facts = Facts::of_freebsd_on_paper(bhyve)?;
         let (spec, places) = (&self.spec, &self.places);
-        Ok(Blueprint::new(spec, &facts, places, lock.as_ref())?)
+        Ok(Blueprint::new(spec, &facts, places, lock.as_ref(), None)?)
     }
 
     /// What the FreeBSD host says of itself; what is assumed of it while none is named.
@@ -231,7 +232,12 @@ impl Lab {
     /// A lab grows and shrinks by nodes; everything else about it is decided when it is made.
     fn check_change(&self) -> Result<(), DraftError> {
         let record = self.state().record()?;
-        match record.and_then(|record| change::refused(&record.spec, &self.spec)) {
+        let under_way = self.state().upgrades()?.and_then(|own| own.under_way);
+        let refused = record.and_then(|record| {
+            change::refused(&record.spec, &self.spec)
+                .or_else(|| change::refused_meanwhile(&record.spec, &self.spec, under_way))
+        });
+        match refused {
             None => Ok(()),
             Some(change) => Err(DraftError::Change {
                 name: self.spec.name.to_string(),

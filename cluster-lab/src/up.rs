@@ -11,6 +11,7 @@ use crate::{
     preflight::{self, PreflightError},
     supplies::{Supplies, SupplyError},
 };
+use artifacts::ProgramName;
 use bhyve_vm::fleet;
 use host_exec::{
     EventSink, HostName,
@@ -159,6 +160,10 @@ impl Lab {
         }
         let mut blueprint = self.hold_networks(blueprint).await?;
         let supplies = self.supplies(&blueprint, events).await?;
+        if blueprint.programs.versions.kubernetes != self.spec.kubernetes {
+            // It was upgraded since, and has the programs of both.
+            self.programs(None, events).await?;
+        }
         self.make_key()?;
         let mut changed = self.certify(&blueprint, events)?;
         let token = self.token()?;
@@ -210,14 +215,22 @@ impl Lab {
         Ok(blueprint)
     }
 
-    /// Gets the programs of the lab into the cache, as `up` does first, and returns their directory. Needs no root.
+    /// Gets the programs of the lab into the cache, as `up` does first, or another one of the same versions alone, and
+    /// returns their directory. Needs no root.
     ///
     /// # Errors
     ///
     /// The version is not in the catalogue, or a program can be had nowhere.
-    pub async fn programs(&self, events: &dyn EventSink) -> Result<PathBuf, UpError> {
+    pub async fn programs(
+        &self,
+        only: Option<ProgramName>,
+        events: &dyn EventSink,
+    ) -> Result<PathBuf, UpError> {
         self.spec.check().map_err(DraftError::from)?;
-        let wanted = programs_wanted(&self.spec).map_err(DraftError::from)?;
+        let mut wanted = programs_wanted(&self.spec).map_err(DraftError::from)?;
+        if let Some(only) = only {
+            wanted.programs = vec![only];
+        }
         let set = artifacts::programs(&self.here, &wanted, &programs_places(self), events).await;
         Ok(set.map_err(SupplyError::from)?.dir)
     }

@@ -9,7 +9,9 @@ use host_exec::Contents;
 use k8s_bootstrap::{
     ClusterSpec, Desired, DualAddress, DualNet, ExpiringToken, Material, NodeSpec, Observed, plan,
 };
-use pki::{BootstrapToken, HostName, Life, NodeNames, OsRandom, PkiPlan, PkiSpec, Store};
+use pki::{
+    BootstrapToken, HostName, KubeletClients, Life, NodeNames, OsRandom, PkiPlan, PkiSpec, Store,
+};
 
 fn node(name: &str, number: u8) -> anyhow::Result<NodeSpec> {
     Ok(NodeSpec {
@@ -47,7 +49,7 @@ fn certificates(spec: &ClusterSpec) -> anyhow::Result<Material> {
         etcd_members: Vec::new(),
         authority_life: Life::AUTHORITY,
         leaf_life: Life::LEAF,
-        issue_kubelet_clients: false,
+        kubelet_clients: KubeletClients::None,
     };
     let now = time::OffsetDateTime::now_utc();
     let directory = std::env::temp_dir().join(format!("k8s-files-{}", std::process::id()));

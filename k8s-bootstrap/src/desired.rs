@@ -1,9 +1,9 @@
 //! Everything that a spec means, as data: files and services of each node, objects of the API.
 
 use crate::{
-    ClusterSpec, Material, Role, SpecError,
+    ClusterSpec, Material, Role, Shape, SpecError,
     component::{self, Component, Gate, Place, cni},
-    hardened,
+    hardened, kubeadm,
     object::{Object, digest},
     objects, systemd,
 };
@@ -83,6 +83,8 @@ pub struct Desired {
     pub(crate) ca_pem: String,
     pub(crate) token: BootstrapToken,
     pub(crate) identity: crate::ClientIdentity,
+    /// Of kubelets that need not ask for one.
+    pub(crate) kubelets: BTreeMap<HostName, crate::ClientIdentity>,
 }
 
 /// A spec and material that do not make a cluster.
@@ -101,6 +103,14 @@ pub enum DesiredError {
         unit: UnitName,
         /// The file.
         path: PathBuf,
+    },
+    /// The kubelet of a control plane is to start the API that would sign its certificate.
+    #[error(
+        "the material has no client certificate for the kubelet of {node}, which has to start before there is an API; issue one and add it to `kubelets`"
+    )]
+    NoKubeletIdentity {
+        /// The control plane.
+        node: HostName,
     },
 }
 
@@ -127,12 +137,13 @@ impl Desired {
             nodes.insert(node.name.clone(), node_setup(place, material)?);
         }
         Ok(Self {
-            objects: objects::permanent(&spec),
+            objects: objects::permanent(&spec, &material.ca_pem),
             token_secret: objects::token_secret(&material.token),
             nodes,
             ca_pem: material.ca_pem.clone(),
             token: material.token.token.clone(),
             identity: material.identity.clone(),
+            kubelets: material.kubelets.clone(),
             spec,
         })
     }
@@ -159,6 +170,9 @@ fn node_setup(place: Place<'_>, material: &Material) -> Result<NodeSetup, Desire
     {
         files.insert(file.path.clone(), hardened::guarded(place, file));
     }
+    if place.cluster.shape == Shape::StaticPods {
+        static_pods(place, material, &mut files)?;
+    }
     let services = components
         .iter()
         .map(|component| service(place, component, &files))
@@ -168,6 +182,34 @@ fn node_setup(place: Place<'_>, material: &Material) -> Result<NodeSetup, Desire
         files: files.into_values().collect(),
         services,
     })
+}
+
+/// What the kubelet of a control plane starts.
+fn static_pods(
+    place: Place<'_>,
+    material: &Material,
+    files: &mut BTreeMap<PathBuf, File>,
+) -> Result<(), DesiredError> {
+    // kube-proxy is a pod with an account of its own.
+    files.remove(Path::new(component::proxy::KUBECONFIG));
+    let node = &place.node.name;
+    if place.role == Role::ControlPlane && !material.kubelets.contains_key(node) {
+        return Err(DesiredError::NoKubeletIdentity { node: node.clone() });
+    }
+    let manifests = kubeadm::manifests(place, files).map_err(|(name, path)| {
+        let unit = format!("{name}.service").parse();
+        DesiredError::MissingFile {
+            node: node.clone(),
+            unit: unit.expect("component names are letters and '-'"),
+            path,
+        }
+    })?;
+    files.extend(
+        manifests
+            .into_iter()
+            .map(|manifest| (manifest.path.clone(), manifest)),
+    );
+    Ok(())
 }
 
 fn service(

@@ -25,8 +25,7 @@
 //! # What this crate does not do
 //!
 //! It makes no machines, networks, firewalls or certificates, brings no programs or images, and forms no
-//! etcd. It does not upgrade nodes, rotate the authority, or run CRI-O, static pods or a
-//! balancer in front of several API servers.
+//! etcd. It does not rotate the authority.
 //!
 //! # Invariants
 //!
@@ -45,11 +44,13 @@
 
 mod api;
 mod apply;
+pub mod cis;
 pub mod component;
 mod desired;
 pub mod hardened;
 mod health;
 mod join;
+pub mod kubeadm;
 mod material;
 mod names;
 mod object;
@@ -60,6 +61,7 @@ pub mod retire;
 mod serving;
 mod spec;
 pub mod systemd;
+pub mod upgrade;
 mod version;
 mod yaml;
 

@@ -1,6 +1,9 @@
 //! What is secret or signed, made by the caller.
 
-use crate::hardened::{ENCRYPTION_CONFIG, EncryptionKey};
+use crate::{
+    component::kubelet,
+    hardened::{ENCRYPTION_CONFIG, EncryptionKey},
+};
 use host_exec::{File, HostName, InvalidHostName, Mode};
 use pki::{BootstrapToken, CaRole, FileContent, ItemId, LeafRole, NodeFile, PkiSpec, Store};
 use std::{collections::BTreeMap, fmt};
@@ -41,6 +44,9 @@ pub struct Material {
     pub identity: ClientIdentity,
     /// How nodes without a certificate get one.
     pub token: ExpiringToken,
+    /// The client certificates of kubelets that do not ask the cluster for one. Those of control planes of static
+    /// pods have to be here: they start the API.
+    pub kubelets: BTreeMap<HostName, ClientIdentity>,
     /// Keys, certificates and kubeconfigs of each node, at the paths of kubeadm (below `/etc/kubernetes`).
     pub files: BTreeMap<HostName, Vec<File>>,
 }
@@ -89,6 +95,13 @@ impl Material {
                 certificate_pem: identity.public_pem,
                 key_pem: identity.key_pem,
             },
+            kubelets: kubelets(spec, |id| {
+                let item = store.read(id)?;
+                Ok(ClientIdentity {
+                    certificate_pem: item.public_pem,
+                    key_pem: item.key_pem,
+                })
+            })?,
             token,
             files,
         })
@@ -125,16 +138,41 @@ impl Material {
     ///
     /// A machine's name is no host name.
     pub fn on_paper(spec: &PkiSpec, token: ExpiringToken) -> Result<Self, MaterialError> {
+        let identity = ClientIdentity {
+            certificate_pem: PAPER.to_owned(),
+            key_pem: Zeroizing::new(PAPER.to_owned()),
+        };
         Ok(Self {
             ca_pem: PAPER.to_owned(),
-            identity: ClientIdentity {
-                certificate_pem: PAPER.to_owned(),
-                key_pem: Zeroizing::new(PAPER.to_owned()),
-            },
+            kubelets: kubelets(spec, |_| Ok(identity.clone()))?,
+            identity,
             token,
             files: node_files(spec, |_| Ok(Zeroizing::new(PAPER.to_owned())))?,
         })
     }
+}
+
+/// A kubelet renews its certificate, so it gets the pair alone, and a kubeconfig that names it.
+fn is_of_kubelet(file: &NodeFile) -> bool {
+    file.path == kubelet::KUBECONFIG
+}
+
+/// The client certificates of those kubelets that the spec has issued, as `read` gives them.
+fn kubelets(
+    spec: &PkiSpec,
+    read: impl Fn(&ItemId) -> Result<ClientIdentity, MaterialError>,
+) -> Result<BTreeMap<HostName, ClientIdentity>, MaterialError> {
+    let mut kubelets = BTreeMap::new();
+    for node in &spec.nodes {
+        for file in spec.files_for_node(&node.name)? {
+            if let FileContent::Kubeconfig { id, .. } = &file.content
+                && is_of_kubelet(&file)
+            {
+                kubelets.insert(node.name.as_str().parse()?, read(id)?);
+            }
+        }
+    }
+    Ok(kubelets)
 }
 
 /// The files of every control plane and node, by host, with the contents that `contents` gives.
@@ -145,7 +183,7 @@ fn node_files(
     let mut files: BTreeMap<HostName, Vec<File>> = BTreeMap::new();
     let mut take = |name: &pki::HostName, list: Vec<NodeFile>| {
         let of_host = files.entry(name.as_str().parse()?).or_default();
-        for file in list {
+        for file in list.into_iter().filter(|file| !is_of_kubelet(file)) {
             let bytes = contents(&file.content)?;
             of_host.push(match file.content {
                 FileContent::Public(_) => File::public(file.path, bytes.as_bytes()),

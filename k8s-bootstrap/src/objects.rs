@@ -1,8 +1,9 @@
 //! The objects that a cluster has from its first day.
 
 use crate::{
-    ClusterSpec, ExpiringToken, NodeSpec, Role,
+    ClusterSpec, ExpiringToken, NodeSpec, Role, Shape,
     component::kubelet::CONTROL_PLANE_TAINT,
+    kubeadm,
     object::{Object, digest},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -11,18 +12,24 @@ use serde_json::{Value, json};
 use time::{UtcOffset, format_description::well_known::Rfc3339};
 
 /// The group that a bootstrap token stands for, kubeadm's.
-const BOOTSTRAPPERS: &str = "system:bootstrappers:kubeadm:default-node-token";
+pub(crate) const BOOTSTRAPPERS: &str = "system:bootstrappers:kubeadm:default-node-token";
 
 /// The objects that every cluster has, in an order in which none needs a later one.
-pub(crate) fn permanent(spec: &ClusterSpec) -> Vec<Object> {
+pub(crate) fn permanent(spec: &ClusterSpec, ca_pem: &str) -> Vec<Object> {
     let mut objects = bootstrap_rbac();
     objects.extend(
         pki::required_bindings(spec.version.version())
             .iter()
             .map(binding),
     );
-    objects.extend(spec.nodes().map(|(role, node)| node_object(role, node)));
-    objects.extend(coredns(spec));
+    objects.extend(
+        spec.nodes()
+            .map(|(role, node)| node_object(spec, role, node)),
+    );
+    objects.extend(match spec.shape {
+        Shape::Services => coredns(spec),
+        Shape::StaticPods => kubeadm::permanent(spec, ca_pem),
+    });
     objects
 }
 
@@ -86,7 +93,7 @@ fn binding(required: &pki::RequiredBinding) -> Object {
 
 /// A Node made before its kubelet starts, because a kubelet may not give itself these labels, and its pod
 /// ranges come from the spec.
-fn node_object(role: Role, node: &NodeSpec) -> Object {
+fn node_object(spec: &ClusterSpec, role: Role, node: &NodeSpec) -> Object {
     let pods = node.pods.both();
     // The kubelet writes these two as well, but a pod that arrives before it has seen its own Node with them
     // is refused for good ("Predicate NodeAffinity failed"), and its successor costs ten seconds.
@@ -104,6 +111,11 @@ fn node_object(role: Role, node: &NodeSpec) -> Object {
     });
     if role == Role::ControlPlane {
         body["spec"]["taints"] = json!([{"key": CONTROL_PLANE_TAINT, "effect": "NoSchedule"}]);
+    }
+    if spec.shape == Shape::StaticPods
+        && let Some(annotations) = kubeadm::node_annotations(spec)
+    {
+        body["metadata"]["annotations"] = annotations;
     }
     Object::new(body)
 }
@@ -133,7 +145,7 @@ fn coredns(spec: &ClusterSpec) -> Vec<Object> {
 
 /// kubeadm's Corefile. Without a name server to ask, names outside the cluster are refused at once, and
 /// `loop`, which asks itself through the forwarder, has nothing to look for.
-fn corefile(spec: &ClusterSpec) -> String {
+pub(crate) fn corefile(spec: &ClusterSpec) -> String {
     let domain = &spec.dns_domain;
     let forward = if spec.upstream_dns.is_empty() {
         String::new()
@@ -157,7 +169,7 @@ fn corefile(spec: &ClusterSpec) -> String {
 
 /// Puts values into the places `${NAME}` of a manifest. Each value is of a type whose text needs no quoting
 /// inside double quotes.
-fn substitute(template: &str, values: &[(&str, &str)]) -> String {
+pub(crate) fn substitute(template: &str, values: &[(&str, &str)]) -> String {
     values
         .iter()
         .fold(template.to_owned(), |text, (name, value)| {
@@ -165,7 +177,7 @@ fn substitute(template: &str, values: &[(&str, &str)]) -> String {
         })
 }
 
-fn parse(text: &str) -> Vec<Object> {
+pub(crate) fn parse(text: &str) -> Vec<Object> {
     serde_norway::Deserializer::from_str(text)
         .map(|document| Object::new(Value::deserialize(document).expect("our manifests are YAML")))
         .collect()

@@ -2,7 +2,7 @@
 
 use crate::{
     Desired, NodeCertificate, NodeObserved, NodeSetup, Object, ObjectDrift, ObjectKey, Observed,
-    Readiness, Service, component::Gate,
+    Readiness, Service, component::Gate, systemd::UNIT_DIR,
 };
 use host_exec::{HostName, files::Drift, systemd::UnitName};
 use std::{
@@ -126,10 +126,10 @@ fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
         actions.push(Action::WriteFiles { files, readers });
     }
     let state = |service: &Service| found.units.get(&service.unit);
-    let reload = |service: &Service| {
-        drifted.contains(service.unit_file.as_path())
-            || state(service).is_some_and(|state| state.needs_reload)
-    };
+    // A drop-in is read from the same place.
+    let of_units = drifted.iter().any(|path| path.starts_with(UNIT_DIR));
+    let reload =
+        |service: &Service| of_units || state(service).is_some_and(|state| state.needs_reload);
     if setup.services.iter().any(reload) {
         actions.push(Action::ReloadUnits);
     }

@@ -271,6 +271,13 @@ pub enum Tuning {
 /// kubeadm's `localAPIEndpoint.bindPort`.
 const API_PORT: u16 = 6443;
 
+/// What Debian's package ca-certificates makes.
+const DEBIAN_TRUST_DIRS: [&str; 3] = [
+    "/etc/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    "/usr/share/ca-certificates",
+];
+
 /// A cluster to bring up on hosts that exist, with an etcd that exists.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClusterSpec {
@@ -304,6 +311,9 @@ pub struct ClusterSpec {
     pub cni_bin_dirs: Vec<NodePath>,
     /// The name servers of pods that use the node's, and CoreDNS's own way out.
     pub resolv_conf: NodePath,
+    /// Directories of the control planes with certificates of other authorities, beside /etc/ssl/certs, which may
+    /// link to them. Static pods get those that kubeadm of this minor knows.
+    pub trust_dirs: Vec<NodePath>,
     /// Name servers that CoreDNS asks for names outside the cluster; with none it refuses them.
     pub upstream_dns: Vec<IpAddr>,
     /// Images of the cluster itself.
@@ -324,6 +334,9 @@ pub struct ClusterSpec {
     /// controller manager), which the caller brings: without one, no pod is placed. Not needed on hardware of one's
     /// own, where there is no cloud to ask for addresses, zones, routes and balancers.
     pub external_cloud_provider: bool,
+    /// Nodes have /lib/modules, which kubeadm's kube-proxy is shown. Machines that share the kernel of another may
+    /// not, and may not be able to make it.
+    pub has_kernel_modules: bool,
     /// The cgroup hierarchy of the nodes.
     pub cgroup: CgroupVersion,
     /// What the control plane is tuned for.
@@ -450,6 +463,7 @@ impl ClusterSpec {
             bin_dir: path("/usr/local/bin"),
             cni_bin_dirs: vec![path("/opt/cni/bin")],
             resolv_conf: path("/etc/resolv.conf"),
+            trust_dirs: DEBIAN_TRUST_DIRS.map(path).to_vec(),
             upstream_dns: Vec::new(),
             images: Images {
                 repository: image("registry.k8s.io".to_owned()),
@@ -472,6 +486,7 @@ impl ClusterSpec {
             virtual_address: None,
             addons: Addons::default(),
             external_cloud_provider: false,
+            has_kernel_modules: true,
             cgroup: CgroupVersion::V2,
             tuning: Tuning::Standard,
             patience: 1.0,

@@ -4,7 +4,7 @@ use crate::component::Component;
 use host_exec::{File, systemd::UnitName};
 
 /// Where units of the administrator lie; they win over the distribution's (systemd.unit(5)).
-const UNIT_DIR: &str = "/etc/systemd/system";
+pub(crate) const UNIT_DIR: &str = "/etc/systemd/system";
 
 /// The name of a component's unit.
 pub fn unit_name(component: &Component) -> UnitName {

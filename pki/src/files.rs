@@ -147,8 +147,7 @@ impl PkiSpec {
     fn extend_files(&self, files: &mut Vec<NodeFile>, scope: Scope, node: &NodeNames) {
         let server_url = node.api_server_url.as_ref().unwrap_or(&self.api_server_url);
         for profile in PROFILES.iter().filter(|profile| profile.scope == scope) {
-            let wanted = profile.by_default || self.issue_kubelet_clients;
-            if wanted && profile.since <= self.kubernetes_version {
+            if self.wants(profile, node) && profile.since <= self.kubernetes_version {
                 let id = ItemId::node(profile.role, &node.name);
                 self.push_leaf(files, profile, id, server_url);
             }

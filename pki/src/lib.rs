@@ -81,7 +81,7 @@ pub use role::{
     AltNameRule, CaRole, CommonName, GroupsSince, LeafRole, PROFILES, Placement, Profile,
     RequiredBinding, Scope, required_bindings,
 };
-pub use spec::{ItemId, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf};
+pub use spec::{ItemId, KubeletClients, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf};
 pub use store::{Material, ReadError, Store, WriteError, WriteStep};
 pub use token::{BootstrapToken, TokenError};
 pub use version::{KubernetesVersion, VersionError};

@@ -46,8 +46,19 @@ pub struct PkiSpec {
     pub authority_life: Life,
     /// How long leaves live.
     pub leaf_life: Life,
-    /// Whether kubelets get client certificates from here instead of by TLS bootstrapping.
-    pub issue_kubelet_clients: bool,
+    /// Which kubelets get client certificates from here instead of by TLS bootstrapping.
+    pub kubelet_clients: KubeletClients,
+}
+
+/// Which kubelets get client certificates from the store. The others ask the cluster (TLS bootstrapping).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KubeletClients {
+    /// None: every API server is started by something else than a kubelet.
+    None,
+    /// Those of control planes, which start the API servers and so cannot ask them first.
+    ControlPlanes,
+    /// All.
+    All,
 }
 
 /// A spec that no set of certificates can fulfil.
@@ -190,8 +201,7 @@ impl PkiSpec {
         self.check()?;
         let mut leaves = Vec::new();
         for profile in PROFILES {
-            let wanted = profile.by_default || self.issue_kubelet_clients;
-            if !wanted || profile.since > self.kubernetes_version {
+            if profile.since > self.kubernetes_version {
                 continue;
             }
             match profile.scope {
@@ -204,13 +214,24 @@ impl PkiSpec {
         Ok(leaves)
     }
 
+    /// Whether a machine has a leaf of this role.
+    pub(crate) fn wants(&self, profile: &Profile, node: &NodeNames) -> bool {
+        let is_control_plane = || self.control_planes.iter().any(|cp| cp.name == node.name);
+        profile.by_default
+            || match self.kubelet_clients {
+                KubeletClients::None => false,
+                KubeletClients::ControlPlanes => is_control_plane(),
+                KubeletClients::All => true,
+            }
+    }
+
     fn extend(
         &self,
         leaves: &mut Vec<WantedLeaf>,
         profile: &Profile,
         nodes: &[NodeNames],
     ) -> Result<(), SpecError> {
-        for node in nodes {
+        for node in nodes.iter().filter(|node| self.wants(profile, node)) {
             leaves.push(self.leaf(profile, Some(node))?);
         }
         Ok(())

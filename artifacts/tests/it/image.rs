@@ -1,8 +1,8 @@
 //! Archives of images, and copies of a containerd root.
 
 use artifacts::{
-    Architecture, Cloned, Go, Image, ImageFile, ImagesFound, Lock, ProgramSet, Sha256, clone_root,
-    image_recipes, plan_images,
+    Architecture, Cloned, Go, HostTools, Image, ImageFile, ImagesFound, Lock, ProgramSet, Sha256,
+    clone_root, image_recipes, plan_images,
 };
 use std::{
     collections::BTreeMap,
@@ -135,6 +135,7 @@ fn without_go_the_web_image_is_left_out_and_without_cc_nothing_goes() {
         archives: Vec::new(),
         cc: Some("/usr/bin/cc".into()),
         go: Go::Missing("there is no Go in PATH".to_owned()),
+        netfilter: HostTools::default(),
     };
     let (steps, left_out) = plan_images(&wanted, &recipes, &found).unwrap();
     assert_eq!((steps.len(), left_out.len()), (2, 1));

@@ -1,7 +1,7 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
 use super::{API_PORT, BIN_DIR, Blueprint, BlueprintError, both, both_nets, host_name, ranges};
-use crate::{GuestFacts, LabSpec, OciRuntime};
+use crate::{GuestFacts, LabSpec, OciRuntime, Profile, Shape};
 use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
@@ -9,7 +9,7 @@ use k8s_bootstrap::{
     NodeSpec, Runtime, Tuning, VirtualAddress,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
-use pki::{AltNames, ApiUrl, Life, NodeNames, PkiSpec};
+use pki::{AltNames, ApiUrl, KubeletClients, Life, NodeNames, PkiSpec};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::Path,
@@ -57,7 +57,10 @@ impl Blueprint {
         let program = Path::new(BIN_DIR).join("etcd");
         let limit = etcd_bootstrap::READY_LIMIT.mul_f64(self.spec.patience);
         etcd_bootstrap::ClusterSpec::new(token, version, program, members)
-            .map(|cluster| cluster.with_ready_limit(limit))
+            .map(|cluster| match self.spec.profile {
+                Profile::Standard => cluster.with_ready_limit(limit),
+                Profile::Hardened => cluster.with_ready_limit(limit).with_private_files(),
+            })
             .map_err(BlueprintError::part("this cluster of etcd"))
     }
 
@@ -79,11 +82,9 @@ impl Blueprint {
             text.parse()
                 .map_err(BlueprintError::part("the name of an image"))
         };
-        Ok(k8s_bootstrap::ClusterSpec {
-            version: self
-                .spec
-                .kubernetes_version()
-                .map_err(BlueprintError::part("this version of Kubernetes"))?,
+        let version = self.base_version();
+        self.upgraded(k8s_bootstrap::ClusterSpec {
+            version: self.supported(version)?,
             cluster_name: self.pki.cluster_name.clone(),
             dns_domain: self.pki.dns_domain.clone(),
             services: dual_net(ranges(&self.network).services.nets),
@@ -96,7 +97,7 @@ impl Blueprint {
             api_port: API_PORT,
             control_planes: nodes(Role::ControlPlane),
             workers: nodes(Role::Worker),
-            bin_dir: path(BIN_DIR)?,
+            bin_dir: self.bin_dir(version)?,
             cni_bin_dirs: self
                 .facts
                 .guests
@@ -105,6 +106,7 @@ impl Blueprint {
                 .map(|dir| path(dir))
                 .collect::<Result<_, _>>()?,
             resolv_conf: path(&self.facts.guests.resolv_conf)?,
+            trust_dirs: trust_dirs()?,
             upstream_dns: self.upstream_dns(),
             images: Images {
                 repository: image("lab.local".to_owned())?,
@@ -128,6 +130,8 @@ impl Blueprint {
             virtual_address: self.virtual_address()?,
             addons: Addons::default(),
             external_cloud_provider: false,
+            // Namespaces see the files of this machine.
+            has_kernel_modules: self.spec.bhyve.is_some() || Path::new("/lib/modules").is_dir(),
             cgroup: self.facts.guests.cgroups,
             tuning: Tuning::QuickStart,
             patience: self.spec.patience,
@@ -175,6 +179,17 @@ impl Blueprint {
             None => Vec::new(),
         }
     }
+}
+
+/// What Debian's package ca-certificates makes, which machines share with this one or have installed.
+fn trust_dirs() -> Result<Vec<NodePath>, BlueprintError> {
+    let dirs = [
+        "/etc/ca-certificates",
+        "/usr/local/share/ca-certificates",
+        "/usr/share/ca-certificates",
+    ];
+    let path = |dir: &str| dir.parse().map_err(BlueprintError::part("a path"));
+    dirs.into_iter().map(path).collect()
 }
 
 fn oci_runtime(facts: &GuestFacts, wanted: OciRuntime) -> String {
@@ -259,7 +274,10 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
         etcd_members: role(Role::Etcd)?,
         authority_life: Life::AUTHORITY,
         leaf_life: Life::LEAF,
-        issue_kubelet_clients: false,
+        kubelet_clients: match spec.shape {
+            Shape::Services => KubeletClients::None,
+            Shape::StaticPods => KubeletClients::ControlPlanes,
+        },
     })
 }
 

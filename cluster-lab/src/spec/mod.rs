@@ -333,6 +333,25 @@ mod tests {
         );
     }
 
+    /// The catalogue of programs and the rules of the cluster are two tables.
+    #[test]
+    fn what_the_catalogue_pairs_is_what_the_rules_ask_for() {
+        for minor in artifacts::OLDEST_MINOR..=artifacts::NEWEST_MINOR {
+            let spec = LabSpec {
+                kubernetes: Version::new(1, minor, 99),
+                ..LabSpec::default()
+            };
+            let versions = spec.versions().unwrap();
+            let rules = spec.kubernetes_version().unwrap();
+            assert_eq!(versions.pause, rules.release().pause, "1.{minor}");
+            let etcd: k8s_bootstrap::EtcdVersion = versions.etcd.to_string().parse().unwrap();
+            assert!(etcd >= rules.etcd_floor(), "1.{minor}: {etcd}");
+            let image = rules.etcd_image_tag();
+            let line = format!("{}.{}.", etcd.major, etcd.minor);
+            assert!(image.starts_with(&line), "1.{minor}: {etcd} and {image}");
+        }
+    }
+
     #[test]
     fn impossible_values_name_field_value_and_remedy() {
         for (text, expected) in [

@@ -16,9 +16,11 @@
 mod control_planes;
 mod down;
 mod freebsd;
+mod hardened;
 mod http;
 mod interrupted;
 mod killed;
+mod kubeadm;
 mod lab;
 mod machines;
 mod network;
@@ -28,5 +30,6 @@ mod run;
 mod side_by_side;
 mod smoke;
 mod traces;
+mod upgrade;
 mod waiting;
 mod work;

@@ -2,7 +2,7 @@
 
 use super::{ApplyError, Run};
 use crate::{
-    Api, ApiError, NodeSetup, Object,
+    Api, ApiError, ClientIdentity, NodeSetup, Object,
     component::{Gate, kubelet},
     join::{self, Answer},
     observe,
@@ -11,7 +11,7 @@ use host_exec::{
     Command, Contents, File, Host, HostName, Mode,
     poll::{self, Attempt, WaitError},
 };
-use pki::{Certificate, CertificateRequest, Issued};
+use pki::{Certificate, CertificateRequest};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -36,6 +36,11 @@ impl Run<'_> {
 
     /// Gets the node a client certificate of its own. Killed between two steps, the next run asks anew.
     pub(super) async fn join(&self, name: &HostName, setup: &NodeSetup) -> Result<(), ApplyError> {
+        if let Some(identity) = self.desired.kubelets.get(name) {
+            let work = self.install_given(name, setup, identity);
+            self.has_joined(name, self.timed(name.as_str(), "join", work).await?);
+            return Ok(());
+        }
         self.open(name, Gate::ApiAnswers).await;
         let mut prepared = self.prepared.subscribe();
         prepared
@@ -45,10 +50,26 @@ impl Run<'_> {
         let moment = self
             .timed(name.as_str(), "join", self.get_certificate(name, setup))
             .await?;
+        self.has_joined(name, moment);
+        Ok(())
+    }
+
+    fn has_joined(&self, name: &HostName, moment: OffsetDateTime) {
         if let Some(joined) = self.joined.get(name) {
             joined.send_replace(Some(moment));
         }
-        Ok(())
+    }
+
+    /// For a kubelet whose certificate the material has: one that starts the API could not ask it first.
+    async fn install_given(
+        &self,
+        name: &HostName,
+        setup: &NodeSetup,
+        identity: &ClientIdentity,
+    ) -> Result<OffsetDateTime, ApplyError> {
+        let host = observe::host(self.hosts, name)?;
+        install(&**host, setup, &identity.certificate_pem, &identity.key_pem).await?;
+        Ok(observe::clock(&**host).await?)
     }
 
     /// Returns the moment, by the node's clock, at which the certificate was found good.
@@ -72,7 +93,7 @@ impl Run<'_> {
         let issued = request
             .accept(&pem, &ca, now)
             .map_err(|e| failed(JoinReason::Answer(e)))?;
-        install(&**host, setup, &issued).await?;
+        install(&**host, setup, &issued.certificate_pem, &issued.key_pem).await?;
         Ok(now)
     }
 
@@ -179,7 +200,12 @@ fn not_yet(error: ApiError) -> Result<Attempt<String>, LookError> {
 
 /// Puts the pair where the kubelet looks for it. The record of its last start goes first: a kubelet that runs
 /// with an older pair is then started anew, also by the run after one that was killed in between.
-async fn install(host: &dyn Host, setup: &NodeSetup, issued: &Issued) -> Result<(), ApplyError> {
+async fn install(
+    host: &dyn Host,
+    setup: &NodeSetup,
+    certificate: &str,
+    key: &str,
+) -> Result<(), ApplyError> {
     let kubelet = setup
         .services
         .iter()
@@ -187,7 +213,7 @@ async fn install(host: &dyn Host, setup: &NodeSetup, issued: &Issued) -> Result<
     for service in kubelet {
         host.remove_file(&service.record.path).await?;
     }
-    let (certificate, key) = (issued.certificate_pem.as_bytes(), issued.key_pem.as_bytes());
+    let (certificate, key) = (certificate.as_bytes(), key.as_bytes());
     let mut pair = Zeroizing::new(Vec::with_capacity(certificate.len() + key.len()));
     pair.extend_from_slice(certificate);
     pair.extend_from_slice(key);

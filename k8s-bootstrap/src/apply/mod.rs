@@ -9,7 +9,7 @@ mod wait;
 pub use error::ApplyError;
 pub use join::JoinReason;
 
-use crate::{Action, Api, Desired, Hosts, NodeSetup, Plan, component::Gate, observe};
+use crate::{Action, Api, Desired, Hosts, NodeSetup, Plan, Shape, component::Gate, observe};
 use futures::future::{BoxFuture, FutureExt as _, try_join_all};
 use host_exec::{
     EventSink, Host, HostName, Progress,
@@ -25,7 +25,12 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 /// The unit whose start the watch of its API waits for.
-const API_SERVER: &str = "kube-apiserver.service";
+fn api_unit(desired: &Desired) -> &'static str {
+    match desired.spec.shape {
+        Shape::Services => "kube-apiserver.service",
+        Shape::StaticPods => "kubelet.service",
+    }
+}
 
 /// How far an API server has come; the gates compare it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,8 +75,12 @@ pub async fn apply(
     }
     let apis = observe::apis(desired, hosts)?;
     let stage = |(name, _): &(HostName, Api)| (name.clone(), watch::Sender::new(Stage::Silent));
-    let launched =
-        |(name, _): &(HostName, Api)| (name.clone(), watch::Sender::new(!starts_api(plan, name)));
+    let launched = |(name, _): &(HostName, Api)| {
+        (
+            name.clone(),
+            watch::Sender::new(!starts_api(desired, plan, name)),
+        )
+    };
     let run = Run {
         launched: apis.iter().map(launched).collect(),
         stages: apis.iter().map(stage).collect(),
@@ -112,9 +121,9 @@ fn joining(plan: &Plan) -> impl Iterator<Item = HostName> {
     joining.filter_map(|step| step.node.clone())
 }
 
-fn starts_api(plan: &Plan, name: &HostName) -> bool {
+fn starts_api(desired: &Desired, plan: &Plan, name: &HostName) -> bool {
     plan.steps.iter().any(|step| {
-        let start = |action: &Action| matches!(action, Action::Start { unit, .. } if unit.as_str() == API_SERVER);
+        let start = |action: &Action| matches!(action, Action::Start { unit, .. } if unit.as_str() == api_unit(desired));
         step.node.as_ref() == Some(name) && start(&step.action)
     })
 }
@@ -270,8 +279,10 @@ impl Run<'_> {
                 systemd::stop(host, units).await?;
             }
             systemd::start(host, units).await?;
-            if unit.as_str() == API_SERVER {
-                self.launched[name].send_replace(true);
+            if unit.as_str() == api_unit(self.desired)
+                && let Some(launched) = self.launched.get(name)
+            {
+                launched.send_replace(true);
             }
             host.write_file(&service.record).await?;
             Ok(())

@@ -2,7 +2,7 @@
 
 use super::{ApplyError, Run, Stage};
 use crate::{
-    Api, ApiError, ObjectKey, Readiness,
+    Api, ApiError, ObjectKey, Readiness, Shape,
     component::Gate,
     observe::{self, condition, ready_nodes},
 };
@@ -140,6 +140,11 @@ impl Run<'_> {
         name: &HostName,
         unit: &'static str,
     ) -> ApplyError {
+        let unit = match self.desired.spec.shape {
+            Shape::Services => unit,
+            // It starts all the others, and says why it does not.
+            Shape::StaticPods => "kubelet",
+        };
         let log = async {
             let host = observe::host(self.hosts, name).map_err(|error| error.to_string())?;
             let unit: UnitName = format!("{unit}.service")

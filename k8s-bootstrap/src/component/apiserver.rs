@@ -6,10 +6,11 @@ use crate::{Shape, Tuning, hardened};
 /// The definition of the API server of a control plane.
 pub fn component(place: Place<'_>) -> Component {
     let arguments = flags(place).into_arguments();
-    let environment = match place.cluster.tuning {
-        Tuning::Standard => Vec::new(),
+    let environment = match (place.cluster.tuning, place.cluster.shape) {
         // The start makes many short-lived objects; collecting a quarter as often is a little quicker.
-        Tuning::QuickStart => vec![("GOGC", "400".into())],
+        (Tuning::QuickStart, Shape::Services) => vec![("GOGC", "400".into())],
+        // kubeadm's configuration knows no environment before v1beta4.
+        (Tuning::Standard, _) | (_, Shape::StaticPods) => Vec::new(),
     };
     Component {
         name: "kube-apiserver",

@@ -1,9 +1,9 @@
 //! kube-controller-manager: kubeadm's flags, without the allocation of pod ranges.
 
-use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, pki_file};
-use crate::{Tuning, hardened};
+use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, kubelet, pki_file};
+use crate::{NodePart, Shape, Tuning, hardened};
 
-const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
+pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
 
 /// The definition of the controller manager of a control plane.
 ///
@@ -47,6 +47,20 @@ fn flags(place: Place<'_>) -> Flags {
         .set("service-account-private-key-file", pki_file("sa.key"))
         .set("use-service-account-credentials", "true");
     elect(place, &mut flags);
+    if spec.shape == Shape::StaticPods {
+        // As kubeadm has them where it is told the range of pods, and then against the allocation.
+        flags
+            .set("allocate-node-cidrs", "false")
+            .set("cluster-cidr", spec.pods.list())
+            .set("service-cluster-ip-range", spec.services.list());
+        if place
+            .version_of(NodePart::ControlPlane)
+            .release()
+            .flex_volume_mount
+        {
+            flags.set("flex-volume-plugin-dir", kubelet::VOLUME_PLUGINS);
+        }
+    }
     if spec.external_cloud_provider {
         // It leaves the routes, the balancers and the addresses of Nodes to a cloud-controller-manager.
         flags.set("cloud-provider", "external");
@@ -61,11 +75,12 @@ fn flags(place: Place<'_>) -> Flags {
     flags
 }
 
-/// An election with one candidate only costs time. Among several the default pause of 2 s between two attempts
-/// is what a start waits for whose first attempt came too early.
+/// An election with one candidate only costs time; kubeadm always has one. Among several the default pause of 2 s
+/// between two attempts is what a start waits for whose first attempt came too early.
 pub(super) fn elect(place: Place<'_>, flags: &mut Flags) {
     let several = place.cluster.control_planes.len() > 1;
-    flags.set("leader-elect", several.to_string());
+    let elects = several || place.cluster.shape == Shape::StaticPods;
+    flags.set("leader-elect", elects.to_string());
     if several && place.cluster.tuning == Tuning::QuickStart {
         flags.set("leader-elect-retry-period", "500ms");
     }

@@ -1,7 +1,7 @@
 //! kubelet: its configuration, and where it keeps its client certificate.
 
 use super::{CA, Component, Flags, Gate, Place, UnitOptions, paths};
-use crate::{CgroupVersion, Role, Shape, hardened, join, yaml};
+use crate::{CgroupVersion, Role, Shape, hardened, join, kubeadm, yaml};
 use host_exec::{File, Mode};
 use serde_json::{Value, json};
 
@@ -18,6 +18,9 @@ pub const CURRENT_SERVING_PAIR: &str = "/var/lib/kubelet/pki/kubelet-server-curr
 /// The taint that keeps pods of users off control planes, kubeadm's.
 pub const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane";
 
+/// Where drivers of flexvolumes lie. The default lies below /usr, which may be read-only.
+pub(crate) const VOLUME_PLUGINS: &str = "/var/lib/kubelet/volumeplugins";
+
 /// The definition of the kubelet of any node.
 ///
 /// It gets no `--bootstrap-kubeconfig`: without a certificate its watches are refused, and their pauses, which
@@ -30,7 +33,7 @@ pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
         ("MemoryAccounting", "true".into()),
     ];
     service.extend(hardened::log_directory(place, Shape::StaticPods));
-    Component {
+    let kubelet = Component {
         name: "kubelet",
         description: "Kubernetes node agent",
         program: place.program("kubelet"),
@@ -51,6 +54,10 @@ pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
             ],
             service,
         },
+    };
+    match place.cluster.shape {
+        Shape::Services => kubelet,
+        Shape::StaticPods => kubeadm::adapt_kubelet(place, kubelet),
     }
 }
 
@@ -81,18 +88,16 @@ fn flags(place: Place<'_>) -> Flags {
 fn kubeconfig(place: Place<'_>, ca_pem: &str) -> File {
     let spec = place.cluster;
     let user = join::user(&place.node.name);
-    let text = pki::kubeconfig_of_file(
-        &spec.cluster_name,
-        &spec.node_endpoint(),
-        ca_pem,
-        &user,
-        CURRENT_PAIR,
-    );
+    let api_url = match spec.shape {
+        Shape::Services => spec.node_endpoint(),
+        Shape::StaticPods => kubeadm::kubelet_api_url(place),
+    };
+    let text = pki::kubeconfig_of_file(&spec.cluster_name, &api_url, ca_pem, &user, CURRENT_PAIR);
     File::public(KUBECONFIG, text).with_mode(Mode::SECRET)
 }
 
 /// `KubeletConfiguration`, <https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/>.
-fn config(place: Place<'_>) -> Value {
+pub(crate) fn config(place: Place<'_>) -> Value {
     let spec = place.cluster;
     let mut config = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -128,12 +133,14 @@ fn config(place: Place<'_>) -> Value {
         "serializeImagePulls": false,
         // It serves with a certificate of the cluster's authority, which `serving` approves.
         "serverTLSBootstrap": true,
-        // The default lies below /usr, which may be read-only.
-        "volumePluginDir": "/var/lib/kubelet/volumeplugins",
+        "volumePluginDir": VOLUME_PLUGINS,
     });
     if spec.cgroup == CgroupVersion::V1 && place.version().release().fail_cgroup_v1.is_some() {
         config["failCgroupV1"] = false.into();
     }
     hardened::kubelet(place, &mut config);
+    if spec.shape == Shape::StaticPods {
+        kubeadm::local_kubelet_config(place, &mut config);
+    }
     config
 }

@@ -1,7 +1,7 @@
 //! One definition of each program of a node: arguments, files, and what it waits for.
 //!
 //! A definition says nothing about who keeps the program running; [`systemd`](crate::systemd) turns it into
-//! a unit.
+//! a unit, and [`kubeadm`](crate::kubeadm) into a static pod.
 
 pub mod apiserver;
 pub mod balancer;
@@ -14,7 +14,7 @@ pub mod proxy;
 pub mod scheduler;
 pub mod virtual_address;
 
-use crate::{ClusterSpec, NodePart, NodeSpec, Role, Runtime, SupportedVersion};
+use crate::{ClusterSpec, NodePart, NodeSpec, Role, Runtime, Shape, SupportedVersion};
 use host_exec::File;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -109,7 +109,7 @@ pub struct Component {
     pub options: UnitOptions,
 }
 
-/// Every program of a node, in the order in which a reader meets them. `ca_pem` is the certificate of the
+/// Every service of a node, in the order in which a reader meets them. `ca_pem` is the certificate of the
 /// cluster's authority.
 pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
     let runtime = match &place.cluster.runtime {
@@ -123,16 +123,30 @@ pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
             .iter()
             .map(|own| balancer::component(place, own)),
     );
-    if place.role == Role::ControlPlane {
-        components.push(apiserver::component(place));
-        components.push(controller_manager::component(place));
-        components.push(scheduler::component(place));
-        let address = spec.virtual_address.iter();
-        components.extend(address.map(|own| virtual_address::component(place, own)));
+    let address = spec.virtual_address.iter();
+    let address = address.filter(|_| place.role == Role::ControlPlane);
+    components.extend(address.map(|own| virtual_address::component(place, own)));
+    let are_services = place.cluster.shape == Shape::Services;
+    if are_services {
+        components.extend(control_plane(place));
     }
     components.push(kubelet::component(place, ca_pem));
-    components.push(proxy::component(place));
+    if are_services {
+        components.push(proxy::component(place));
+    }
     components
+}
+
+/// The programs of the control plane: services or static pods. None on a worker.
+pub(crate) fn control_plane(place: Place<'_>) -> Vec<Component> {
+    match place.role {
+        Role::Worker => Vec::new(),
+        Role::ControlPlane => vec![
+            apiserver::component(place),
+            controller_manager::component(place),
+            scheduler::component(place),
+        ],
+    }
 }
 
 /// Flags of a Go program by name, `--name=value` each, sorted.

@@ -6,7 +6,7 @@ use host_exec::File;
 use serde_json::{Value, json};
 
 const CONFIG: &str = "/etc/kubernetes/kube-proxy-config.yaml";
-const KUBECONFIG: &str = "/etc/kubernetes/kube-proxy.conf";
+pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/kube-proxy.conf";
 const HEALTH_PORT: u16 = 10256;
 
 /// The definition of the proxy of any node.
@@ -28,7 +28,7 @@ pub fn component(place: Place<'_>) -> Component {
 }
 
 /// `KubeProxyConfiguration`, <https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/>.
-fn config(place: Place<'_>) -> Value {
+pub(crate) fn config(place: Place<'_>) -> Value {
     let spec = place.cluster;
     let mode = place.version().release().proxy_mode.as_str();
     let mut config = json!({

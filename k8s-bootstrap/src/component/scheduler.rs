@@ -3,7 +3,7 @@
 use super::{Component, Flags, Gate, Place, UnitOptions, controller_manager::elect, files_in};
 use crate::hardened;
 
-const KUBECONFIG: &str = "/etc/kubernetes/scheduler.conf";
+pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/scheduler.conf";
 
 /// The definition of the scheduler of a control plane.
 pub fn component(place: Place<'_>) -> Component {

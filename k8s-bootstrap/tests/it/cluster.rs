@@ -117,6 +117,13 @@ pub(crate) fn material() -> Material {
             token: BootstrapToken::new("abcdef.0123456789abcdef").unwrap(),
             expires: OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap(),
         },
+        kubelets: BTreeMap::from([(
+            "cp-0".parse().unwrap(),
+            ClientIdentity {
+                certificate_pem: "the kubelet\n".into(),
+                key_pem: Zeroizing::new("its key\n".into()),
+            },
+        )]),
         files: BTreeMap::from([
             ("cp-0".parse().unwrap(), control_plane.map(secret).to_vec()),
             ("cp-1".parse().unwrap(), control_plane.map(secret).to_vec()),
@@ -128,4 +135,13 @@ pub(crate) fn material() -> Material {
 
 pub(crate) fn desired(version: &str) -> Desired {
     Desired::new(spec(version), &material()).unwrap()
+}
+
+/// The same in the shape in which kubelets start the control plane.
+pub(crate) fn static_pods(version: &str) -> Desired {
+    let spec = ClusterSpec {
+        shape: Shape::StaticPods,
+        ..spec(version)
+    };
+    Desired::new(spec, &material()).unwrap()
 }

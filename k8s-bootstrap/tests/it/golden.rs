@@ -112,6 +112,20 @@ fn objects_of_1_28() {
 }
 
 #[test]
+fn static_pods_of_1_37() {
+    let desired = cluster::static_pods("1.37.2");
+    check("1.37-static-pods-cp-0.txt", &node_text(&desired, "cp-0"));
+    check("1.37-static-pods-objects.yaml", &objects_text(&desired));
+}
+
+#[test]
+fn static_pods_of_1_28() {
+    let desired = cluster::static_pods("1.28.3");
+    check("1.28-static-pods-cp-0.txt", &node_text(&desired, "cp-0"));
+    check("1.28-static-pods-objects.yaml", &objects_text(&desired));
+}
+
+#[test]
 fn the_first_plan() {
     let desired = cluster::desired("1.37.2");
     check(

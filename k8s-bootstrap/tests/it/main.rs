@@ -5,10 +5,12 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod cis;
 mod cluster;
 mod difference;
 mod golden;
 mod hardened;
+mod kubeadm;
 mod matrix;
 mod plan;
 mod readers;
@@ -16,4 +18,5 @@ mod real;
 mod retire;
 mod skew;
 mod spec;
+mod table;
 mod tree;

@@ -17,7 +17,7 @@ use k8s_bootstrap::{
 };
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::PostParams;
-use pki::{ApiUrl, NodeNames, OsRandom, PkiPlan, PkiSpec, Store};
+use pki::{ApiUrl, KubeletClients, NodeNames, OsRandom, PkiPlan, PkiSpec, Store};
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
@@ -147,7 +147,7 @@ fn pki_spec(spec: &ClusterSpec) -> PkiSpec {
         etcd_members: vec![node("etcd-0")],
         authority_life: pki::Life::AUTHORITY,
         leaf_life: pki::Life::LEAF,
-        issue_kubelet_clients: false,
+        kubelet_clients: KubeletClients::None,
     }
 }
 

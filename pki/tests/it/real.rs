@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use pki::{
-    CaRole, Certificate, CertificateRequest, FileContent, ItemId, PrivateKey, Purpose, Subject,
-    WantedLeaf,
+    CaRole, Certificate, CertificateRequest, FileContent, ItemId, KubeletClients, PrivateKey,
+    Purpose, Subject, WantedLeaf,
 };
 
 use crate::support::{Lab, empty_lab, host, now, run, spec};
@@ -17,7 +17,7 @@ use crate::support::{Lab, empty_lab, host, now, run, spec};
 /// The reference cluster with every role, kubelets too.
 fn every_role() -> Lab {
     let mut spec = spec();
-    spec.issue_kubelet_clients = true;
+    spec.kubelet_clients = KubeletClients::All;
     let lab = empty_lab(spec);
     run(&lab, now());
     lab

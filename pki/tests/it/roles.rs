@@ -1,4 +1,4 @@
-use pki::{KubernetesVersion, LeafRole, PROFILES, PkiSpec, required_bindings};
+use pki::{KubeletClients, KubernetesVersion, LeafRole, PROFILES, PkiSpec, required_bindings};
 
 use crate::support::spec;
 
@@ -152,7 +152,7 @@ fn a_contradictory_spec_names_its_field() {
     );
     let long = "a".repeat(60);
     check(
-        &|s| (s.issue_kubelet_clients, s.nodes[1].name) = (true, long.parse().unwrap()),
+        &|s| (s.kubelet_clients, s.nodes[1].name) = (KubeletClients::All, long.parse().unwrap()),
         &long,
     );
 }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use pki::{
-    AltNames, ApiUrl, HostName, KubernetesVersion, Life, NodeNames, OsRandom, PkiPlan, PkiSpec,
-    Report, Store, apply,
+    AltNames, ApiUrl, HostName, KubeletClients, KubernetesVersion, Life, NodeNames, OsRandom,
+    PkiPlan, PkiSpec, Report, Store, apply,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -55,7 +55,7 @@ pub(crate) fn spec() -> PkiSpec {
         ],
         authority_life: Life::AUTHORITY,
         leaf_life: Life::LEAF,
-        issue_kubelet_clients: false,
+        kubelet_clients: KubeletClients::None,
     }
 }
 

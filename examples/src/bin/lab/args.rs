@@ -1,6 +1,6 @@
 //! The command line.
 
-use artifacts::Version;
+use artifacts::{ProgramName, Version};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use cluster_lab::OciRuntime;
 use host_exec::SshDestination;
@@ -54,7 +54,7 @@ pub(crate) struct Global {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) output: Format,
-    /// Say what would be done, and do nothing (`up`, `down`, `node`, `init`).
+    /// Say what would be done, and do nothing (`up`, `upgrade`, `down`, `node`, `init`).
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
     /// Tell more while working.
@@ -86,12 +86,29 @@ pub(crate) enum Verb {
         #[arg(long)]
         timings: bool,
     },
+    /// Go to a newer Kubernetes, one machine at a time; finishes an upgrade that was interrupted.
+    Upgrade {
+        /// The version, of the same minor or the next.
+        #[arg(long, value_name = "VERSION")]
+        to: Version,
+    },
     /// Get the programs of the lab, as `up` does first, and print their directory. Needs no root.
-    Programs(SpecArgs),
+    Programs {
+        #[command(flatten)]
+        spec: SpecArgs,
+        /// Another program instead of those of the lab, such as kubeadm, which joins them in that directory.
+        #[arg(long, hide = true, value_name = "PROGRAM")]
+        only: Option<ProgramName>,
+    },
     /// Show machines and services at a glance.
     Status,
     /// Prove with packets and answers that everything is as it has to be.
-    Check,
+    Check {
+        /// Judge the machines by the CIS Kubernetes Benchmark instead, and show what was seen. A lab of the profile
+        /// hardened ends with status 3 if a check fails; a standard one shows the same and ends with 0.
+        #[arg(long)]
+        cis: bool,
+    },
     /// Run the lab's kubectl; everything after the word is kubectl's own.
     #[command(disable_help_flag = true)]
     Kubectl {

@@ -10,6 +10,7 @@ use crate::{
     show_plan, timings, wanted,
 };
 use anyhow::Context;
+use artifacts::ProgramName;
 use cluster_lab::{Lab, Up};
 use serde_json::json;
 use std::{future::Future, path::PathBuf};
@@ -75,10 +76,14 @@ pub(crate) async fn up(
 }
 
 /// `lab programs`.
-pub(crate) async fn programs(global: &Global, spec: &SpecArgs) -> anyhow::Result<Exit> {
+pub(crate) async fn programs(
+    global: &Global,
+    spec: &SpecArgs,
+    only: Option<ProgramName>,
+) -> anyhow::Result<Exit> {
     let lab = wanted::asked_for(global, spec)?;
     let reporter = Reporter::new(Format::Text, global.verbose, lab.state());
-    let done = or_interrupted(lab.programs(&reporter)).await;
+    let done = or_interrupted(lab.programs(only, &reporter)).await;
     reporter.finish();
     let Some(done) = done? else {
         let message = "interrupted; what is whole stays in the cache, and the next run goes on";

@@ -1,11 +1,13 @@
 //! What each verb does.
 
 mod change;
+mod cis;
 mod here;
 mod look;
 mod machine;
 mod network;
 mod node;
+mod upgrade;
 mod vm;
 
 use crate::{
@@ -41,11 +43,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Plan(spec) => change::plan(global, &spec).await,
         Verb::Up { spec, .. } if global.dry_run => change::plan(global, &spec).await,
         Verb::Up { spec, timings } => change::up(global, &spec, timings).await,
-        Verb::Programs(spec) => change::programs(global, &spec).await,
+        Verb::Upgrade { to } if global.dry_run => upgrade::would_upgrade(global, to).await,
+        Verb::Upgrade { to } => upgrade::upgrade(global, to).await,
+        Verb::Programs { spec, only } => change::programs(global, &spec, only).await,
         Verb::Down { .. } if global.dry_run => change::would_remove(global).await,
         Verb::Down { purge } => change::down(global, purge).await,
         Verb::Status => look::status(global).await,
-        Verb::Check => look::check(global).await,
+        Verb::Check { cis: false } => look::check(global).await,
+        Verb::Check { cis: true } => cis::check(global).await,
         Verb::Doctor(on) => look::doctor(global, on).await,
         Verb::Console { node } => vm::console(global, &node).await,
         Verb::Node { verb } => node::node(global, verb).await,
@@ -92,7 +97,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
 /// Refuses `--dry-run` where it would be taken for a promise that nobody keeps.
 fn only_looks_without_doing(verb: &Verb) -> anyhow::Result<()> {
     let (verb, instead) = match verb {
-        Verb::Programs(_) => (
+        Verb::Programs { .. } => (
             "programs",
             "`lab plan` lists the programs that would be got",
         ),

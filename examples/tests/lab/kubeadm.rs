@@ -1,0 +1,212 @@
+//! Stock kubeadm of the same minor on a lab of static pods: it finds what it would have made itself.
+
+use crate::{
+    lab::{Lab, Scene},
+    run::Done,
+    waiting::{so, wait_for},
+};
+use std::collections::BTreeSet;
+
+/// Where kubeadm finds the other programs; beside it are those of the lab.
+const PATH: &str = "PATH=/opt/lab/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where the configuration for the phases of `kubeadm init` is put.
+const CONFIG: &str = "/run/kubeadm.yaml";
+
+#[test]
+#[ignore = "needs root"]
+fn stock_kubeadm_works_on_a_lab_of_static_pods() {
+    let scene = Scene::new();
+    let lab = scene.lab("t-kubeadm");
+    // Into the directory that machines see as /opt/lab/bin.
+    lab.ok(&["programs", "--only", "kubeadm"]);
+    lab.up(&["--etcd", "1", "--workers", "2", "--shape", "static-pods"]);
+    lab.check_in_a_while();
+    the_control_plane_is_pods(&lab);
+    let up = lab.up(&[]);
+    assert_eq!(up.result["changed"], false);
+    assert_eq!(up.events, []);
+
+    certificates_are_known(&lab);
+    the_manifests_are_its_own(&lab);
+    an_upgrade_is_possible(&lab);
+    phases_of_init_keep_what_is_there(&lab);
+    let join = join_command(&lab);
+    a_worker_is_reset_and_joins(&lab, &join);
+    // What kubeadm has not said of the worker, such as its second address, the lab says again.
+    let up = lab.up(&[]);
+    assert_eq!(up.result["changed"], true);
+    lab.check_in_a_while();
+    assert_eq!(lab.up(&[]).result["changed"], false);
+
+    lab.down();
+    scene.nothing_is_left();
+}
+
+/// kubeadm on a machine.
+#[track_caller]
+fn kubeadm(lab: &Lab<'_>, machine: &str, words: &[&str]) -> Done {
+    let before = ["exec", machine, "--", "env", PATH, "kubeadm"];
+    let all: Vec<&str> = before.iter().chain(words).copied().collect();
+    let done = lab.run(&all);
+    assert_eq!(
+        done.code,
+        Some(0),
+        "kubeadm {words:?}: {}\n{}",
+        done.err,
+        done.out
+    );
+    done
+}
+
+#[track_caller]
+fn the_control_plane_is_pods(lab: &Lab<'_>) {
+    let pods = lab.get(&["pods", "--namespace", "kube-system"]);
+    let pods = pods["items"].as_array().unwrap().iter();
+    let names: BTreeSet<&str> = pods
+        .filter_map(|pod| pod["metadata"]["name"].as_str())
+        .collect();
+    for part in ["apiserver", "controller-manager", "scheduler"] {
+        let name = format!("kube-{part}-cp-0");
+        assert!(names.contains(name.as_str()), "{name} of {names:?}");
+        let unit = format!("kube-{part}.service");
+        let units = lab.run(&["exec", "cp-0", "--", "systemctl", "is-active", &unit]);
+        assert_ne!(units.code, Some(0), "{units:?}");
+    }
+    let proxies = lab.get(&["daemonset", "kube-proxy", "--namespace", "kube-system"]);
+    assert_eq!(proxies["status"]["numberReady"], 3, "{proxies}");
+}
+
+#[track_caller]
+fn certificates_are_known(lab: &Lab<'_>) {
+    let done = kubeadm(lab, "cp-0", &["certs", "check-expiration"]);
+    for name in [
+        "admin.conf",
+        "apiserver",
+        "apiserver-kubelet-client",
+        "controller-manager.conf",
+        "front-proxy-client",
+        "scheduler.conf",
+        "super-admin.conf",
+        "ca",
+    ] {
+        let row = done
+            .out
+            .lines()
+            .find(|line| line.split_whitespace().next() == Some(name));
+        let row = row.unwrap_or_else(|| panic!("{name} is not in\n{}", done.out));
+        assert!(
+            !row.contains("invalid") && !row.contains("MISSING"),
+            "{row}"
+        );
+    }
+}
+
+/// The only difference is our annotation, which has the kubelet start a pod anew when a certificate changes.
+#[track_caller]
+fn the_manifests_are_its_own(lab: &Lab<'_>) {
+    let version = server_version(lab);
+    let done = kubeadm(lab, "cp-0", &["upgrade", "diff", &version]);
+    let changes = done.out.lines().filter(|line| {
+        let is_header = line.starts_with("---") || line.starts_with("+++");
+        !is_header && (line.starts_with('-') || line.starts_with('+'))
+    });
+    let ours = |line: &str| line.contains("lab/reads:") || line.trim_end() == "-  annotations:";
+    let wrong: Vec<&str> = changes.filter(|line| !ours(line)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(done.out.contains("lab/reads:"), "{}", done.out);
+}
+
+/// The lab's CoreDNS is newer than the newest that this kubeadm knows, so it cannot judge its Corefile.
+#[track_caller]
+fn an_upgrade_is_possible(lab: &Lab<'_>) {
+    let unknown = "--ignore-preflight-errors=CoreDNSUnsupportedPlugins,CoreDNSMigration";
+    let version = server_version(lab);
+    let done = kubeadm(lab, "cp-0", &["upgrade", "plan", &version, unknown]);
+    let wanted = format!("Cluster version: {}", version.trim_start_matches('v'));
+    assert!(done.out.contains(&wanted), "{}", done.out);
+}
+
+#[track_caller]
+fn server_version(lab: &Lab<'_>) -> String {
+    let node = lab.get(&["node", "cp-0"]);
+    let version = &node["status"]["nodeInfo"]["kubeletVersion"];
+    version.as_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn phases_of_init_keep_what_is_there(lab: &Lab<'_>) {
+    write_configuration(lab);
+    let sums = || {
+        let find = "find /etc/kubernetes -type f | sort | xargs sha256sum";
+        lab.ok(&["exec", "cp-0", "--", "sh", "-c", find])
+    };
+    let before = sums();
+    for phase in [
+        &["certs", "all"][..],
+        &["kubeconfig", "all"],
+        &["upload-config", "kubeadm"],
+        &["bootstrap-token"],
+        &["mark-control-plane"],
+        &["addon", "kube-proxy"],
+    ] {
+        let all = [&["init", "phase"], phase, &["--config", CONFIG]].concat();
+        let done = kubeadm(lab, "cp-0", &all);
+        if matches!(phase[0], "certs" | "kubeconfig") {
+            assert!(done.out.contains("existing"), "{}", done.out);
+            assert!(!done.out.contains("Generating"), "{}", done.out);
+            assert!(!done.out.contains("Writing"), "{}", done.out);
+        }
+    }
+    assert_eq!(sums(), before);
+}
+
+/// What an administrator has at hand: the configuration of the cluster, and the machine's own.
+#[track_caller]
+fn write_configuration(lab: &Lab<'_>) {
+    let map = lab.get(&["configmap", "kubeadm-config", "--namespace", "kube-system"]);
+    let cluster = map["data"]["ClusterConfiguration"].as_str().unwrap();
+    let api = cluster
+        .lines()
+        .find_map(|line| line.strip_prefix("apiVersion: "));
+    let api = api.unwrap();
+    let pod = lab.get(&["pod", "kube-apiserver-cp-0", "--namespace", "kube-system"]);
+    let endpoint = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint";
+    let endpoint = pod["metadata"]["annotations"][endpoint].as_str().unwrap();
+    let (address, port) = endpoint.rsplit_once(':').unwrap();
+    let text = format!(
+        "apiVersion: {api}\nkind: InitConfiguration\n\
+         localAPIEndpoint: {{advertiseAddress: {address}, bindPort: {port}}}\n\
+         nodeRegistration: {{name: cp-0}}\n---\n{cluster}"
+    );
+    let write = r#"printf %s "$1" > "$2""#;
+    lab.ok(&["exec", "cp-0", "--", "sh", "-c", write, "sh", &text, CONFIG]);
+}
+
+#[track_caller]
+fn join_command(lab: &Lab<'_>) -> String {
+    let done = kubeadm(lab, "cp-0", &["token", "create", "--print-join-command"]);
+    let join = done.out.trim().strip_prefix("kubeadm ");
+    join.unwrap_or_else(|| panic!("{done:?}")).to_owned()
+}
+
+#[track_caller]
+fn a_worker_is_reset_and_joins(lab: &Lab<'_>, join: &str) {
+    lab.kubectl(&["delete", "node", "worker-1"]);
+    kubeadm(lab, "worker-1", &["reset", "--force"]);
+    // `reset` leaves what is not its own.
+    lab.ok(&["exec", "worker-1", "--", "rm", "-r", "/etc/kubernetes"]);
+    // Namespaces have the cgroups of this machine, and may have its swap.
+    let lenient = ["--ignore-preflight-errors=SystemVerification,Swap"];
+    let words: Vec<&str> = join.split(' ').chain(lenient).collect();
+    let done = kubeadm(lab, "worker-1", &words);
+    assert!(done.out.contains("This node has joined"), "{}", done.out);
+    wait_for("worker that kubeadm joined", || {
+        let node = lab.get(&["node", "worker-1"]);
+        let conditions = node["status"]["conditions"].as_array().unwrap();
+        let is_ready = conditions
+            .iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+        so(is_ready, conditions)
+    });
+}
