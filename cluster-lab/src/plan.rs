@@ -36,7 +36,7 @@ pub struct LabPlan {
     pub supplies: Vec<String>,
     /// Certificates and keys.
     pub pki: PkiPlan,
-    /// Machines that go, since fewer are asked for.
+    /// Machines that go, since fewer are asked for, and what those that stay lose.
     pub leaving: Vec<Leaving>,
     /// Networks and machines.
     pub machines: MachinesPlan,
@@ -99,7 +99,14 @@ impl Lab {
         let pki =
             PkiPlan::new(&blueprint.pki, &self.store(), self.now).map_err(ObserveError::from)?;
         let leaving = match self.shrinking(&blueprint).await? {
-            Some(shrinking) => shrinking.plan().await?,
+            Some(shrinking) => {
+                let token = match self.kept_token()? {
+                    Some(token) => token,
+                    None => self.fresh_token()?,
+                };
+                let stays = self.wire(&blueprint, &token)?.kubernetes;
+                shrinking.plan(&stays).await?
+            }
             None => Vec::new(),
         };
         let seen = self.see(&blueprint).await?;

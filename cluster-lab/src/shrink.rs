@@ -5,7 +5,8 @@
 //!
 //! 1. Drain, while the lab is still as it was: the firewall and the routes let pods end as usual.
 //! 2. Bring up what stays. Balancers forget a control plane here, before its API server stops.
-//! 3. Remove the nodes, and end the machines.
+//! 3. Remove the nodes, and end the machines; take from those that stay what they need no longer, such as a balancer
+//!    in front of one API server.
 //!
 //! A machine that does not run is not drained: nobody is there to end its pods. They go with its Node.
 
@@ -58,7 +59,7 @@ pub enum ShrinkError {
     Machine(#[from] nspawn_vm::DestroyError),
 }
 
-/// A machine that goes.
+/// A machine that goes, or that stays and has something that only the larger lab needed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Leaving {
     /// The machine.
@@ -136,7 +137,7 @@ fn larger(leaving: Option<LabSpec>, recorded: Option<LabSpec>) -> Option<LabSpec
 
 impl Shrinking {
     /// What will be done with each machine; nothing is changed.
-    pub(crate) async fn plan(&self) -> Result<Vec<Leaving>, LabPlanError> {
+    pub(crate) async fn plan(&self, stays: &Desired) -> Result<Vec<Leaving>, LabPlanError> {
         let hosts = self.hosts().await?;
         let desired = self.desired()?;
         let mut leaving = Vec::new();
@@ -151,6 +152,20 @@ impl Shrinking {
                 steps,
             });
         }
+        for node in stays.nodes.keys().filter(|node| hosts.contains_key(*node)) {
+            let found = retire::see_machine(&desired, &hosts, node).await;
+            let pruned = found.and_then(|found| retire::plan_prune(&desired, stays, node, &found));
+            let text = pruned.map_or_else(|error| error.to_string(), |plan| plan.to_string());
+            let name = format!("{node}: ");
+            let lines = text
+                .lines()
+                .map(|line| line.strip_prefix(&name).unwrap_or(line).to_owned());
+            leaving.push(Leaving {
+                machine: node.clone(),
+                steps: lines.collect(),
+            });
+        }
+        leaving.retain(|own| !own.steps.is_empty());
         Ok(leaving)
     }
 
@@ -184,8 +199,12 @@ impl Shrinking {
         Ok(())
     }
 
-    /// The last part, when what stays is up.
-    pub(crate) async fn remove(&self, events: &dyn EventSink) -> Result<(), ShrinkError> {
+    /// The last part, when what stays is up: `stays` is that.
+    pub(crate) async fn remove(
+        &self,
+        stays: &Desired,
+        events: &dyn EventSink,
+    ) -> Result<(), ShrinkError> {
         let hosts = self.hosts().await?;
         let desired = self.desired()?;
         for node in &self.machines {
@@ -195,12 +214,17 @@ impl Shrinking {
                 // An API server that is ended by itself takes its address out of the Service `kubernetes`.
                 retire::reset(&desired, &hosts, node, events)
                     .await
-                    .map_err(|source| ShrinkError::Reset {
-                        node: node.clone(),
-                        source: Box::new(source),
-                    })?;
+                    .map_err(|source| of_services(node, source))?;
             }
             self.end(node, events).await?;
+        }
+        for node in stays
+            .nodes
+            .keys()
+            .filter(|node| desired.nodes.contains_key(*node))
+        {
+            let pruned = retire::prune(&desired, stays, &hosts, node, events).await;
+            pruned.map_err(|source| of_services(node, source))?;
         }
         Ok(self.was.state().forget_leaving()?)
     }
@@ -239,6 +263,12 @@ fn of_node(node: &HostName, source: RetireError) -> ShrinkError {
     let node = node.clone();
     let source = Box::new(source);
     ShrinkError::Node { node, source }
+}
+
+fn of_services(node: &HostName, source: ResetError) -> ShrinkError {
+    let node = node.clone();
+    let source = Box::new(source);
+    ShrinkError::Reset { node, source }
 }
 
 /// Whoever asks for fewer machines consents to what is only on them.

@@ -173,7 +173,7 @@ impl Lab {
         changed |= made;
         changed |= self.clusters(&wired, &token, &hosts, events).await?;
         if let Some(shrinking) = &shrinking {
-            shrinking.remove(events).await?;
+            shrinking.remove(&wired.kubernetes, events).await?;
             changed = true;
         }
         state.remember_kubeconfig(&blueprint.kubeconfig(&self.store())?)?;

@@ -15,6 +15,7 @@ mod matrix;
 mod plan;
 mod readers;
 mod real;
+mod retire;
 mod skew;
 mod spec;
 mod table;

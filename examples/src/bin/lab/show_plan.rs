@@ -34,7 +34,7 @@ pub(crate) fn text(plan: &LabPlan, paint: Paint) -> String {
             plan.supplies.clone(),
         ),
         ("certificates and keys", certificates(plan)),
-        ("machines that go", leaving(plan)),
+        ("what goes", leaving(plan)),
         ("machines and networks", machines(plan)),
         ("bhyve", bhyve(plan)),
         (
