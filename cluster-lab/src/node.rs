@@ -3,7 +3,7 @@
 use crate::{Hosts, Lab, LabPlanError};
 use host_exec::{EventSink, HostName};
 use k8s_bootstrap::{
-    Desired,
+    Desired, ExpiringToken,
     retire::{self, DrainOptions, RetireError, RetirePlan},
 };
 
@@ -79,12 +79,15 @@ impl Lab {
         let blueprint = self.draft().await?;
         let seen = self.see(&blueprint).await?;
         let blueprint = self.informed(blueprint, &seen).await;
-        // Nobody joins with it here.
-        let token = match self.kept_token()? {
-            Some(token) => token,
-            None => self.fresh_token()?,
-        };
-        let wired = self.wire(&blueprint, &token)?;
+        let wired = self.wire(&blueprint, &self.token_to_look_with()?)?;
         Ok((wired.kubernetes, seen.hosts))
+    }
+
+    /// A token for a look at the cluster: nobody joins with it.
+    pub(crate) fn token_to_look_with(&self) -> Result<ExpiringToken, LabPlanError> {
+        match self.kept_token()? {
+            Some(token) => Ok(token),
+            None => Ok(self.fresh_token()?),
+        }
     }
 }
