@@ -79,14 +79,31 @@ const fn minor(number: u32, etcd: Version, pause: &'static str, go_minor: u32) -
     }
 }
 
+impl UnknownKubernetes {
+    /// Whether it is a release of Kubernetes 1 that is newer than the catalogue: the one that
+    /// [`VersionSet::unsupported`] takes.
+    pub fn is_newer(&self) -> bool {
+        self.version.major == 1 && self.version.minor > NEWEST_MINOR
+    }
+}
+
 /// The row of a Kubernetes version; every patch release of a minor follows the same rules.
-pub(crate) fn minor_of(kubernetes: Version) -> Result<&'static Minor, UnknownKubernetes> {
+fn minor_of(kubernetes: Version) -> Result<&'static Minor, UnknownKubernetes> {
     let known = MINORS.iter().find(|minor| minor.number == kubernetes.minor);
     known
         .filter(|_| kubernetes.major == 1)
         .ok_or(UnknownKubernetes {
             version: kubernetes,
         })
+}
+
+/// As [`minor_of`], with the newest row for what is newer. Whether somebody wants that is asked where a
+/// [`VersionSet`] is made.
+pub(crate) fn rules_of(kubernetes: Version) -> Result<&'static Minor, UnknownKubernetes> {
+    minor_of(kubernetes).or_else(|unknown| match &MINORS {
+        [.., newest] if unknown.is_newer() => Ok(newest),
+        _ => Err(unknown),
+    })
 }
 
 impl VersionSet {
@@ -97,13 +114,26 @@ impl VersionSet {
     /// The minor is not in the catalogue. A patch release that was never made is *not* an error here:
     /// it shows when the programs are obtained.
     pub fn for_kubernetes(kubernetes: Version) -> Result<Self, UnknownKubernetes> {
-        let minor = minor_of(kubernetes)?;
-        Ok(Self {
+        Ok(Self::by_rules(kubernetes, minor_of(kubernetes)?))
+    }
+
+    /// As [`VersionSet::for_kubernetes`], and a release newer than the catalogue gets what goes with the newest in
+    /// it. Nobody has tried these together: whoever asks for it is to be told so.
+    ///
+    /// # Errors
+    ///
+    /// The minor is older than the catalogue, or the major version is not 1.
+    pub fn unsupported(kubernetes: Version) -> Result<Self, UnknownKubernetes> {
+        Ok(Self::by_rules(kubernetes, rules_of(kubernetes)?))
+    }
+
+    fn by_rules(kubernetes: Version, minor: &Minor) -> Self {
+        Self {
             kubernetes,
             etcd: minor.etcd,
             coredns: COREDNS,
             pause: minor.pause.to_owned(),
-        })
+        }
     }
 
     /// The version of one component in this set.

@@ -67,10 +67,10 @@ const fn staging(name: &'static str, minors: std::ops::RangeInclusive<u32>) -> S
 ///
 /// # Errors
 ///
-/// The Kubernetes minor is not in the catalogue.
+/// The Kubernetes minor is older than the catalogue. A newer one is taken to be built like the newest.
 pub fn go_minor(component: Component, version: Version) -> Result<u32, UnknownKubernetes> {
     let asked_for = match component {
-        Component::Kubernetes => catalogue::minor_of(version)?.go_minor,
+        Component::Kubernetes => catalogue::rules_of(version)?.go_minor,
         // As the `go.mod` of every etcd and CoreDNS of the catalogue says, 3.5.35 too.
         Component::Etcd | Component::Coredns => CURRENT_GO_MINOR,
     };
@@ -81,7 +81,7 @@ pub fn go_minor(component: Component, version: Version) -> Result<u32, UnknownKu
 ///
 /// # Errors
 ///
-/// The Kubernetes minor is not in the catalogue.
+/// The Kubernetes minor is older than the catalogue. A newer one is taken to be built like the newest.
 pub fn go_mod(
     component: Component,
     version: Version,
@@ -90,7 +90,7 @@ pub fn go_mod(
     let go_minor = go_minor(component, version)?;
     let mut text = format!("module lab.local/{component}\n\ngo 1.{go_minor}\n");
     if component == Component::Kubernetes {
-        let tested_with = catalogue::minor_of(version)?.go_minor;
+        let tested_with = catalogue::rules_of(version)?.go_minor;
         if tested_with < CURRENT_GO_MINOR {
             // Defaults of GODEBUG come from the main module, which is ours, not from that of Kubernetes.
             line(

@@ -104,6 +104,25 @@ pub const REQUIREMENTS: [Requirement; 16] = [
     },
 ];
 
+/// What several control planes need besides.
+pub const BALANCED: [Requirement; 3] = [
+    program(
+        "leads every node to an API server that lives",
+        &["haproxy"],
+        "haproxy",
+    ),
+    program(
+        "moves the virtual address between control planes",
+        &["keepalived"],
+        "keepalived",
+    ),
+    program(
+        "asks an API server whether its machine may have that address",
+        &["curl"],
+        "curl",
+    ),
+];
+
 /// A requirement that the host does not meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
@@ -169,16 +188,19 @@ impl Requirement {
     }
 }
 
-/// The requirements that a host does not meet; empty if all is well. Looks for files, runs nothing.
+/// Those of `requirements` that a host does not meet; empty if all is well. Looks for files, runs nothing.
 ///
 /// # Errors
 ///
 /// The host cannot be asked. A missing file is *not* an error: it is the answer.
-pub async fn missing(host: &dyn Host) -> Result<Vec<Missing>, FileError> {
+pub async fn missing(
+    host: &dyn Host,
+    requirements: &[Requirement],
+) -> Result<Vec<Missing>, FileError> {
     let os_release = host.read_file(Path::new("/etc/os-release")).await?;
     let family = Family::parse(&String::from_utf8_lossy(&os_release.unwrap_or_default()));
     let mut present = BTreeSet::new();
-    for requirement in &REQUIREMENTS {
+    for requirement in requirements {
         for path in requirement.candidates() {
             if host.file_mode(&path).await?.is_some() {
                 present.insert(path);
@@ -186,12 +208,16 @@ pub async fn missing(host: &dyn Host) -> Result<Vec<Missing>, FileError> {
             }
         }
     }
-    Ok(lacking(family, &present))
+    Ok(lacking(family, requirements, &present))
 }
 
-/// The requirements that none of these files meets; pure.
-pub fn lacking(family: Family, present: &BTreeSet<PathBuf>) -> Vec<Missing> {
-    let unmet = REQUIREMENTS
+/// Those of `requirements` that none of these files meets; pure.
+pub fn lacking(
+    family: Family,
+    requirements: &[Requirement],
+    present: &BTreeSet<PathBuf>,
+) -> Vec<Missing> {
+    let unmet = requirements
         .iter()
         .filter(|requirement| !requirement.candidates().any(|path| present.contains(&path)));
     unmet

@@ -18,7 +18,7 @@ pub(crate) struct Change {
 
 const ANEW: &str = "run `lab down` first, or give the lab another --name";
 const FEWER: &str =
-    "workers can be added but not taken away; run `lab down` first, or ask for at least as many";
+    "machines can be added but not taken away; run `lab down` first, or ask for at least as many";
 
 /// The first wish that cannot be followed.
 pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
@@ -36,7 +36,14 @@ pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
         .or_else(|| change("shape", &|spec| spec.shape.as_str().to_owned()))
         .or_else(|| change("profile", &|spec| spec.profile.as_str().to_owned()))
         .or_else(|| change("etcd members", &|spec| spec.machines.etcd.to_string()))
-        .or_else(|| fewer_workers(is, wanted))
+        .or_else(|| {
+            let count = |spec: &LabSpec| spec.machines.control_planes;
+            fewer("control planes", count(is), count(wanted))
+        })
+        .or_else(|| {
+            let count = |spec: &LabSpec| spec.machines.workers;
+            fewer("workers", count(is), count(wanted))
+        })
         .or_else(|| other_networks(is, wanted))
         .or_else(|| change("image", &|spec| of_vms(spec, |vms| vms.image.clone())))
         .or_else(|| {
@@ -81,10 +88,9 @@ fn size(size: VmSize) -> String {
     format!("{cpus} processors, {memory_mib} MiB of memory, {disk_gib} GiB of disk")
 }
 
-fn fewer_workers(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
-    let (is, wanted) = (is.machines.workers, wanted.machines.workers);
+fn fewer(field: &'static str, is: u16, wanted: u16) -> Option<Change> {
     (is > wanted).then(|| Change {
-        field: "workers",
+        field,
         found: is.to_string(),
         wanted: wanted.to_string(),
         remedy: FEWER,
@@ -116,6 +122,8 @@ mod tests {
         for (is, wanted, field) in [
             ("", "", None),
             ("[machines]\nworkers = 1", "[machines]\nworkers = 3", None),
+            ("", "[machines]\ncontrol_planes = 3", None),
+            ("[machines]\ncontrol_planes = 3", "", Some("control planes")),
             (
                 "[machines]\nworkers = 3",
                 "[machines]\nworkers = 1",

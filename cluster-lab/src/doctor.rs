@@ -56,7 +56,7 @@ impl Lab {
             return Ok(self.examine_vms(bhyve).await);
         }
         let mut findings = vec![root(), cgroups(), overlay(&self.places.state)];
-        let missing = packages::missing(&self.here).await?;
+        let missing = packages::missing(&self.here, &preflight::requirements(&self.spec)).await?;
         if missing.is_empty() {
             findings.push(Finding::good("programs of the distribution", "all there"));
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     BhyveSpec, Blueprint, BlueprintError, Facts, FactsError, HostError, KeysError, LabSpec,
-    MaterialError, Places, SpecError, StateDir, StateError, VmError,
+    MaterialError, Places, Profile, SpecError, StateDir, StateError, VmError,
     blueprint::artifact_places,
     change, facts,
     guest::{GuestError, GuestStep},
@@ -11,7 +11,7 @@ use crate::{
 use bhyve_vm::fleet;
 use etcd_bootstrap::Tls;
 use host_exec::{Host, HostName, LocalHost};
-use k8s_bootstrap::{Desired, ExpiringToken};
+use k8s_bootstrap::{Desired, ExpiringToken, hardened::EncryptionKey};
 use netplan::{Lock, Role};
 use pki::{BootstrapToken, ItemId, LeafRole, Store};
 use std::{collections::BTreeMap, sync::Arc};
@@ -251,7 +251,7 @@ impl Lab {
             .read(&ItemId::cluster(LeafRole::EtcdHealthcheckClient))
             .map_err(MaterialError::from)?;
         let etcd_tls = Tls::new(&etcd, &client.public_pem, &client.key_pem)?;
-        let kubernetes = desired(blueprint, token, source)?;
+        let kubernetes = desired(blueprint, token, source, self.kept_key()?.as_ref())?;
         Ok(Wired {
             etcd,
             etcd_tls,
@@ -263,6 +263,22 @@ impl Lab {
     pub(crate) fn kept_token(&self) -> Result<Option<ExpiringToken>, StateError> {
         let kept = self.state().bootstrap_token()?;
         Ok(kept.map(|(token, expires)| ExpiringToken { token, expires }))
+    }
+
+    /// The key with which the API servers of this lab encrypt Secrets; none for a standard lab.
+    ///
+    /// # Errors
+    ///
+    /// A hardened lab has been made and has none any more.
+    pub(crate) fn kept_key(&self) -> Result<Option<EncryptionKey>, StateError> {
+        match self.spec.profile {
+            Profile::Standard => Ok(None),
+            Profile::Hardened => {
+                let state = self.state();
+                let key = state.encryption_key()?;
+                key.map(Some).ok_or_else(|| state.lost_encryption_key())
+            }
+        }
     }
 
     /// A new token, drawn from the operating system, for [`TOKEN_LIFE`].
@@ -291,8 +307,9 @@ pub(crate) fn desired(
     blueprint: &Blueprint,
     token: &ExpiringToken,
     source: Source<'_>,
+    key: Option<&EncryptionKey>,
 ) -> Result<Desired, ObserveError> {
-    let material = blueprint.cluster_material(token, source)?;
+    let material = blueprint.cluster_material(token, source, key)?;
     Ok(Desired::new(blueprint.kubernetes()?, &material)?)
 }
 

@@ -1,8 +1,9 @@
 //! From the store of certificates to the files of machines.
 
-use crate::Blueprint;
+use crate::{Blueprint, Profile};
 use host_exec::{Contents, File, HostName, Mode};
-use k8s_bootstrap::{ExpiringToken, Material};
+use k8s_bootstrap::{ExpiringToken, Material, hardened::EncryptionKey};
+use netplan::Role;
 use pki::{LeafRole, NodeFile, Store};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -50,10 +51,17 @@ impl Blueprint {
         &self,
         token: &ExpiringToken,
         source: Source<'_>,
+        key: Option<&EncryptionKey>,
     ) -> Result<Material, MaterialError> {
-        Ok(match source {
+        let material = match source {
             Source::Store(store) => Material::from_store(&self.pki, store, token.clone())?,
             Source::Paper => Material::on_paper(&self.pki, token.clone())?,
+        };
+        let control_planes = self.hosts_of(Role::ControlPlane);
+        Ok(match (self.spec.profile, key) {
+            (Profile::Standard, _) => material,
+            (Profile::Hardened, Some(key)) => material.encrypting(control_planes, key),
+            (Profile::Hardened, None) => material.encrypting_on_paper(control_planes),
         })
     }
 

@@ -233,7 +233,7 @@ fn plan_on_paper(
     seen: &Seen,
 ) -> Result<Layers, LabPlanError> {
     let etcd = etcd_spec(blueprint, Source::Paper)?;
-    let desired = desired(blueprint, token, Source::Paper)?;
+    let desired = desired(blueprint, token, Source::Paper, None)?;
     let machines = match &blueprint.machines {
         Machines::Namespaces(group) => {
             let group = with_first_boot(blueprint, group, &etcd, &desired);

@@ -1,7 +1,7 @@
 //! What has to be so before anything is touched.
 
-use crate::{HostError, Lab, inotify::Inotify};
-use artifacts::packages::{self, Missing};
+use crate::{HostError, Lab, LabSpec, inotify::Inotify};
+use artifacts::packages::{self, Missing, Requirement};
 use host_exec::FileError;
 use nix::{
     sys::{
@@ -88,6 +88,15 @@ fn list<'m>(missing: &'m [Missing], part: impl Fn(&'m Missing) -> &'m String) ->
     parts.join(", ")
 }
 
+/// What a lab needs from the distribution.
+pub(crate) fn requirements(spec: &LabSpec) -> Vec<Requirement> {
+    let mut all = packages::REQUIREMENTS.to_vec();
+    if spec.machines.control_planes > 1 {
+        all.extend(packages::BALANCED);
+    }
+    all
+}
+
 /// Checks this machine.
 ///
 /// # Errors
@@ -104,7 +113,7 @@ pub(crate) async fn check(lab: &Lab) -> Result<(), PreflightError> {
     if !Uid::effective().is_root() {
         return Err(PreflightError::NotRoot);
     }
-    let mut missing = packages::missing(lab.here()).await?;
+    let mut missing = packages::missing(lab.here(), &requirements(&lab.spec)).await?;
     missing.retain(|m| !m.optional);
     if !missing.is_empty() {
         return Err(PreflightError::Missing(missing));

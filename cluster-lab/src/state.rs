@@ -2,6 +2,7 @@
 
 use crate::{LabSpec, bhyve::StockRecord};
 use host_exec::poll::{self, Attempt, Wait, WaitError};
+use k8s_bootstrap::hardened::EncryptionKey;
 use netplan::{LabName, Lock};
 use nix::fcntl::{Flock, FlockArg};
 use pki::BootstrapToken;
@@ -230,6 +231,10 @@ impl StateDir {
         self.root.join("bootstrap-token")
     }
 
+    fn encryption_key_path(&self) -> PathBuf {
+        self.root.join("encryption-key")
+    }
+
     fn record_path(&self) -> PathBuf {
         self.root.join("lab.json")
     }
@@ -438,6 +443,43 @@ impl StateDir {
         self.write(&self.token(), &text)
     }
 
+    /// The key with which the API servers of a hardened lab encrypt Secrets; `None` before it was made.
+    ///
+    /// # Errors
+    ///
+    /// The file is unreadable or damaged.
+    pub fn encryption_key(&self) -> Result<Option<EncryptionKey>, StateError> {
+        let path = self.encryption_key_path();
+        let Some(text) = self.read(&path)?.map(Zeroizing::new) else {
+            return Ok(None);
+        };
+        let key = EncryptionKey::from_text(text.trim());
+        key.map(Some).map_err(|e| StateError::Damaged {
+            path,
+            problem: e.to_string(),
+        })
+    }
+
+    /// Remembers the key of a hardened lab, which never changes.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn remember_encryption_key(&self, key: &EncryptionKey) -> Result<(), StateError> {
+        let text = Zeroizing::new(format!("{}\n", *key.expose()));
+        self.write(&self.encryption_key_path(), &text)
+    }
+
+    /// The error for a lab whose key is gone: nothing but the file itself can bring its Secrets back.
+    pub(crate) fn lost_encryption_key(&self) -> StateError {
+        StateError::Damaged {
+            path: self.encryption_key_path(),
+            problem:
+                "the key that the Secrets of this lab are encrypted with is gone; put the file back"
+                    .to_owned(),
+        }
+    }
+
     /// Writes the administrator's kubeconfig; an unchanged file is left alone.
     ///
     /// # Errors
@@ -479,6 +521,7 @@ impl StateDir {
             self.kubeconfig(),
             self.events(),
             self.token(),
+            self.encryption_key_path(),
             self.network_lock(),
             self.stock(),
         ];

@@ -72,7 +72,7 @@ impl Lab {
         let blueprint = self.draft().await?;
         let seen = self.see(&blueprint).await?;
         let token = self.fresh_token()?;
-        let paper = crate::lab::desired(&blueprint, &token, crate::material::Source::Paper)?;
+        let paper = crate::lab::desired(&blueprint, &token, crate::material::Source::Paper, None)?;
         let machines = blueprint.network.machines.iter().map(|machine| {
             let name = crate::blueprint::host_name(machine);
             let (host, units) = (seen.hosts.get(&name), units(&paper, machine, &name));

@@ -1,8 +1,8 @@
 //! Bringing a lab up: each layer is observed, planned and applied; what can run side by side does.
 
 use crate::{
-    Blueprint, DraftError, Hosts, Lab, LabPlanError, Machines, MaterialError, ObserveError, Record,
-    StateError, Wired,
+    Blueprint, DraftError, Hosts, Lab, LabPlanError, Machines, MaterialError, ObserveError,
+    Profile, Record, StateError, Wired,
     blueprint::programs_wanted,
     check::dns,
     guest::GuestError,
@@ -17,7 +17,7 @@ use host_exec::{
     EventSink, HostName,
     poll::{self, Attempt, Wait, WaitError},
 };
-use k8s_bootstrap::ExpiringToken;
+use k8s_bootstrap::{ExpiringToken, hardened::EncryptionKey};
 use pki::PkiPlan;
 use std::{convert::Infallible, path::PathBuf, time::Duration};
 
@@ -99,7 +99,7 @@ pub enum UpError {
     )]
     Dns(#[source] WaitError<Infallible>),
     /// No token could be drawn.
-    #[error("cannot draw a bootstrap token")]
+    #[error("cannot draw a bootstrap token or a key")]
     Random(#[from] pki::RandomError),
 }
 
@@ -146,6 +146,7 @@ impl Lab {
         }
         let mut blueprint = self.hold_networks(blueprint).await?;
         let supplies = self.supplies(&blueprint, events).await?;
+        self.make_key()?;
         let mut changed = self.certify(&blueprint, events)?;
         let token = self.token()?;
         let (hosts, wired, made) = self
@@ -210,6 +211,20 @@ impl Lab {
         }
         let set = artifacts::programs(&self.here, &wanted, &programs_places(self), events).await;
         Ok(set.map_err(SupplyError::from)?.dir)
+    }
+
+    /// Draws the key of a hardened lab, once and before its certificates: where those are there and the key is not, it
+    /// has been lost, and another one would leave every Secret unreadable.
+    fn make_key(&self) -> Result<(), UpError> {
+        let state = self.state();
+        if self.spec.profile == Profile::Standard || state.encryption_key()?.is_some() {
+            return Ok(());
+        }
+        if state.pki().exists() {
+            return Err(state.lost_encryption_key().into());
+        }
+        let key = EncryptionKey::draw(&pki::OsRandom)?;
+        Ok(state.remember_encryption_key(&key)?)
     }
 
     fn certify(&self, blueprint: &Blueprint, events: &dyn EventSink) -> Result<bool, UpError> {

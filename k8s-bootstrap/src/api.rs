@@ -51,7 +51,7 @@ impl fmt::Display for Readiness {
 pub struct ApiError {
     /// The API server.
     pub address: SocketAddr,
-    /// `get`, `list`, `apply`, `create`.
+    /// `get`, `list`, `apply`, `create`, `cordon`, `evict`, ...
     pub verb: &'static str,
     /// The object or objects.
     pub what: String,
@@ -286,7 +286,7 @@ impl Api {
         Ok(())
     }
 
-    fn resource(&self, key: &ObjectKey) -> kube::Api<DynamicObject> {
+    pub(crate) fn resource(&self, key: &ObjectKey) -> kube::Api<DynamicObject> {
         let resource = resource(&key.api_version, &key.kind);
         match &key.namespace {
             Some(namespace) => kube::Api::namespaced_with(self.client(), namespace, &resource),
@@ -294,7 +294,8 @@ impl Api {
         }
     }
 
-    async fn bounded<T>(
+    /// Gives a request its time limit, and its error the names.
+    pub(crate) async fn bounded<T>(
         &self,
         verb: &'static str,
         what: impl fmt::Display,

@@ -3,7 +3,7 @@
 use crate::{
     ClusterSpec, Material, Role, Shape, SpecError,
     component::{self, Component, Gate, Place, cni},
-    kubeadm,
+    hardened, kubeadm,
     object::{Object, digest},
     objects, systemd,
 };
@@ -168,7 +168,7 @@ fn node_setup(place: Place<'_>, material: &Material) -> Result<NodeSetup, Desire
     .chain(components.iter().map(systemd::unit_file))
     .chain(given)
     {
-        files.insert(file.path.clone(), file);
+        files.insert(file.path.clone(), hardened::guarded(place, file));
     }
     if place.cluster.shape == Shape::StaticPods {
         static_pods(place, material, &mut files)?;
@@ -195,6 +195,11 @@ fn static_pods(
     let node = &place.node.name;
     if place.role == Role::ControlPlane && !material.kubelets.contains_key(node) {
         return Err(DesiredError::NoKubeletIdentity { node: node.clone() });
+    }
+    let own = component::control_plane(place).into_iter();
+    for file in own.flat_map(|component| component.files) {
+        let file = hardened::guarded(place, file);
+        files.entry(file.path.clone()).or_insert(file);
     }
     let manifests = kubeadm::manifests(place, files).map_err(|(name, path)| {
         let unit = format!("{name}.service").parse();

@@ -6,7 +6,10 @@ use crate::{
 };
 use host_exec::{Condition, HostName};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{Ipv4Addr, SocketAddr},
+};
 
 /// A condition that could not be looked into counts as not met.
 fn unknown(name: impl Into<String>, error: &ApiError) -> Condition {
@@ -23,9 +26,13 @@ fn unknown(name: impl Into<String>, error: &ApiError) -> Condition {
 pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, ObserveError> {
     let apis = observe::apis(desired, hosts)?;
     let mut conditions = Vec::new();
-    for (name, api) in &apis {
+    let mut first_ready = None;
+    for (at, (name, api)) in apis.iter().enumerate() {
         let readiness = api.readiness().await;
         let ok = readiness == Readiness::Ready;
+        if ok && first_ready.is_none() {
+            first_ready = Some(at);
+        }
         conditions.push(Condition::new(
             format!("API of {name} is ready"),
             ok,
@@ -33,11 +40,48 @@ pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, 
         ));
         controllers(name, api, &mut conditions).await;
     }
-    let (_, api) = &apis[0];
+    ways(desired, hosts, &mut conditions).await?;
+    // Whichever answers; where none does, the first says why.
+    let api = match first_ready {
+        Some(at) => &apis[at].1,
+        None => &apis[0].1,
+    };
     nodes(desired, api, &mut conditions).await;
     dns(api, &mut conditions).await;
     pods(desired, api, &mut conditions).await;
     Ok(conditions)
+}
+
+/// The ways to whichever API server lives: the balancer of each node, and the virtual address, asked from a worker.
+async fn ways(
+    desired: &Desired,
+    hosts: &Hosts,
+    conditions: &mut Vec<Condition>,
+) -> Result<(), ObserveError> {
+    let spec = &desired.spec;
+    let mut ways = Vec::new();
+    if let Some(balancer) = &spec.balancer {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, balancer.port));
+        let of_node = |node: &HostName| {
+            let name = format!("the balancer of {node} leads to an API server");
+            (name, node.clone(), loopback)
+        };
+        ways.extend(desired.nodes.keys().map(of_node));
+    }
+    if let Some(virtual_address) = &spec.virtual_address {
+        let from = spec.workers.first().unwrap_or(&spec.control_planes[0]);
+        for address in virtual_address.address.both() {
+            let name = format!("{address} leads to an API server");
+            ways.push((name, from.name.clone(), (address, spec.api_port).into()));
+        }
+    }
+    for (name, from, address) in ways {
+        let api = observe::api(desired, hosts, &from, address)?;
+        let readiness = api.readiness().await;
+        let (ok, evidence) = (readiness == Readiness::Ready, readiness.to_string());
+        conditions.push(Condition::new(name, ok, evidence));
+    }
+    Ok(())
 }
 
 /// The two listen on the loopback of their machine with certificates that nobody signed; their API server

@@ -25,7 +25,7 @@
 //! # What this crate does not do
 //!
 //! It makes no machines, networks, firewalls or certificates, brings no programs or images, and forms no
-//! etcd. It does not upgrade, drain or remove nodes, rotate the authority, or run CRI-O or a
+//! etcd. It does not upgrade nodes, rotate the authority, or run CRI-O or a
 //! balancer in front of several API servers; the kubelets' serving certificates are self-signed.
 //!
 //! # Invariants
@@ -47,6 +47,7 @@ mod api;
 mod apply;
 pub mod component;
 mod desired;
+pub mod hardened;
 mod health;
 mod join;
 pub mod kubeadm;
@@ -56,6 +57,7 @@ mod object;
 mod objects;
 mod observe;
 mod plan;
+pub mod retire;
 mod spec;
 pub mod systemd;
 mod version;
@@ -77,10 +79,10 @@ pub use observe::{
 pub use plan::{Action, Plan, Step, plan};
 pub use spec::{
     Addons, Balancer, CgroupVersion, ClusterSpec, Containerd, ContainerdMajor, Crio, DualAddress,
-    DualNet, Images, NodePrograms, NodeSpec, Profile, Role, Route, Runtime, Shape, SpecError,
-    Tuning, VirtualAddress,
+    DualNet, Images, NodePart, NodePrograms, NodeSpec, Profile, Role, Route, Runtime, Shape,
+    SpecError, Tuning, VirtualAddress,
 };
 pub use version::{
     ByPatch, ConfigApi, ConfigFile, EtcdVersion, InvalidEtcdVersion, ProbePaths, ProxyMode,
-    RELEASES, Release, Stage, SupportedVersion, UnsupportedVersion, VersionError,
+    RELEASES, Release, Stage, SupportedVersion, UnsupportedVersion, VersionError, skew,
 };

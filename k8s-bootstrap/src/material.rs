@@ -1,6 +1,7 @@
 //! What is secret or signed, made by the caller.
 
 use crate::component::kubelet;
+use crate::hardened::{ENCRYPTION_CONFIG, EncryptionKey};
 use host_exec::{File, HostName, InvalidHostName, Mode};
 use pki::{BootstrapToken, CaRole, FileContent, ItemId, LeafRole, NodeFile, PkiSpec, Store};
 use std::{collections::BTreeMap, fmt};
@@ -102,6 +103,30 @@ impl Material {
             token,
             files,
         })
+    }
+
+    /// Adds the configuration with which the API servers of `control_planes` encrypt Secrets at rest: the profile
+    /// [`Hardened`](crate::Profile::Hardened) needs it. The key has to be the same for the life of the cluster.
+    #[must_use]
+    pub fn encrypting(
+        self,
+        control_planes: impl IntoIterator<Item = HostName>,
+        key: &EncryptionKey,
+    ) -> Self {
+        self.with_file(control_planes, &key.file())
+    }
+
+    /// As [`Material::encrypting`] before there is a key: the file with its path and mode, and nothing in it.
+    #[must_use]
+    pub fn encrypting_on_paper(self, control_planes: impl IntoIterator<Item = HostName>) -> Self {
+        self.with_file(control_planes, &File::secret(ENCRYPTION_CONFIG, PAPER))
+    }
+
+    fn with_file(mut self, hosts: impl IntoIterator<Item = HostName>, file: &File) -> Self {
+        for host in hosts {
+            self.files.entry(host).or_default().push(file.clone());
+        }
+        self
     }
 
     /// The same before anything is issued: every file with its path and mode, and nothing in it. Enough to show

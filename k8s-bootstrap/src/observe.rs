@@ -145,14 +145,24 @@ pub(crate) fn host<'h>(
 /// The clients of all control planes' APIs, in the order of the spec.
 pub(crate) fn apis(desired: &Desired, hosts: &Hosts) -> Result<Vec<(HostName, Api)>, ObserveError> {
     let spec = &desired.spec;
-    let timeout = spec.patient(Duration::from_secs(10));
-    let api = |node: &crate::NodeSpec| {
+    let own = |node: &crate::NodeSpec| {
         let address = SocketAddr::new(node.address.v4.into(), spec.api_port);
-        let host = Arc::clone(host(hosts, &node.name)?);
-        let api = Api::new(host, address, &desired.ca_pem, &desired.identity, timeout)?;
-        Ok((node.name.clone(), api))
+        Ok((node.name.clone(), api(desired, hosts, &node.name, address)?))
     };
-    spec.control_planes.iter().map(api).collect()
+    spec.control_planes.iter().map(own).collect()
+}
+
+/// A client that asks an API server from a node.
+pub(crate) fn api(
+    desired: &Desired,
+    hosts: &Hosts,
+    from: &HostName,
+    address: SocketAddr,
+) -> Result<Api, ObserveError> {
+    let timeout = desired.spec.patient(Duration::from_secs(10));
+    let host = Arc::clone(host(hosts, from)?);
+    let (ca, identity) = (&desired.ca_pem, &desired.identity);
+    Ok(Api::new(host, address, ca, identity, timeout)?)
 }
 
 /// The clock of a node: the one by which its kubelet judges certificates.

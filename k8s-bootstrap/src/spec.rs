@@ -1,6 +1,10 @@
 //! What is wanted: the cluster, its nodes, and what lies on them already.
 
-use crate::{ImageName, InterfaceName, NodePath, SupportedVersion, join::USER_PREFIX};
+use crate::{
+    EtcdVersion, ImageName, InterfaceName, NodePath, SupportedVersion,
+    join::USER_PREFIX,
+    version::skew::{self, ClusterVersions, SkewError},
+};
 use host_exec::HostName;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{
@@ -77,9 +81,23 @@ pub enum Role {
     Worker,
 }
 
-/// The programs of one node while they are not those of the cluster: an upgrade goes node by node.
+/// Which programs of a node are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodePart {
+    /// All of them.
+    All,
+    /// kube-apiserver, kube-controller-manager and kube-scheduler.
+    ControlPlane,
+    /// kubelet and kube-proxy, which every node has.
+    Node,
+}
+
+/// Programs of one node while they are not those of the cluster: an upgrade goes node by node, and on a control
+/// plane in two parts, since no kubelet may be newer than an API server that answers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodePrograms {
+    /// Which programs these are; the others are those of the cluster.
+    pub part: NodePart,
     /// The version of every Kubernetes program in `bin_dir`.
     pub version: SupportedVersion,
     /// Where they lie on the node.
@@ -101,6 +119,14 @@ pub struct NodeSpec {
     pub programs: Option<NodePrograms>,
 }
 
+impl NodeSpec {
+    /// The programs of its own that stand for `part`.
+    pub(crate) fn own_programs(&self, part: NodePart) -> Option<&NodePrograms> {
+        let own = self.programs.as_ref();
+        own.filter(|own| own.part == NodePart::All || own.part == part)
+    }
+}
+
 /// Images of the cluster itself; the runtime pulls them or has them already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
@@ -110,6 +136,9 @@ pub struct Images {
     pub pause: ImageName,
     /// The cluster's name server.
     pub coredns: ImageName,
+    /// A registry serves these, and those of users' pods; otherwise the runtime has them already. The hardened profile
+    /// has pods ask it whether they may have their images (AlwaysPullImages), which needs one.
+    pub registry: bool,
 }
 
 /// Which configuration format containerd reads.
@@ -206,8 +235,6 @@ pub struct VirtualAddress {
     pub program: NodePath,
     /// The address, on the network of the nodes.
     pub address: DualAddress,
-    /// The prefix lengths of that network, IPv4 and IPv6.
-    pub prefix_lengths: (u8, u8),
     /// The interface of that network on every control plane.
     pub interface: InterfaceName,
     /// The number of the virtual router, 1 to 255, which no other on this network has.
@@ -264,7 +291,11 @@ pub struct ClusterSpec {
     pub pods: DualNet,
     /// The client addresses of the etcd members, spoken to over TLS.
     pub etcd_endpoints: Vec<SocketAddr>,
-    /// Where nodes find the API: with one control plane its own address.
+    /// The oldest version among these members, for a look at the floor of the Kubernetes version; none if nobody
+    /// knows.
+    pub etcd_version: Option<EtcdVersion>,
+    /// Where people find the API, and nodes without a balancer: with one control plane its own address, with
+    /// several the virtual one.
     pub api_endpoint: pki::ApiUrl,
     /// The port of every API server on its own node, usually 6443.
     pub api_port: u16,
@@ -380,6 +411,9 @@ pub enum SpecError {
         /// The gateway.
         via: IpAddr,
     },
+    /// Versions that may not run together.
+    #[error(transparent)]
+    Skew(#[from] SkewError),
     /// Not a factor for time limits.
     #[error("patience is {value}, but must be a number from 0.1 to 1000")]
     Patience {
@@ -417,6 +451,7 @@ impl ClusterSpec {
             },
             pods,
             etcd_endpoints,
+            etcd_version: None,
             api_endpoint: pki::ApiUrl::of_address(control_plane.address.v4.into(), API_PORT)?,
             api_port: API_PORT,
             control_planes: vec![control_plane],
@@ -433,6 +468,7 @@ impl ClusterSpec {
                     "registry.k8s.io/coredns/coredns:{}",
                     version.coredns()
                 )),
+                registry: true,
             },
             runtime: Runtime::Containerd(Containerd {
                 program: path("/usr/bin/containerd"),
@@ -462,6 +498,17 @@ impl ClusterSpec {
         control_planes.chain(self.workers.iter().map(|node| (Role::Worker, node)))
     }
 
+    /// Where what runs on a node finds the API: at the node's own balancer, if there is one.
+    pub fn node_endpoint(&self) -> pki::ApiUrl {
+        let of_balancer = |own: &Balancer| {
+            let loopback = Ipv4Addr::LOCALHOST.into();
+            pki::ApiUrl::of_address(loopback, own.port).expect("the loopback can be in a URL")
+        };
+        self.balancer
+            .as_ref()
+            .map_or_else(|| self.api_endpoint.clone(), of_balancer)
+    }
+
     /// The address of the Service `kubernetes`: number 1 of the range, which the API server takes by itself.
     pub fn api_service_address(&self) -> DualAddress {
         self.services.nth(1)
@@ -486,6 +533,7 @@ impl ClusterSpec {
         self.check_lists()?;
         self.check_services()?;
         self.check_pods()?;
+        skew::check(&ClusterVersions::of(self))?;
         if !(0.1..=1000.0).contains(&self.patience) {
             return Err(SpecError::Patience {
                 value: self.patience.to_string(),

@@ -289,8 +289,9 @@ impl PkiSpec {
         let names =
             AltNames::new(dns, service_ips).map_err(bad("api_service_ips, for the API server"))?;
         let own = AltNames::new(Vec::new(), node.ips.clone()).map_err(bad("ips"))?;
-        let every_node = self.control_planes.iter().chain(&self.nodes);
-        let urls = every_node.filter_map(|node| node.api_server_url.as_ref());
+        // Not those at which other control planes call themselves: then one more would change all certificates.
+        let callers = self.nodes.iter().chain([node]);
+        let urls = callers.filter_map(|node| node.api_server_url.as_ref());
         let dialled = urls.chain([&self.api_server_url]);
         let names = names.union(&own).union(&self.api_extra_names);
         Ok(dialled.fold(names, |names, url| names.union(&url.alt_names())))

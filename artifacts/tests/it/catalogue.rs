@@ -28,6 +28,19 @@ fn the_original_plan_and_the_newest_release_are_there() {
 }
 
 #[test]
+fn a_newer_release_goes_with_what_the_newest_has_when_asked_for() {
+    let unsupported = |text: &str| VersionSet::unsupported(text.parse().unwrap());
+    let newest = VersionSet::for_kubernetes("1.37.2".parse().unwrap()).unwrap();
+    let newer = unsupported("1.38.1").unwrap();
+    assert_eq!(newer.kubernetes, Version::new(1, 38, 1));
+    assert_eq!((newer.etcd, &newer.pause), (newest.etcd, &newest.pause));
+    assert_eq!(unsupported("1.37.2"), Ok(newest));
+    for refused in ["1.27.9", "2.30.0", "0.38.0"] {
+        assert!(!unsupported(refused).unwrap_err().is_newer(), "{refused}");
+    }
+}
+
+#[test]
 fn only_plain_versions_are_versions() {
     for bad in [
         "",
@@ -162,11 +175,11 @@ fn what_is_missing_is_named_with_its_package() {
         .iter()
         .filter_map(|needed| needed.candidates().last())
         .collect();
-    assert_eq!(lacking(Family::Debian, &everything), []);
+    assert_eq!(lacking(Family::Debian, &REQUIREMENTS, &everything), []);
 
     let mut without_runtime = everything.clone();
     without_runtime.retain(|path| !path.ends_with("crun") && !path.ends_with("runc"));
-    let missing = lacking(Family::Debian, &without_runtime);
+    let missing = lacking(Family::Debian, &REQUIREMENTS, &without_runtime);
     assert_eq!(missing.len(), 1);
     assert_eq!(
         (missing[0].what.as_str(), missing[0].package),
@@ -175,9 +188,9 @@ fn what_is_missing_is_named_with_its_package() {
     assert_eq!(missing[0].command, "apt-get install -y crun");
     // Either of the two will do.
     without_runtime.insert("/usr/sbin/runc".into());
-    assert_eq!(lacking(Family::Debian, &without_runtime), []);
+    assert_eq!(lacking(Family::Debian, &REQUIREMENTS, &without_runtime), []);
 
-    let bare = lacking(Family::Other, &Default::default());
+    let bare = lacking(Family::Other, &REQUIREMENTS, &Default::default());
     assert_eq!(bare.len(), REQUIREMENTS.len());
     let optional: Vec<_> = bare
         .iter()

@@ -5,12 +5,23 @@ use crate::{GuestFacts, LabSpec, OciRuntime, Shape};
 use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
-    Addons, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec, Runtime,
-    SupportedVersion, Tuning,
+    Addons, Balancer, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath,
+    NodeSpec, Runtime, Tuning, VirtualAddress,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
 use pki::{AltNames, ApiUrl, KubeletClients, Life, NodeNames, PkiSpec};
-use std::{net::IpAddr, path::Path};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
+};
+
+/// Debian's and most others' place.
+const HAPROXY: &str = "/usr/sbin/haproxy";
+const KEEPALIVED: &str = "/usr/sbin/keepalived";
+/// On the loopback of every node; the API servers have 6443 on all addresses.
+const BALANCER_PORT: u16 = 7443;
+/// The only virtual router on the network of a lab.
+const ROUTER_ID: u8 = 51;
 
 impl Blueprint {
     /// The cluster of etcd, with these certificates for each member.
@@ -69,7 +80,9 @@ impl Blueprint {
                 .map_err(BlueprintError::part("the name of an image"))
         };
         Ok(k8s_bootstrap::ClusterSpec {
-            version: spec_version(versions.kubernetes)
+            version: self
+                .spec
+                .kubernetes_version()
                 .map_err(BlueprintError::part("this version of Kubernetes"))?,
             cluster_name: self.pki.cluster_name.clone(),
             dns_domain: self.pki.dns_domain.clone(),
@@ -78,6 +91,7 @@ impl Blueprint {
             etcd_endpoints: etcd
                 .map(|address| (both(address).0, etcd_bootstrap::CLIENT_PORT).into())
                 .collect(),
+            etcd_version: Some(etcd_version(versions.etcd)?),
             api_endpoint: self.pki.api_server_url.clone(),
             api_port: API_PORT,
             control_planes: nodes(Role::ControlPlane),
@@ -97,6 +111,7 @@ impl Blueprint {
                 repository: image("lab.local".to_owned())?,
                 pause: image(format!("lab.local/pause:{}", versions.pause))?,
                 coredns: image(format!("lab.local/coredns:{}", versions.coredns.tag()))?,
+                registry: false,
             },
             runtime: Runtime::Containerd(Containerd {
                 program: path(&self.facts.guests.containerd_program)?,
@@ -110,8 +125,8 @@ impl Blueprint {
             }),
             shape: self.spec.shape.into(),
             profile: self.spec.profile.into(),
-            balancer: None,
-            virtual_address: None,
+            balancer: self.balancer()?,
+            virtual_address: self.virtual_address()?,
             addons: Addons::default(),
             external_cloud_provider: false,
             // Namespaces see the files of this machine.
@@ -124,6 +139,38 @@ impl Blueprint {
 }
 
 impl Blueprint {
+    /// In front of several API servers only: one more program on the way to a single one helps nobody.
+    fn balancer(&self) -> Result<Option<Balancer>, BlueprintError> {
+        if self.network.role(Role::ControlPlane).count() < 2 {
+            return Ok(None);
+        }
+        let program = HAPROXY.parse();
+        Ok(Some(Balancer {
+            program: program.map_err(BlueprintError::part("a path"))?,
+            port: BALANCER_PORT,
+        }))
+    }
+
+    /// With several control planes.
+    fn virtual_address(&self) -> Result<Option<VirtualAddress>, BlueprintError> {
+        let mut planes = self.network.role(Role::ControlPlane);
+        let (Some(first), Some(_)) = (planes.next(), planes.next()) else {
+            return Ok(None);
+        };
+        let nic = first
+            .nic(KUBE_NETWORK)
+            .expect("nodes are on the kube network");
+        let (v4, v6) = both(ranges(&self.network).endpoint);
+        let program = KEEPALIVED.parse();
+        let interface = nic.name.as_str().parse();
+        Ok(Some(VirtualAddress {
+            program: program.map_err(BlueprintError::part("a path"))?,
+            address: DualAddress { v4, v6 },
+            interface: interface.map_err(BlueprintError::part("an interface"))?,
+            router_id: ROUTER_ID,
+        }))
+    }
+
     /// Namespaces have no way to a name server outside.
     fn upstream_dns(&self) -> Vec<IpAddr> {
         match self.facts.freebsd {
@@ -154,10 +201,11 @@ fn oci_runtime(facts: &GuestFacts, wanted: OciRuntime) -> String {
         .unwrap_or_else(|| format!("/usr/bin/{}", wanted.as_str()))
 }
 
-fn spec_version(
-    version: artifacts::Version,
-) -> Result<SupportedVersion, k8s_bootstrap::VersionError> {
-    version.to_string().parse()
+/// For the floor that Kubernetes has. The catalogue meets it, and programs from elsewhere are of these versions too.
+fn etcd_version(version: artifacts::Version) -> Result<k8s_bootstrap::EtcdVersion, BlueprintError> {
+    let text = version.to_string();
+    text.parse()
+        .map_err(BlueprintError::part("this version of etcd"))
 }
 
 pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, BlueprintError> {
@@ -175,9 +223,23 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
         })
     };
     let role = |role| network.role(role).map(names).collect::<Result<Vec<_>, _>>();
-    let control_planes = role(Role::ControlPlane)?;
-    let first = network.addresses(Role::ControlPlane, KUBE_NETWORK).next();
-    let first = first.expect("a plan has at least one control plane");
+    let url = |ip: IpAddr, port| {
+        ApiUrl::of_address(ip, port).map_err(BlueprintError::part("the address of the API"))
+    };
+    // Controllers speak to the API server beside them: when it is gone, so are they, and others take over.
+    let mut control_planes = role(Role::ControlPlane)?;
+    let own = network.addresses(Role::ControlPlane, KUBE_NETWORK);
+    for (plane, address) in control_planes.iter_mut().zip(own) {
+        plane.api_server_url = Some(url(both(address).0.into(), API_PORT)?);
+    }
+    let mut nodes = [role(Role::ControlPlane)?, role(Role::Worker)?].concat();
+    if control_planes.len() > 1 {
+        let balancer = url(Ipv4Addr::LOCALHOST.into(), BALANCER_PORT)?;
+        for node in &mut nodes {
+            node.api_server_url = Some(balancer.clone());
+        }
+    }
+    let endpoint = ranges(network).endpoint;
     let link = network
         .link
         .iter()
@@ -195,12 +257,18 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
         // The kubeconfig of this machine names the link's address, or with VMs this machine's end of a tunnel.
         api_extra_names: AltNames::new(
             vec![name("localhost")?],
-            [link, vec!["127.0.0.1".parse().expect("a literal address")]].concat(),
+            // The virtual address is among them before there are several control planes: certificates then stay
+            // as they are when one is added.
+            [
+                link,
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+                endpoint.iter().collect(),
+            ]
+            .concat(),
         )
         .map_err(BlueprintError::part("a name of the API"))?,
-        api_server_url: ApiUrl::of_address(both(first).0.into(), API_PORT)
-            .map_err(BlueprintError::part("the address of the API"))?,
-        nodes: [control_planes.clone(), role(Role::Worker)?].concat(),
+        api_server_url: url(api_address(network).into(), API_PORT)?,
+        nodes,
         control_planes,
         etcd_members: role(Role::Etcd)?,
         authority_life: Life::AUTHORITY,
@@ -210,6 +278,18 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
             Shape::StaticPods => KubeletClients::ControlPlanes,
         },
     })
+}
+
+/// Where the API is found on the network of the nodes: the only control plane, or the address that leads to any.
+pub(super) fn api_address(network: &Plan) -> Ipv4Addr {
+    let mut planes = network.addresses(Role::ControlPlane, KUBE_NETWORK);
+    let first = planes
+        .next()
+        .expect("a plan has at least one control plane");
+    match planes.next() {
+        None => both(first).0,
+        Some(_) => both(ranges(network).endpoint).0,
+    }
 }
 
 fn node(network: &Plan, machine: &Machine) -> NodeSpec {

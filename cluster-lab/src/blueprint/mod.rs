@@ -9,11 +9,11 @@ mod vms;
 pub(crate) use vms::vm_name;
 
 use crate::{Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, Shape, guest};
-use artifacts::{Architecture, VersionSet, Wanted};
+use artifacts::{Architecture, Wanted};
 use host_exec::HostName;
 use netplan::{
-    Addresses, Allow, Diff, Finding, KUBE_NETWORK, KubernetesVersion, Lock, Machine, Nets, Plan,
-    Policy, Requirement, Role, RouterSpec,
+    Addresses, Allow, Diff, Finding, KubernetesVersion, Lock, Machine, Nets, Plan, Policy,
+    Requirement, Role, RouterSpec,
 };
 use nspawn_vm::GroupName;
 use pki::{ApiUrl, PkiSpec};
@@ -168,7 +168,10 @@ impl Blueprint {
 
     /// The address at which the API is reached from this machine.
     pub(crate) fn api_url_here(&self) -> ApiUrl {
+        let several = self.network.role(Role::ControlPlane).count() > 1;
         let here = match self.network.link {
+            // The router would go on sending some to one that is gone.
+            Some(_) if several => (clusters::api_address(&self.network), API_PORT).into(),
             Some(link) => (both(link.router).0, API_PORT).into(),
             None => self.tunnel().0,
         };
@@ -177,13 +180,9 @@ impl Blueprint {
 
     /// This machine's end of the tunnel to the API of a lab that is elsewhere, and the other end.
     pub(crate) fn tunnel(&self) -> (SocketAddr, SocketAddr) {
-        let first = self
-            .network
-            .addresses(Role::ControlPlane, KUBE_NETWORK)
-            .next();
-        let first = first.expect("a plan has at least one control plane");
         let here = (Ipv4Addr::LOCALHOST, self.tunnel_port());
-        (here.into(), (both(first).0, API_PORT).into())
+        let there = (clusters::api_address(&self.network), API_PORT);
+        (here.into(), there.into())
     }
 
     /// The port of this machine that leads to the API of a lab that is elsewhere: 20000 to 29999, from its name,
@@ -196,7 +195,8 @@ impl Blueprint {
     /// What a machine has to have of a system of its own.
     fn system(&self, machine: &Machine) -> Option<guest::System> {
         let disk = self.disk.as_deref()?;
-        Some(guest::System::new(machine.role, disk))
+        let planes = self.network.role(Role::ControlPlane).count();
+        Some(guest::System::new(machine.role, planes, disk))
     }
 
     /// The same lab, with the checksum of the disk that its VMs have.
@@ -220,7 +220,8 @@ impl Blueprint {
 
 /// The programs that a lab of this version needs, for this processor.
 pub(crate) fn programs_wanted(spec: &LabSpec) -> Result<Wanted, BlueprintError> {
-    let versions = VersionSet::for_kubernetes(spec.kubernetes)
+    let versions = spec
+        .versions()
         .map_err(BlueprintError::part("this version of Kubernetes"))?;
     let here = Architecture::here().map_err(BlueprintError::part("this processor"))?;
     let wanted = Wanted::lab(versions, here);

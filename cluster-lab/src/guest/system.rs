@@ -36,14 +36,14 @@ const SETTINGS: [&str; 4] = [
 /// What a guest's own system has to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct System {
-    packages: &'static [Package],
+    packages: Vec<Package>,
     /// The digest of the disk with programs and images.
     disk: String,
     node: bool,
 }
 
 /// A package, and the files of which one shows that it is there.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Package {
     name: &'static str,
     any_of: &'static [&'static str],
@@ -76,12 +76,41 @@ const ON_NODES: &[Package] = &[
     },
 ];
 
+const BALANCER: Package = Package {
+    name: "haproxy",
+    any_of: &["/usr/sbin/haproxy"],
+};
+
+const VIRTUAL_ADDRESS: [Package; 2] = [
+    Package {
+        name: "keepalived",
+        any_of: &["/usr/sbin/keepalived"],
+    },
+    Package {
+        name: "curl",
+        any_of: &["/usr/bin/curl"],
+    },
+];
+
+/// What a machine of this role needs in a lab with so many control planes.
+fn packages(role: Role, control_planes: usize) -> Vec<Package> {
+    let is_node = matches!(role, Role::ControlPlane | Role::Worker);
+    let mut packages = if is_node { ON_NODES } else { ON_ALL }.to_vec();
+    if control_planes > 1 {
+        packages.extend(is_node.then_some(BALANCER));
+        if role == Role::ControlPlane {
+            packages.extend(VIRTUAL_ADDRESS);
+        }
+    }
+    packages
+}
+
 impl System {
-    /// For a machine of this role that has the disk with this digest.
-    pub(crate) fn new(role: Role, disk: &str) -> Self {
+    /// For a machine of this role, in a lab with so many control planes, that has the disk with this digest.
+    pub(crate) fn new(role: Role, control_planes: usize, disk: &str) -> Self {
         let is_node = matches!(role, Role::ControlPlane | Role::Worker);
         Self {
-            packages: if is_node { ON_NODES } else { ON_ALL },
+            packages: packages(role, control_planes),
             disk: disk.to_owned(),
             node: is_node,
         }

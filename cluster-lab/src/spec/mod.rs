@@ -4,7 +4,8 @@ mod bhyve;
 
 pub use bhyve::{BhyveSpec, OutwardV6, VmSize};
 
-use artifacts::Version;
+use artifacts::{UnknownKubernetes, Version, VersionSet};
+use k8s_bootstrap::SupportedVersion;
 use netplan::{Allow, LabName, MachineCounts, Net};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -27,6 +28,9 @@ pub struct LabSpec {
     pub name: LabName,
     /// The version of Kubernetes; those of etcd and CoreDNS follow from it.
     pub kubernetes: Version,
+    /// A Kubernetes newer than this program knows is brought up by the rules of the newest that it knows.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unsupported_version: bool,
     /// How many machines of each class.
     pub machines: MachineCounts,
     /// Networks that must be where they are told.
@@ -140,6 +144,7 @@ impl Default for LabSpec {
         Self {
             name: LabName::new("lab").expect("a literal that is a legal name"),
             kubernetes: artifacts::DEFAULT_KUBERNETES,
+            unsupported_version: false,
             machines: MachineCounts::default(),
             network: NetworkSpec::default(),
             runtime: OciRuntime::Crun,
@@ -150,6 +155,10 @@ impl Default for LabSpec {
         }
     }
 }
+
+/// What may be done about a version that is too new.
+const TRY_NEWER: &str =
+    "; to try it all the same, say unsupported_version = true (--unsupported-version)";
 
 /// A specification that cannot be read, or that asks for something impossible. Nothing was touched.
 #[derive(Debug, thiserror::Error)]
@@ -202,14 +211,12 @@ pub enum SpecError {
         /// What is wrong with it, and what to do.
         why: String,
     },
-    /// Asked for too early in this project's life.
-    #[error(
-        "machines.control_planes = {0}: more than one control plane is not supported yet; set it to 1"
-    )]
-    OneControlPlane(u16),
     /// A version that is not in the catalogue.
-    #[error(transparent)]
-    Kubernetes(#[from] artifacts::UnknownKubernetes),
+    #[error("{unknown}{}", if .unknown.is_newer() { TRY_NEWER } else { "" })]
+    Kubernetes {
+        /// What the catalogue says.
+        unknown: UnknownKubernetes,
+    },
 }
 
 impl LabSpec {
@@ -243,6 +250,33 @@ impl LabSpec {
         })
     }
 
+    /// The versions that go together.
+    ///
+    /// # Errors
+    ///
+    /// The version is older than the catalogue, or newer and [`LabSpec::unsupported_version`] is not set.
+    pub fn versions(&self) -> Result<VersionSet, UnknownKubernetes> {
+        if self.unsupported_version {
+            VersionSet::unsupported(self.kubernetes)
+        } else {
+            VersionSet::for_kubernetes(self.kubernetes)
+        }
+    }
+
+    /// The version with the rules by which it is brought up; [`SupportedVersion::warning`] is for the user.
+    ///
+    /// # Errors
+    ///
+    /// As [`LabSpec::versions`].
+    pub fn kubernetes_version(&self) -> Result<SupportedVersion, k8s_bootstrap::VersionError> {
+        let version = self.kubernetes.to_string().parse()?;
+        if self.unsupported_version {
+            SupportedVersion::unsupported(version)
+        } else {
+            SupportedVersion::new(version)
+        }
+    }
+
     /// Checks what types cannot.
     ///
     /// # Errors
@@ -265,15 +299,13 @@ impl LabSpec {
             let remedy = "must be 1, 3 or 5: an even number of members survives no more losses than one less";
             return range("machines.etcd", etcd.to_string(), remedy);
         }
-        if control_planes == 0 {
+        if !(1..=7).contains(&control_planes) {
+            let remedy = "must be 1 to 7: a cluster needs an API, and more than two or three serve nothing but size";
             return range(
                 "machines.control_planes",
-                "0".into(),
-                "a cluster needs an API: set it to 1",
+                control_planes.to_string(),
+                remedy,
             );
-        }
-        if control_planes > 1 {
-            return Err(SpecError::OneControlPlane(control_planes));
         }
         if !(1..=20).contains(&workers) {
             let remedy =
@@ -283,7 +315,8 @@ impl LabSpec {
         if !(0.1..=1000.0).contains(&self.patience) {
             return range("patience", self.patience.to_string(), "must be 0.1 to 1000");
         }
-        artifacts::VersionSet::for_kubernetes(self.kubernetes)?;
+        self.versions()
+            .map_err(|unknown| SpecError::Kubernetes { unknown })?;
         self.bhyve.as_ref().map_or(Ok(()), BhyveSpec::check)
     }
 }
@@ -304,6 +337,21 @@ mod tests {
     }
 
     #[test]
+    fn a_version_that_is_too_new_is_taken_when_asked_for() {
+        let text = "kubernetes = '1.38.1'\nunsupported_version = true";
+        let spec = LabSpec::from_toml(text).unwrap();
+        spec.check().unwrap();
+        let version = spec.kubernetes_version().unwrap();
+        assert_eq!(version.to_string(), "1.38.1");
+        assert!(version.warning().is_some());
+        assert_eq!(spec.versions().unwrap().kubernetes, spec.kubernetes);
+        assert_eq!(
+            LabSpec::default().kubernetes_version().unwrap().warning(),
+            None
+        );
+    }
+
+    #[test]
     fn impossible_values_name_field_value_and_remedy() {
         for (text, expected) in [
             (
@@ -315,8 +363,8 @@ mod tests {
                 "machines.workers = 0: must be 1 to 20",
             ),
             (
-                "[machines]\ncontrol_planes = 3",
-                "more than one control plane is not supported yet",
+                "[machines]\ncontrol_planes = 8",
+                "machines.control_planes = 8: must be 1 to 7",
             ),
             (
                 "[machines]\ncontrol_planes = 0",
@@ -324,6 +372,14 @@ mod tests {
             ),
             ("patience = 0.0", "patience = 0"),
             ("kubernetes = '1.20.0'", "1.20.0 is not in the catalogue"),
+            (
+                "kubernetes = '1.38.0'",
+                "such as 1.37.2; to try it all the same, say unsupported_version = true",
+            ),
+            (
+                "kubernetes = '1.20.0'\nunsupported_version = true",
+                "1.20.0 is not in the catalogue",
+            ),
         ] {
             let error = LabSpec::from_toml(text)
                 .unwrap()

@@ -111,13 +111,10 @@ fn no_workers_and_too_many() {
 }
 
 #[test]
-fn more_than_one_control_plane() {
-    let texts = [
-        "machines.control_planes = 2",
-        "not supported yet; set it to 1",
-    ];
+fn too_many_control_planes() {
+    let texts = ["machines.control_planes = 8", "must be 1 to 7"];
     for verb in ["plan", "up"] {
-        Scene::new().refuses(&[verb, "--control-planes", "2"], 2, &texts);
+        Scene::new().refuses(&[verb, "--control-planes", "8"], 2, &texts);
     }
 }
 

@@ -107,7 +107,7 @@ impl Run<'_> {
         let spec = &self.desired.spec;
         let first = &spec.control_planes[0];
         let own = SocketAddr::new(first.address.v4.into(), spec.api_port);
-        let address = spec.api_endpoint.address().unwrap_or(own);
+        let address = spec.node_endpoint().address().unwrap_or(own);
         let (ca, token) = (&self.desired.ca_pem, &self.desired.token);
         let timeout = spec.patient(Duration::from_secs(10));
         let api = Api::with_token(Arc::clone(host), address, ca, token, timeout)?;

@@ -18,6 +18,7 @@ use host_exec::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -44,7 +45,11 @@ struct Run<'a> {
     hosts: &'a Hosts,
     events: &'a dyn EventSink,
     apis: Vec<(HostName, Api)>,
+    /// The place in `apis` of the one that is asked about the cluster: the first to answer, and another when it fails.
+    leading: AtomicUsize,
     stages: BTreeMap<HostName, watch::Sender<Stage>>,
+    /// The highest of the stages: what serves the cluster is any of them.
+    any_stage: watch::Sender<Stage>,
     /// Whether each API server is the one that is to stay, not one about to be started anew.
     launched: BTreeMap<HostName, watch::Sender<bool>>,
     prepared: watch::Sender<bool>,
@@ -78,6 +83,8 @@ pub async fn apply(
     let run = Run {
         launched: apis.iter().map(launched).collect(),
         stages: apis.iter().map(stage).collect(),
+        any_stage: watch::Sender::new(Stage::Silent),
+        leading: AtomicUsize::new(0),
         prepared: watch::Sender::new(false),
         joined: joining(plan)
             .map(|name| (name, watch::Sender::new(None)))
@@ -169,7 +176,7 @@ impl Run<'_> {
             _ => None,
         });
         if let Some(objects) = objects {
-            self.open(&self.apis[0].0, Gate::ApiAnswers).await;
+            self.any(Stage::Answers).await;
             self.timed("", "objects", self.apply_objects(objects))
                 .await?;
         }
@@ -178,7 +185,7 @@ impl Run<'_> {
             .iter()
             .any(|action| matches!(action, Action::AwaitDns))
         {
-            self.open(&self.apis[0].0, Gate::ApiPrepared).await;
+            self.any(Stage::Ready).await;
             self.timed("", "DNS", self.await_dns()).await?;
         }
         Ok(())
@@ -187,11 +194,8 @@ impl Run<'_> {
     /// Waits for a gate of a node. Its end is bounded by [`Run::follow_api`] and the objects, whose failure
     /// ends the whole run.
     async fn open(&self, node: &HostName, gate: Gate) {
-        // A worker has no API of its own and goes by the first.
-        let stage = self
-            .stages
-            .get(node)
-            .unwrap_or(&self.stages[&self.apis[0].0]);
+        // A worker has no API of its own and goes by whichever comes first.
+        let stage = self.stages.get(node).unwrap_or(&self.any_stage);
         let wanted = match gate {
             Gate::AtOnce => return,
             Gate::Joined => {
@@ -213,6 +217,45 @@ impl Run<'_> {
                 .await
                 .expect("the run holds the sender");
         }
+    }
+
+    /// Waits until some API server has come so far.
+    async fn any(&self, wanted: Stage) {
+        let mut stage = self.any_stage.subscribe();
+        stage
+            .wait_for(|stage| *stage >= wanted)
+            .await
+            .expect("the run holds the sender");
+    }
+
+    /// Says how far an API server has come. The first that answers leads, until one is ready.
+    fn has_come(&self, name: &HostName, stage: Stage) {
+        self.stages[name].send_replace(stage);
+        self.any_stage.send_if_modified(|highest| {
+            let further = stage > *highest;
+            if further {
+                let at = self.apis.iter().position(|(own, _)| own == name);
+                self.leading.store(at.unwrap_or(0), Ordering::Relaxed);
+                *highest = stage;
+            }
+            further
+        });
+    }
+
+    /// The API server that is asked about the cluster, and its node.
+    fn leading(&self) -> (&HostName, &Api) {
+        let (name, api) = &self.apis[self.leading.load(Ordering::Relaxed)];
+        (name, api)
+    }
+
+    /// After a request that it did not answer: another that has come as far, if there is one.
+    fn lead_on(&self) {
+        let now = self.leading.load(Ordering::Relaxed);
+        let highest = *self.any_stage.borrow();
+        let count = self.apis.len();
+        let mut others = (1..count).map(|step| (now + step) % count);
+        let next = others.find(|at| *self.stages[&self.apis[*at].0].borrow() >= highest);
+        self.leading.store(next.unwrap_or(now), Ordering::Relaxed);
     }
 
     async fn start(

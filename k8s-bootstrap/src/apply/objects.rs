@@ -32,7 +32,6 @@ impl Run<'_> {
     }
 
     async fn apply_object(&self, object: &Object) -> Result<(), ApplyError> {
-        let (first, api) = &self.apis[0];
         let key = object.key();
         let node = self
             .desired
@@ -43,21 +42,21 @@ impl Run<'_> {
         let look = || async {
             // A starting server refuses as malformed what it cannot judge yet: the address of a Service while
             // it does not know its own ranges, and those it may learn even a moment after it is ready.
-            let may_change = *self.stages[first].borrow() != Stage::Ready || key.kind == "Service";
+            let (name, api) = self.leading();
+            let may_change = *self.stages[name].borrow() != Stage::Ready || key.kind == "Service";
             let result = match node {
                 None => api.apply(object).await,
                 Some((_, node)) => apply_node(api, object, node).await,
             };
             match result {
                 Ok(()) => Ok(Attempt::Ready(())),
-                Err(error) if may_change || error.is_transient() => {
-                    Ok(Attempt::NotYet(error.source.to_string()))
-                }
+                Err(error) if may_change || error.is_transient() => Ok(self.not_yet(&error)),
                 Err(error) => Err(error),
             }
         };
         let done = poll::until(&wait, look);
-        self.or_log(done.await, first, "kube-apiserver").await
+        self.or_log(done.await, self.leading().0, "kube-apiserver")
+            .await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{ApplyError, Run, Stage};
 use crate::{
-    Api, ObjectKey, Readiness, Shape,
+    Api, ApiError, ObjectKey, Readiness, Shape,
     component::Gate,
     observe::{self, condition, ready_nodes},
 };
@@ -29,17 +29,17 @@ impl Run<'_> {
     pub(super) async fn follow_api(&self, name: &HostName, api: &Api) -> Result<(), ApplyError> {
         // Before it is started anew, the old one still answers.
         self.launched(name).await;
-        let stage = &self.stages[name];
         let wait = self.wait(format!("ready API on {name}"), API_LIMIT);
         let wait = wait.longest_pause(Duration::from_millis(50));
         let said = Mutex::new(String::new());
         let look = || async {
             let readiness = api.readiness().await;
-            stage.send_replace(match &readiness {
+            let stage = match &readiness {
                 Readiness::Silent(_) => Stage::Silent,
                 Readiness::Answers(_) => Stage::Answers,
                 Readiness::Ready => Stage::Ready,
-            });
+            };
+            self.has_come(name, stage);
             if readiness == Readiness::Ready {
                 return Ok::<_, Infallible>(Attempt::Ready(()));
             }
@@ -62,13 +62,13 @@ impl Run<'_> {
     pub(super) async fn await_node(&self, name: &HostName) -> Result<(), ApplyError> {
         self.open(name, Gate::ApiPrepared).await;
         let since = self.joined(name).await;
-        let api = &self.apis[0].1;
         let wait = self.wait(format!("Ready node {name}"), NODE_LIMIT);
         let look = || async {
-            Ok::<_, Infallible>(match api.list("v1", "Node").await {
+            let nodes = self.leading().1.list("v1", "Node").await;
+            Ok::<_, Infallible>(match nodes {
                 Ok(nodes) if is_ready(&nodes, name, since) => Attempt::Ready(()),
                 Ok(nodes) => Attempt::NotYet(why_not_ready(nodes.get(name.as_str()))),
-                Err(error) => Attempt::NotYet(error.source.to_string()),
+                Err(error) => self.not_yet(&error),
             })
         };
         let ready = async {
@@ -79,7 +79,6 @@ impl Run<'_> {
     }
 
     pub(super) async fn await_dns(&self) -> Result<(), ApplyError> {
-        let (first, api) = &self.apis[0];
         let wait = self.wait("available CoreDNS", DNS_LIMIT);
         let key = ObjectKey {
             api_version: "apps/v1".into(),
@@ -88,23 +87,29 @@ impl Run<'_> {
             name: "coredns".into(),
         };
         let look = || async {
-            Ok::<_, Infallible>(match api.get(&key).await {
+            Ok::<_, Infallible>(match self.leading().1.get(&key).await {
                 Ok(Some(found)) if condition(&found, "Available") => Attempt::Ready(()),
                 Ok(Some(found)) => {
                     let available = found["status"]["availableReplicas"].as_u64().unwrap_or(0);
                     Attempt::NotYet(format!("{available} pods available"))
                 }
                 Ok(None) => Attempt::NotYet("no Deployment".into()),
-                Err(error) => Attempt::NotYet(error.source.to_string()),
+                Err(error) => self.not_yet(&error),
             })
         };
         // Where no node takes pods the scheduler says why; elsewhere the kubelet of the first that does.
         let (culprit, unit) = match self.desired.spec.workers.first() {
             Some(worker) => (&worker.name, "kubelet"),
-            None => (first, "kube-scheduler"),
+            None => (self.leading().0, "kube-scheduler"),
         };
         self.or_log(poll::until(&wait, look).await, culprit, unit)
             .await
+    }
+
+    /// A request without an answer; the next goes to another API server.
+    pub(super) fn not_yet<T>(&self, error: &ApiError) -> Attempt<T> {
+        self.lead_on();
+        Attempt::NotYet(error.source.to_string())
     }
 
     pub(super) fn wait(&self, what: impl Into<String>, limit: Duration) -> Wait {

@@ -1,7 +1,7 @@
 //! kube-apiserver: kubeadm's flags, two families of Service addresses, etcd elsewhere.
 
 use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, pki_file};
-use crate::{Shape, Tuning};
+use crate::{Shape, Tuning, hardened};
 
 /// The definition of the API server of a control plane.
 pub fn component(place: Place<'_>) -> Component {
@@ -19,10 +19,13 @@ pub fn component(place: Place<'_>) -> Component {
         reads: files_in(&arguments),
         arguments,
         environment,
-        files: Vec::new(),
+        files: hardened::api_server_files(place),
         // It waits for etcd by itself, so it may start while etcd elects.
         gate: Gate::AtOnce,
-        options: UnitOptions::default(),
+        options: UnitOptions {
+            service: hardened::log_directory(place, Shape::Services),
+            ..UnitOptions::default()
+        },
     }
 }
 
@@ -70,6 +73,7 @@ fn flags(place: Place<'_>) -> Flags {
         .set("tls-cert-file", pki_file("apiserver.crt"))
         .set("tls-private-key-file", pki_file("apiserver.key"));
     front_proxy(&mut flags);
+    hardened::api_server(place, &mut flags);
     flags
 }
 

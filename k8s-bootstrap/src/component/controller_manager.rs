@@ -1,7 +1,7 @@
 //! kube-controller-manager: kubeadm's flags, without the allocation of pod ranges.
 
 use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, kubelet, pki_file};
-use crate::{Shape, Tuning};
+use crate::{Shape, Tuning, hardened};
 
 pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
 
@@ -39,7 +39,6 @@ fn flags(place: Place<'_>) -> Flags {
         .set("cluster-signing-key-file", pki_file("ca.key"))
         .set("controllers", "*,bootstrapsigner,tokencleaner")
         .set("kubeconfig", KUBECONFIG)
-        .set("leader-elect", leader_elect(place))
         .set(
             "requestheader-client-ca-file",
             pki_file("front-proxy-ca.crt"),
@@ -57,20 +56,24 @@ fn flags(place: Place<'_>) -> Flags {
             flags.set("flex-volume-plugin-dir", kubelet::VOLUME_PLUGINS);
         }
     }
+    elect(place, &mut flags);
     if spec.tuning == Tuning::QuickStart {
         // With the defaults (20 and 30) its controllers need 5 to 7 s to start one after another.
         flags
             .set("kube-api-burst", "2000")
             .set("kube-api-qps", "1000");
     }
+    hardened::controller_manager(place, &mut flags);
     flags
 }
 
-/// An election with one candidate only costs time; kubeadm always has one.
-pub(super) fn leader_elect(place: Place<'_>) -> &'static str {
-    if place.cluster.control_planes.len() > 1 || place.cluster.shape == Shape::StaticPods {
-        "true"
-    } else {
-        "false"
+/// An election with one candidate only costs time, though kubeadm always has one. Among several the default pause of 2 s between two attempts
+/// is what a start waits for whose first attempt came too early.
+pub(super) fn elect(place: Place<'_>, flags: &mut Flags) {
+    let several = place.cluster.control_planes.len() > 1;
+    let elects = several || place.cluster.shape == Shape::StaticPods;
+    flags.set("leader-elect", elects.to_string());
+    if several && place.cluster.tuning == Tuning::QuickStart {
+        flags.set("leader-elect-retry-period", "500ms");
     }
 }

@@ -1,7 +1,7 @@
 //! kubelet: its configuration, and where it keeps its client certificate.
 
 use super::{CA, Component, Flags, Gate, Place, UnitOptions, paths};
-use crate::{CgroupVersion, Role, Shape, join, kubeadm, yaml};
+use crate::{CgroupVersion, Role, Shape, hardened, join, kubeadm, yaml};
 use host_exec::{File, Mode};
 use serde_json::{Value, json};
 
@@ -25,6 +25,12 @@ pub(crate) const VOLUME_PLUGINS: &str = "/var/lib/kubelet/volumeplugins";
 /// grow to 6.4 s, outlast the join. So it starts when the certificate is there.
 pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
     let runtime = place.cluster.runtime.unit();
+    // The summary of resource use is read from these.
+    let mut service = vec![
+        ("CPUAccounting", "true".into()),
+        ("MemoryAccounting", "true".into()),
+    ];
+    service.extend(hardened::log_directory(place, Shape::StaticPods));
     let kubelet = Component {
         name: "kubelet",
         description: "Kubernetes node agent",
@@ -44,11 +50,7 @@ pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
                 ("Wants", runtime.clone()),
                 ("After", format!("{runtime} pod-routes.service")),
             ],
-            // The summary of resource use is read from these.
-            service: vec![
-                ("CPUAccounting", "true".into()),
-                ("MemoryAccounting", "true".into()),
-            ],
+            service,
         },
     };
     match place.cluster.shape {
@@ -81,7 +83,7 @@ fn kubeconfig(place: Place<'_>, ca_pem: &str) -> File {
     let spec = place.cluster;
     let user = join::user(&place.node.name);
     let api_url = match spec.shape {
-        Shape::Services => spec.api_endpoint.clone(),
+        Shape::Services => spec.node_endpoint(),
         Shape::StaticPods => kubeadm::kubelet_api_url(place),
     };
     let text = pki::kubeconfig_of_file(&spec.cluster_name, &api_url, ca_pem, &user, CURRENT_PAIR);
@@ -131,5 +133,6 @@ pub(crate) fn config(place: Place<'_>) -> Value {
     if spec.shape == Shape::StaticPods {
         kubeadm::local_kubelet_config(place, &mut config);
     }
+    hardened::kubelet(place, &mut config);
     config
 }

@@ -4,6 +4,7 @@
 //! a unit, and [`kubeadm`](crate::kubeadm) into a static pod.
 
 pub mod apiserver;
+pub mod balancer;
 pub mod cni;
 pub mod containerd;
 pub mod controller_manager;
@@ -11,8 +12,9 @@ pub mod crio;
 pub mod kubelet;
 pub mod proxy;
 pub mod scheduler;
+pub mod virtual_address;
 
-use crate::{ClusterSpec, NodeSpec, Role, Runtime, Shape, SupportedVersion};
+use crate::{ClusterSpec, NodePart, NodeSpec, Role, Runtime, Shape, SupportedVersion};
 use host_exec::File;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -33,15 +35,24 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The version of the node's programs.
-    pub fn version(&self) -> SupportedVersion {
-        let own = self.node.programs.as_ref();
+    /// The version of the node's programs of one part, in the middle of an upgrade too.
+    pub fn version_of(&self, part: NodePart) -> SupportedVersion {
+        let own = self.node.own_programs(part);
         own.map_or(self.cluster.version, |own| own.version)
+    }
+
+    /// The version of its kubelet and kube-proxy.
+    pub fn version(&self) -> SupportedVersion {
+        self.version_of(NodePart::Node)
     }
 
     /// A Kubernetes program of the node.
     pub(crate) fn program(&self, name: &str) -> String {
-        let own = self.node.programs.as_ref();
+        let part = match name {
+            "kubelet" | "kube-proxy" => NodePart::Node,
+            _ => NodePart::ControlPlane,
+        };
+        let own = self.node.own_programs(part);
         own.map_or(&self.cluster.bin_dir, |own| &own.bin_dir)
             .join(name)
     }
@@ -106,9 +117,19 @@ pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
         Runtime::Crio(own) => crio::component(place, own),
     };
     let mut components = vec![runtime, cni::routes(place)];
-    let are_services = place.cluster.shape == Shape::Services;
+    let spec = place.cluster;
+    components.extend(
+        spec.balancer
+            .iter()
+            .map(|own| balancer::component(place, own)),
+    );
+    let are_services = spec.shape == Shape::Services;
     if are_services {
         components.extend(control_plane(place));
+    }
+    if place.role == Role::ControlPlane {
+        let address = spec.virtual_address.iter();
+        components.extend(address.map(|own| virtual_address::component(place, own)));
     }
     components.push(kubelet::component(place, ca_pem));
     if are_services {

@@ -1,8 +1,7 @@
 //! kube-scheduler: kubeadm's flags.
 
-use super::{
-    Component, Flags, Gate, Place, UnitOptions, controller_manager::leader_elect, files_in,
-};
+use super::{Component, Flags, Gate, Place, UnitOptions, controller_manager::elect, files_in};
+use crate::hardened;
 
 pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/scheduler.conf";
 
@@ -13,8 +12,9 @@ pub fn component(place: Place<'_>) -> Component {
         .set("authentication-kubeconfig", KUBECONFIG)
         .set("authorization-kubeconfig", KUBECONFIG)
         .set("bind-address", "127.0.0.1")
-        .set("kubeconfig", KUBECONFIG)
-        .set("leader-elect", leader_elect(place));
+        .set("kubeconfig", KUBECONFIG);
+    elect(place, &mut flags);
+    hardened::scheduler(place, &mut flags);
     let arguments = flags.into_arguments();
     Component {
         name: "kube-scheduler",

@@ -2,6 +2,7 @@
 
 mod etcd;
 mod releases;
+pub mod skew;
 
 pub use etcd::{EtcdVersion, InvalidEtcdVersion};
 pub use releases::{

@@ -64,6 +64,28 @@ pub(crate) fn spec(version: &str) -> ClusterSpec {
     spec
 }
 
+/// The same with three control planes, a balancer and a virtual address.
+pub(crate) fn spec_of_three(version: &str) -> ClusterSpec {
+    let mut spec = spec(version);
+    spec.control_planes
+        .extend([node("cp-1", 11), node("cp-2", 12)]);
+    spec.balancer = Some(Balancer {
+        program: "/usr/sbin/haproxy".parse().unwrap(),
+        port: 7443,
+    });
+    spec.virtual_address = Some(VirtualAddress {
+        program: "/usr/sbin/keepalived".parse().unwrap(),
+        address: DualAddress {
+            v4: "10.10.1.5".parse().unwrap(),
+            v6: "fd10:1::5".parse().unwrap(),
+        },
+        interface: "kube0".parse().unwrap(),
+        router_id: 51,
+    });
+    spec.api_endpoint = pki::ApiUrl::new("https://10.10.1.5:6443").unwrap();
+    spec
+}
+
 /// Material whose texts stand for certificates: renderings do not look into them.
 pub(crate) fn material() -> Material {
     let secret = |path: &str| File::secret(format!("/etc/kubernetes/{path}"), format!("{path}\n"));
@@ -104,6 +126,8 @@ pub(crate) fn material() -> Material {
         )]),
         files: BTreeMap::from([
             ("cp-0".parse().unwrap(), control_plane.map(secret).to_vec()),
+            ("cp-1".parse().unwrap(), control_plane.map(secret).to_vec()),
+            ("cp-2".parse().unwrap(), control_plane.map(secret).to_vec()),
             ("worker-0".parse().unwrap(), vec![secret("kube-proxy.conf")]),
         ]),
     }

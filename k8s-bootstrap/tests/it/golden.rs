@@ -6,7 +6,7 @@ use host_exec::{Contents, File, Mode};
 use k8s_bootstrap::{Desired, Observed, plan};
 use std::{fmt::Write as _, fs, path::Path};
 
-fn check(name: &str, text: &str) {
+pub(crate) fn check(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
         .join(name);
@@ -21,7 +21,7 @@ fn check(name: &str, text: &str) {
     );
 }
 
-fn node_text(desired: &Desired, name: &str) -> String {
+pub(crate) fn node_text(desired: &Desired, name: &str) -> String {
     let setup = &desired.nodes[&name.parse().unwrap()];
     let mut text = String::new();
     for service in &setup.services {
@@ -82,6 +82,17 @@ fn files_of_1_28_worker() {
         "1.28-worker-0.txt",
         &node_text(&cluster::desired("1.28.3"), "worker-0"),
     );
+}
+
+/// A control plane among three, and a node that finds them through its balancer.
+#[test]
+fn files_of_three_control_planes() {
+    let spec = cluster::spec_of_three("1.37.2");
+    let desired = Desired::new(spec, &cluster::material()).unwrap();
+    for node in ["cp-1", "worker-0"] {
+        let name = format!("1.37-three-{node}.txt");
+        check(&name, &node_text(&desired, node));
+    }
 }
 
 #[test]

@@ -6,9 +6,14 @@
 )]
 
 mod cluster;
+mod difference;
 mod golden;
+mod hardened;
 mod kubeadm;
+mod matrix;
 mod plan;
 mod readers;
 mod real;
+mod skew;
 mod spec;
+mod tree;

@@ -97,3 +97,52 @@ async fn kube_proxy_reads_its_configuration() {
         "{read}"
     );
 }
+
+/// A certificate that HAProxy can read stands in for the cluster's.
+fn authority(dir: &Path) -> PathBuf {
+    let subject = pki::Subject::new("kubernetes", &[]).unwrap();
+    let now = time::OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+    let ca = pki::Authority::create(&subject, pki::Life::AUTHORITY, now, &pki::OsRandom).unwrap();
+    let path = dir.join("ca.crt");
+    std::fs::write(&path, ca.certificate_pem()).unwrap();
+    path
+}
+
+/// HAProxy takes the balancer's configuration without a warning.
+#[tokio::test]
+#[ignore = "needs haproxy"]
+async fn haproxy_reads_its_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let desired = Desired::new(cluster::spec_of_three("1.37.2"), &cluster::material()).unwrap();
+    let files = copy(&desired, "worker-0", "balancer.cfg", dir.path()).await;
+    let text = std::fs::read_to_string(&files[0]).unwrap();
+    let ca = authority(dir.path());
+    let text = text.replace("/etc/kubernetes/pki/ca.crt", ca.to_str().unwrap());
+    std::fs::write(&files[0], text).unwrap();
+    let command = Command::new("/usr/sbin/haproxy")
+        .args(["-c", "-V", "-f"])
+        .arg(files[0].to_str().unwrap());
+    let output = here().run(&command).await.unwrap();
+    let said = format!("{}{}", output.stdout_text(), output.stderr_text());
+    assert!(said.contains("Configuration file is valid"), "{said}");
+    assert!(!said.contains("WARNING"), "{said}");
+}
+
+/// keepalived takes the virtual router's configuration without a complaint.
+#[tokio::test]
+#[ignore = "needs keepalived and root"]
+async fn keepalived_reads_its_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let desired = Desired::new(cluster::spec_of_three("1.37.2"), &cluster::material()).unwrap();
+    let files = copy(&desired, "cp-1", "virtual-address.conf", dir.path()).await;
+    // It looks for the interface, so it is given a network of its own with one of that name.
+    let script = "ip link add kube0 type veth && ip link set kube0 up \
+        && exec /usr/sbin/keepalived --config-test --use-file \"$0\"";
+    let command = Command::new("unshare")
+        .args(["--net", "sh", "-c", script])
+        .arg(files[0].to_str().unwrap());
+    // Content, keepalived 2.2.7 ends its own script runner, and with it itself: what counts is what it says.
+    let output = here().output(&command).await.unwrap();
+    let said = format!("{}{}", output.stdout_text(), output.stderr_text());
+    assert_eq!(said, "");
+}

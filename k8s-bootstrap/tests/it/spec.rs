@@ -1,7 +1,9 @@
 //! Specs that cannot be, and what is said about them.
 
 use crate::cluster;
-use k8s_bootstrap::{ClusterSpec, Desired, Material};
+use k8s_bootstrap::{
+    ClusterSpec, Desired, EtcdVersion, Material, NodePart, NodePrograms, NodeSpec,
+};
 
 fn message(change: impl FnOnce(&mut ClusterSpec)) -> String {
     let mut spec = cluster::spec("1.37.2");
@@ -71,6 +73,71 @@ fn contradictions_are_named() {
     for (said, expected) in cases {
         assert_eq!(said, expected);
     }
+}
+
+fn upgraded(node: &mut NodeSpec, part: NodePart, version: &str) {
+    node.programs = Some(NodePrograms {
+        part,
+        version: version.parse().unwrap(),
+        bin_dir: "/opt/other/bin".parse().unwrap(),
+    });
+}
+
+#[test]
+fn versions_that_do_not_go_together_are_named() {
+    let cases = [
+        (
+            message(|s| s.etcd_version = Some(EtcdVersion::new(3, 5, 9))),
+            "etcd is 3.5.9, but Kubernetes 1.37.2 needs 3.5.24 or later; upgrade etcd first",
+        ),
+        (
+            message(|s| upgraded(&mut s.workers[0], NodePart::Node, "1.33.4")),
+            "kubelet of worker-0 is 1.33.4, too old for kube-apiserver of cp-0, which is 1.37.2: it may be older by \
+             at most 3 in the minor; upgrade kubelet of worker-0 to 1.34 or later first",
+        ),
+        (
+            message(|s| {
+                s.version = "1.36.3".parse().unwrap();
+                upgraded(&mut s.workers[0], NodePart::All, "1.37.2");
+            }),
+            "kubelet of worker-0 is 1.37.2, newer than kube-apiserver of cp-0, which is 1.36.3; upgrade every API \
+             server first, or give worker-0 kubelet 1.36",
+        ),
+    ];
+    for (said, expected) in cases {
+        assert_eq!(said, expected);
+    }
+}
+
+/// In the middle of an upgrade its API server and its kubelet are of two versions, each with its own files.
+#[test]
+fn a_control_plane_is_upgraded_in_two_parts() {
+    let mut spec = cluster::spec("1.36.3");
+    upgraded(
+        &mut spec.control_planes[0],
+        NodePart::ControlPlane,
+        "1.37.2",
+    );
+    let desired = Desired::new(spec, &cluster::material()).unwrap();
+    let files = &desired.nodes[&"cp-0".parse().unwrap()].files;
+    let program = |unit: &str| {
+        let unit = files.iter().find(|file| file.path.ends_with(unit)).unwrap();
+        let text = String::from_utf8(unit.contents.bytes().to_vec()).unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStart="));
+        line.unwrap().split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(
+        program("kube-apiserver.service"),
+        "/opt/other/bin/kube-apiserver"
+    );
+    assert_eq!(
+        program("kube-scheduler.service"),
+        "/opt/other/bin/kube-scheduler"
+    );
+    assert_eq!(program("kubelet.service"), "/opt/lab/bin/kubelet");
+    assert_eq!(program("kube-proxy.service"), "/opt/lab/bin/kube-proxy");
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub fn plan(
         lock,
     };
     let (machines, gone) = machines(&asked, &placements)?;
-    let kubernetes = kubernetes(requirement, &placements);
+    let kubernetes = kubernetes(requirement, &placements, &networks, &classes);
     let mut plan = Plan {
         lab: requirement.lab.clone(),
         seed,
@@ -147,9 +147,28 @@ fn classes(requirement: &Requirement, bands: &[HostNumbers]) -> Vec<Class> {
         .collect()
 }
 
-fn kubernetes(requirement: &Requirement, placements: &Placements) -> Option<Kubernetes> {
+/// The host number of the API's own address: among those that no class is given by itself.
+const ENDPOINT_NUMBER: u32 = 5;
+
+fn kubernetes(
+    requirement: &Requirement,
+    placements: &Placements,
+    networks: &[Network],
+    classes: &[Class],
+) -> Option<Kubernetes> {
     let spec = requirement.kubernetes.as_ref()?;
     let nets = placements.services;
+    let network = networks
+        .iter()
+        .find(|network| network.name == spec.network)?;
+    let taken = classes.iter().any(|class| {
+        let band = class.band.first..class.band.end();
+        class.networks.contains(&spec.network) && band.contains(&ENDPOINT_NUMBER)
+    });
+    let endpoint = match taken {
+        true => Addresses::default(),
+        false => network.nets.nth(ENDPOINT_NUMBER.into()),
+    };
     Some(Kubernetes {
         version: spec.version,
         network: spec.network.clone(),
@@ -160,6 +179,7 @@ fn kubernetes(requirement: &Requirement, placements: &Placements) -> Option<Kube
             dns: nets.nth(10),
         },
         pods: placements.pods,
+        endpoint,
     })
 }
 

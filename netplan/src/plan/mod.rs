@@ -158,6 +158,10 @@ pub struct Kubernetes {
     pub services: Services,
     /// The range that the pod ranges of all nodes are taken from.
     pub pods: Nets,
+    /// An address of that network for the API as a whole, which moves between control planes: kept
+    /// free from the first day, so that certificates name it before there are several. Empty
+    /// where a class counts through its number.
+    pub endpoint: Addresses,
 }
 
 /// The Kubernetes service ranges.

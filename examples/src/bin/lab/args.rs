@@ -225,12 +225,15 @@ pub(crate) struct SpecArgs {
     /// How many members of etcd: 1, 3 or 5.
     #[arg(long, value_name = "N")]
     pub(crate) etcd: Option<u16>,
-    /// How many control planes; more than 1 is not supported yet.
+    /// How many control planes, 1 to 7; may grow while the lab runs.
     #[arg(long, value_name = "N")]
     pub(crate) control_planes: Option<u16>,
     /// The version of Kubernetes, such as 1.37.2.
     #[arg(long, value_name = "VERSION")]
     pub(crate) kubernetes: Option<Version>,
+    /// Take a Kubernetes newer than this program knows, by the rules of the newest that it knows.
+    #[arg(long)]
+    pub(crate) unsupported_version: bool,
     #[command(flatten)]
     pub(crate) on: OnArgs,
     /// The program that starts containers.

@@ -157,7 +157,11 @@ mod tests {
 
     #[test]
     fn bad_input_is_told_from_failure() {
-        let spec = || SpecError::OneControlPlane(2);
+        let spec = || SpecError::Range {
+            field: "machines.control_planes",
+            value: "8".to_owned(),
+            remedy: "must be 1 to 7",
+        };
         let draft = || DraftError::from(spec());
         for error in [
             Error::new(spec()),

@@ -3,10 +3,10 @@
 use crate::{
     args::{Global, MachineKind, OnArgs, SpecArgs},
     exit::Ended,
-    settings,
+    screen, settings,
 };
 use anyhow::Context;
-use artifacts::{Architecture, VersionSet, Wanted};
+use artifacts::{Architecture, Wanted};
 use cluster_lab::{Lab, LabSpec, Places};
 use netplan::LabName;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,7 @@ pub(crate) fn asked_for(global: &Global, args: &SpecArgs) -> anyhow::Result<Lab>
     machines.etcd = args.etcd.unwrap_or(machines.etcd);
     machines.control_planes = args.control_planes.unwrap_or(machines.control_planes);
     spec.kubernetes = args.kubernetes.unwrap_or(spec.kubernetes);
+    spec.unsupported_version |= args.unsupported_version;
     spec.runtime = args.runtime.map_or(spec.runtime, Into::into);
     spec.shape = args.shape.map_or(spec.shape, Into::into);
     spec.profile = args.profile.map_or(spec.profile, Into::into);
@@ -52,6 +53,9 @@ pub(crate) fn asked_for(global: &Global, args: &SpecArgs) -> anyhow::Result<Lab>
         spec.network.allow.push(allow.clone());
     }
     spec.check()?;
+    if let Some(warning) = spec.kubernetes_version()?.warning() {
+        screen::tell(&format!("warning: {warning}.\n"));
+    }
     Ok(lab(spec, places))
 }
 
@@ -136,8 +140,7 @@ pub(crate) fn by_name(global: &Global) -> anyhow::Result<Lab> {
 ///
 /// The lab is of a version or for a processor that this program does not know.
 pub(crate) fn program_dir(lab: &Lab) -> anyhow::Result<PathBuf> {
-    let versions = VersionSet::for_kubernetes(lab.spec.kubernetes)?;
-    let wanted = Wanted::lab(versions, Architecture::here()?);
+    let wanted = Wanted::lab(lab.spec.versions()?, Architecture::here()?);
     let places = artifacts::Places::new(lab.places.cache.clone(), lab.places.path_dirs.clone());
     Ok(places.set_dir(&wanted))
 }

@@ -106,6 +106,9 @@ name = \"{name}\"
 # 1.{oldest}.x up to 1.{newest}.x; the versions of etcd and CoreDNS follow from it.
 kubernetes = \"{kubernetes}\"
 
+# A newer one is brought up by the rules of 1.{newest}, if it can be, with:
+# unsupported_version = true
+
 # The program under containerd that starts containers: crun or runc.
 runtime = \"{runtime}\"
 
@@ -121,7 +124,7 @@ patience = {patience:?}
 [machines]
 # Members of etcd, on machines of their own: 1, 3 or 5.
 etcd = {etcd}
-# More than one is not supported yet.
+# 1 to 7; may grow while the lab runs. With several, every node has a balancer, and one address leads to all.
 control_planes = {control_planes}
 # 1 to 20; may grow while the lab runs.
 workers = {workers}
