@@ -196,6 +196,11 @@ fn static_pods(
     if place.role == Role::ControlPlane && !material.kubelets.contains_key(node) {
         return Err(DesiredError::NoKubeletIdentity { node: node.clone() });
     }
+    let own = component::control_plane(place).into_iter();
+    for file in own.flat_map(|component| component.files) {
+        let file = hardened::guarded(place, file);
+        files.entry(file.path.clone()).or_insert(file);
+    }
     let manifests = kubeadm::manifests(place, files).map_err(|(name, path)| {
         let unit = format!("{name}.service").parse();
         DesiredError::MissingFile {

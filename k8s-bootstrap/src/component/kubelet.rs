@@ -138,9 +138,9 @@ pub(crate) fn config(place: Place<'_>) -> Value {
     if spec.cgroup == CgroupVersion::V1 && place.version().release().fail_cgroup_v1.is_some() {
         config["failCgroupV1"] = false.into();
     }
-    hardened::kubelet(place, &mut config);
     if spec.shape == Shape::StaticPods {
         kubeadm::local_kubelet_config(place, &mut config);
     }
+    hardened::kubelet(place, &mut config);
     config
 }

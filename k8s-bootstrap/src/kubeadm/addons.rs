@@ -109,7 +109,7 @@ fn proxy_kubeconfig(spec: &ClusterSpec) -> Value {
         "clusters": [{
             "cluster": {
                 "certificate-authority": format!("{ACCOUNT}/ca.crt"),
-                "server": spec.api_endpoint.to_string(),
+                "server": spec.node_endpoint().to_string(),
             },
             "name": "default",
         }],

@@ -60,7 +60,8 @@ pub(super) fn in_order(spec: &ClusterSpec, component: &Component) -> Vec<String>
     first
 }
 
-fn first(spec: &ClusterSpec) -> Place<'_> {
+/// Where one control plane stands for all.
+pub(super) fn first(spec: &ClusterSpec) -> Place<'_> {
     Place {
         cluster: spec,
         node: &spec.control_planes[0],

@@ -1,7 +1,13 @@
 //! kubeadm's ClusterConfiguration.
 
-use super::args::{ExtraArgs, render};
-use crate::{ClusterSpec, component::pki_file, version::ConfigApi};
+use super::{
+    args::{ExtraArgs, render},
+    static_pod::extra_volumes,
+};
+use crate::{
+    ClusterSpec, ConfigApi,
+    component::{self, pki_file},
+};
 use serde_json::{Value, json};
 
 /// The `ClusterConfiguration` of a cluster, in the version that kubeadm of its minor stores
@@ -10,7 +16,7 @@ pub fn cluster_configuration(spec: &ClusterSpec) -> Value {
     let api = spec.version.release().config_api;
     let extra = ExtraArgs::of(spec);
     let is_list = api == ConfigApi::V1Beta4;
-    let component = |extra: &[(String, String)]| match extra {
+    let arguments = |extra: &[(String, String)]| match extra {
         [] => json!({}),
         extra => json!({"extraArgs": render(extra, is_list)}),
     };
@@ -22,11 +28,11 @@ pub fn cluster_configuration(spec: &ClusterSpec) -> Value {
     let mut config = json!({
         "apiVersion": api.api_version(),
         "kind": "ClusterConfiguration",
-        "apiServer": component(&extra.apiserver),
-        "certificatesDir": crate::component::PKI,
+        "apiServer": arguments(&extra.apiserver),
+        "certificatesDir": component::PKI,
         "clusterName": spec.cluster_name.as_str(),
         "controlPlaneEndpoint": endpoint(spec),
-        "controllerManager": component(&extra.controller_manager),
+        "controllerManager": arguments(&extra.controller_manager),
         "dns": dns(spec),
         "etcd": {"external": {
             "caFile": pki_file("etcd/ca.crt"),
@@ -41,8 +47,13 @@ pub fn cluster_configuration(spec: &ClusterSpec) -> Value {
             "podSubnet": spec.pods.list(),
             "serviceSubnet": spec.services.list(),
         },
-        "scheduler": component(&extra.scheduler),
+        "scheduler": arguments(&extra.scheduler),
     });
+    let place = super::args::first(spec);
+    let volumes = extra_volumes(place, &component::apiserver::component(place));
+    if !volumes.is_empty() {
+        config["apiServer"]["extraVolumes"] = volumes.into();
+    }
     match api {
         ConfigApi::V1Beta3 => {
             config["apiServer"]["timeoutForControlPlane"] = "4m0s".into();

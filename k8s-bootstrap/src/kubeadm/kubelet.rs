@@ -56,7 +56,7 @@ pub(crate) fn api_url(place: Place<'_>) -> pki::ApiUrl {
     let own = pki::ApiUrl::of_address(place.node.address.v4.into(), spec.api_port);
     match own {
         Ok(own) if is_local => own,
-        _ => spec.api_endpoint.clone(),
+        _ => spec.node_endpoint(),
     }
 }
 

@@ -30,7 +30,8 @@ pub(crate) fn manifests(
     components
         .map(|component| {
             let mut read = String::new();
-            for path in &component.reads {
+            let own = component.files.iter().map(|file| &file.path);
+            for path in own.chain(&component.reads) {
                 let file = files.get(path);
                 let file = file.ok_or_else(|| (component.name, path.clone()))?;
                 read.push_str(&digest(file.contents.bytes()));
@@ -142,7 +143,7 @@ fn part(place: Place<'_>, component: &Component) -> Part {
 fn pod(place: Place<'_>, component: &Component) -> Value {
     let spec = place.cluster;
     let mut part = part(place, component);
-    extra_mounts(&mut part.mounts, &component.reads);
+    part.mounts.extend(extra_mounts(&part.mounts, component));
     part.mounts.sort_by(|a, b| a.name.cmp(&b.name));
     let mut pod = json!({
         "apiVersion": "v1",
@@ -171,19 +172,48 @@ fn pod(place: Place<'_>, component: &Component) -> Value {
     pod
 }
 
-/// Directories of files that none of kubeadm's mounts has: `extraVolumes` in its words.
-fn extra_mounts(mounts: &mut Vec<Mount>, reads: &[PathBuf]) {
-    for path in reads {
+/// Directories of files that none of kubeadm's mounts has, and of the log.
+fn extra_mounts(mounts: &[Mount], component: &Component) -> Vec<Mount> {
+    let mut extra: Vec<Mount> = Vec::new();
+    let own = component.files.iter().map(|file| file.path.as_path());
+    let read = own.chain(component.reads.iter().map(PathBuf::as_path));
+    let log = component
+        .arguments
+        .iter()
+        .find_map(|argument| argument.strip_prefix("--audit-log-path="));
+    let read = read.map(|path| (path, false));
+    for (path, is_written) in read.chain(log.map(|path| (Path::new(path), true))) {
         let is_mounted = |mount: &Mount| path.starts_with(&mount.path);
-        if mounts.iter().any(is_mounted) {
+        if mounts.iter().chain(&extra).any(is_mounted) {
             continue;
         }
         let Some(parent) = path.parent().and_then(Path::to_str) else {
             continue;
         };
         let name = parent.trim_start_matches('/').replace('/', "-");
-        mounts.push(Mount::directory(&name, parent));
+        extra.push(Mount {
+            is_written,
+            ..Mount::directory(&name, parent)
+        });
     }
+    extra
+}
+
+/// The same in the words of kubeadm's configuration.
+pub(super) fn extra_volumes(place: Place<'_>, component: &Component) -> Vec<Value> {
+    let extra = extra_mounts(&part(place, component).mounts, component);
+    extra
+        .iter()
+        .map(|mount| {
+            json!({
+                "hostPath": mount.path,
+                "mountPath": mount.path,
+                "name": mount.name,
+                "pathType": "DirectoryOrCreate",
+                "readOnly": !mount.is_written,
+            })
+        })
+        .collect()
 }
 
 fn volume(mount: &Mount) -> Value {

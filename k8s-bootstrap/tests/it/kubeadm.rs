@@ -1,7 +1,7 @@
 //! kubeadm judges what we leave in its name: a dry run of `kubeadm init` with our configuration writes the files and
 //! prints the objects that it would make, and ours have to mean the same.
 //!
-//! `LAB_KUBEADM_1_28` and `LAB_KUBEADM_1_37` name the programs, of 1.28.3 and 1.37.2; `./lab test` gets them.
+//! `LAB_KUBEADM_DIR` names a directory with `1.28.3/kubeadm` and `1.37.2/kubeadm`; `./lab test` makes it.
 
 use crate::cluster;
 use k8s_bootstrap::{APPLIED, ClusterSpec, ConfigApi, Desired, NodePath, Shape, kubeadm::READS};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 use tempfile::TempDir;
@@ -60,10 +60,9 @@ impl Verdict {
         fs::write(&config, configuration(&drafts)).unwrap();
         let results = dir.path().join("results");
         fs::create_dir(&results).unwrap();
-        let name = format!("LAB_KUBEADM_1_{}", spec.version.release().minor);
-        let program = std::env::var_os(&name);
-        let program = program.unwrap_or_else(|| panic!("{name} names kubeadm {version}"));
-        let done = Command::new(program)
+        let programs = std::env::var_os("LAB_KUBEADM_DIR");
+        let programs = PathBuf::from(programs.expect("LAB_KUBEADM_DIR says where kubeadm is"));
+        let done = Command::new(programs.join(version).join("kubeadm"))
             .args(["init", "--dry-run", "--config"])
             .arg(&config)
             // The rest of the phases asks this machine what it has.
