@@ -138,9 +138,45 @@ fn a_worker_is_drained_given_back_and_taken_away() {
     lab.ok(&["node", "uncordon", "worker-1"]);
     assert!(lab.get(&["node", "worker-1"])["spec"]["unschedulable"].is_null());
 
+    reset(&lab);
     shrink(&lab);
     lab.down();
     scene.nothing_is_left();
+}
+
+/// The machine is clean, which a second reset says too, and `up` has the node join anew.
+fn reset(lab: &Lab<'_>) {
+    let bridge = ["exec", "worker-1", "--", "ip", "link", "show", "cni0"];
+    lab.ok(&bridge);
+    lab.ok(&["node", "reset", "worker-1"]);
+    assert_eq!(
+        lab.ok(&["node", "reset", "worker-1"]),
+        "worker-1: nothing to do\n"
+    );
+    assert!(lab.run(&bridge).err.contains("does not exist"));
+    let inside = |words: &[&str]| lab.ok(&[&["exec", "worker-1", "--"], words].concat());
+    let kubelet = inside(&[
+        "find",
+        "/var/lib/kubelet",
+        "/var/lib/k8s-bootstrap",
+        "-mindepth",
+        "1",
+    ]);
+    assert_eq!(kubelet, "");
+    let units = inside(&[
+        "systemctl",
+        "list-unit-files",
+        "--no-legend",
+        "kube*",
+        "containerd*",
+    ]);
+    assert!(!units.contains("kubelet.service"), "{units}");
+    assert_eq!(lab.get(&["nodes"])["items"].as_array().unwrap().len(), 2);
+    assert_eq!(lab.up(&[]).result["changed"], true);
+    let plan = lab.ok(&["plan"]);
+    assert!(plan.contains("nothing to do"), "{plan}");
+    assert_eq!(lab.get(&["nodes"])["items"].as_array().unwrap().len(), 3);
+    lab.check_in_a_while();
 }
 
 /// Killed while it drains, and again when the machine goes, the next run finishes.
