@@ -43,7 +43,7 @@ fn kubelets_serve_with_certificates_of_the_cluster_and_forgers_get_none() {
         &ca,
     ];
     let said = lab.ok(&[&curl[..], &["--cert", &cert, "--key", &key, &url]].concat());
-    assert_eq!(said, "ok");
+    assert_eq!(said.trim(), "ok");
     // The API server verifies it too, since it is told the authority.
     app(&lab, 1);
     let logs = lab.kubectl(&["logs", "deployment/app"]);

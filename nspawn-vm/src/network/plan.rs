@@ -5,6 +5,7 @@ use super::{
     observe::{NamespaceSeen, Seen},
     wanted::{LinkWanted, Veth, Wanted},
 };
+use crate::name::short_hash;
 use ipnet::IpNet;
 use serde::Serialize;
 use std::fmt;
@@ -93,13 +94,22 @@ fn add_veth(veth: &Veth) -> String {
     )
 }
 
+/// Without an address of its own a bridge has the lowest of its ports'. It changed with a machine that went, and the
+/// others waited 40 s for their gateway of IPv6.
+fn bridge_mac(name: &str) -> String {
+    let [a, b, c, d] = short_hash(name).to_be_bytes();
+    // Locally administered, and none of the addresses 02:... of machines.
+    format!("0a:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+}
+
 fn link_lines(name: &str, link: &LinkWanted, there: &NamespaceSeen) -> Vec<String> {
     let seen = there.links.get(name);
     let mut lines = Vec::new();
     if link.bridge && seen.is_none() {
         // Ports forward at once, and neighbour discovery does not wait for a querier that nobody is.
         lines.push(format!(
-            "link add name {name} type bridge forward_delay 0 mcast_snooping 0"
+            "link add name {name} address {} type bridge forward_delay 0 mcast_snooping 0",
+            bridge_mac(name)
         ));
     }
     let master = seen.and_then(|seen| seen.master.as_ref());
