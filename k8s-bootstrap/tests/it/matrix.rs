@@ -63,6 +63,60 @@ const SERVICES: [&[Change]; 9] = [
     &[COREDNS],
 ];
 
+/// What names the version itself: tags of images, and the version that kubeadm remembers. The manifests of static pods
+/// also change in 1.31 (mounts of authorities), 1.32 (probes of the scheduler), 1.34 (named ports) and 1.36 (no
+/// flexvolumes, and the order of extra arguments), see `tests/data/tree`.
+const IMAGES: [&str; 5] = [
+    "/etc/kubernetes/manifests/kube-apiserver.yaml",
+    "/etc/kubernetes/manifests/kube-controller-manager.yaml",
+    "/etc/kubernetes/manifests/kube-scheduler.yaml",
+    "ConfigMap kube-system/kubeadm-config",
+    "DaemonSet kube-system/kube-proxy",
+];
+
+/// The same as [`SERVICES`] for static pods, beside [`IMAGES`].
+const STATIC_PODS: [&[Change]; 9] = [
+    SERVICES[0],
+    &[],
+    &[
+        ("/var/lib/kubelet/config.yaml", "failCgroupV1, KEP-4569"),
+        (
+            "ConfigMap kube-system/kubelet-config",
+            "failCgroupV1, KEP-4569",
+        ),
+        (
+            "/var/lib/kubelet/kubeadm-flags.env",
+            "kubeadm's pause image",
+        ),
+        PAUSE,
+    ],
+    SERVICES[3],
+    &[
+        ("/etc/kubernetes/kubelet.conf", "kubernetes#129956"),
+        ("ConfigMap kube-system/kube-proxy", "KEP-3866"),
+        COREDNS,
+    ],
+    &[
+        ("/var/lib/kubelet/config.yaml", "kubernetes#131981"),
+        ("/var/lib/kubelet/instance-config.yaml", "kubernetes#131981"),
+        ("/var/lib/kubelet/kubeadm-flags.env", "kubernetes#131981"),
+        ("Node cp-0", "kubernetes#131981"),
+        ("Node cp-1", "kubernetes#131981"),
+        ("Node worker-0", "kubernetes#131981"),
+        COREDNS,
+        PAUSE,
+    ],
+    &[
+        (
+            "/var/lib/kubelet/kubeadm-flags.env",
+            "kubernetes#133778, #133779",
+        ),
+        COREDNS,
+    ],
+    SERVICES[7],
+    SERVICES[8],
+];
+
 /// Patch releases, and what the second has otherwise than the first.
 const PATCHES: [(&str, &str, &[Change]); 4] = [
     // Another image of etcd, which is none of ours.
@@ -102,6 +156,17 @@ fn each_minor_changes_what_the_table_names_and_nothing_else() {
             pair[0],
             pair[1]
         );
+    }
+}
+
+#[test]
+fn each_minor_changes_what_the_table_of_static_pods_names() {
+    for (pair, changes) in VERSIONS.windows(2).zip(STATIC_PODS) {
+        let trees = [0, 1].map(|index| tree(Shape::StaticPods, pair[index]));
+        let mut expected = expected(changes);
+        expected.extend(IMAGES.map(str::to_owned));
+        let found = names(&trees[0], &trees[1]);
+        assert_eq!(found, expected, "{} to {}", pair[0], pair[1]);
     }
 }
 
@@ -153,19 +218,24 @@ async fn the_images_are_those_that_kubeadm_names() {
 
 #[test]
 fn the_tree_of_every_minor() {
-    let oldest = tree(Shape::Services, VERSIONS[0]);
-    golden::check("tree/services-1.28.txt", &text(&oldest));
-    for pair in VERSIONS.windows(2) {
-        let trees = [0, 1].map(|index| tree(Shape::Services, pair[index]));
-        let minor = pair[1].rsplit_once('.').unwrap().0;
-        golden::check(
-            &format!("tree/services-{minor}.diff"),
-            &format!(
-                "What {} has otherwise than {}\n\n{}",
-                pair[1],
-                pair[0],
-                unified(&trees[0], &trees[1])
-            ),
-        );
+    for (shape, word) in [
+        (Shape::Services, "services"),
+        (Shape::StaticPods, "static-pods"),
+    ] {
+        let oldest = tree(shape, VERSIONS[0]);
+        golden::check(&format!("tree/{word}-1.28.txt"), &text(&oldest));
+        for pair in VERSIONS.windows(2) {
+            let trees = [0, 1].map(|index| tree(shape, pair[index]));
+            let minor = pair[1].rsplit_once('.').unwrap().0;
+            golden::check(
+                &format!("tree/{word}-{minor}.diff"),
+                &format!(
+                    "What {} has otherwise than {}\n\n{}",
+                    pair[1],
+                    pair[0],
+                    unified(&trees[0], &trees[1])
+                ),
+            );
+        }
     }
 }
