@@ -13,7 +13,7 @@ use std::path::Path;
 /// 32 times the letter `k`, in base64.
 const KEY: &str = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=";
 
-fn material() -> Material {
+pub(crate) fn material() -> Material {
     let key = EncryptionKey::from_text(KEY).unwrap();
     cluster::material().encrypting(["cp-0".parse().unwrap()], &key)
 }
