@@ -44,7 +44,7 @@ impl Wanted {
     }
 
     /// The name of the directory of this version set; programs asked for later join the same one.
-    pub(crate) fn set_name(&self) -> String {
+    pub fn set_name(&self) -> String {
         let VersionSet {
             kubernetes,
             etcd,

@@ -82,7 +82,7 @@ fn views(criterion: &mut Criterion) {
 fn lab(criterion: &mut Criterion) {
     let (spec, facts, places) = reference_inputs();
     criterion.bench_function("cluster_lab::Blueprint::new, reference", |bencher| {
-        bencher.iter(|| Blueprint::new(&spec, &facts, &places, None).unwrap());
+        bencher.iter(|| Blueprint::new(&spec, &facts, &places, None, None).unwrap());
     });
 }
 

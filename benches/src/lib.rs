@@ -57,5 +57,6 @@ pub fn reference_inputs() -> (LabSpec, Facts, Places) {
 #[must_use]
 pub fn reference_lab() -> Blueprint {
     let (spec, facts, places) = reference_inputs();
-    Blueprint::new(&spec, &facts, &places, None).expect("the reference lab fits an empty machine")
+    Blueprint::new(&spec, &facts, &places, None, None)
+        .expect("the reference lab fits an empty machine")
 }

@@ -1,6 +1,6 @@
 //! What a lab that exists cannot become.
 
-use crate::{BhyveSpec, LabSpec, VmSize};
+use crate::{BhyveSpec, LabSpec, UnderWay, VmSize};
 use netplan::Net;
 
 /// A wish that a lab which exists cannot follow.
@@ -17,8 +17,11 @@ pub(crate) struct Change {
 }
 
 const ANEW: &str = "run `lab down` first, or give the lab another --name";
-const FEWER: &str =
-    "machines can be added but not taken away; run `lab down` first, or ask for at least as many";
+const UPGRADE: &str =
+    "`lab upgrade --to VERSION` goes to a newer one; for an older one run `lab down` first";
+const MEANWHILE: &str = "finish the upgrade that is under way first, with `lab upgrade`";
+const FEWER: &str = "VMs can be added but not yet taken away; run `lab down` first, or ask for at least as many (`lab node \
+     drain` and `lab vm stop` leave one empty and at rest)";
 
 /// The first wish that cannot be followed.
 pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
@@ -32,17 +35,24 @@ pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
         })
     };
     change("machines", &place)
-        .or_else(|| change("Kubernetes", &|spec| spec.kubernetes.to_string()))
+        .or_else(|| {
+            let version = |spec: &LabSpec| spec.kubernetes.to_string();
+            let changed = change("Kubernetes", &version);
+            changed.map(|changed| Change {
+                remedy: UPGRADE,
+                ..changed
+            })
+        })
         .or_else(|| change("shape", &|spec| spec.shape.as_str().to_owned()))
         .or_else(|| change("profile", &|spec| spec.profile.as_str().to_owned()))
         .or_else(|| change("etcd members", &|spec| spec.machines.etcd.to_string()))
         .or_else(|| {
             let count = |spec: &LabSpec| spec.machines.control_planes;
-            fewer("control planes", count(is), count(wanted))
+            fewer_vms(wanted, "control planes", count(is), count(wanted))
         })
         .or_else(|| {
             let count = |spec: &LabSpec| spec.machines.workers;
-            fewer("workers", count(is), count(wanted))
+            fewer_vms(wanted, "workers", count(is), count(wanted))
         })
         .or_else(|| other_networks(is, wanted))
         .or_else(|| change("image", &|spec| of_vms(spec, |vms| vms.image.clone())))
@@ -62,6 +72,28 @@ pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
             })
         })
         .or_else(|| change("workers with", &|spec| of_vms(spec, |vms| size(vms.worker))))
+}
+
+/// What cannot be followed while an upgrade is under way: its steps are counted over the machines.
+pub(crate) fn refused_meanwhile(
+    is: &LabSpec,
+    wanted: &LabSpec,
+    under_way: Option<UnderWay>,
+) -> Option<Change> {
+    let machines = |spec: &LabSpec| {
+        let counts = spec.machines;
+        format!(
+            "{} control planes and {} workers",
+            counts.control_planes, counts.workers
+        )
+    };
+    let (found, wanted) = (machines(is), machines(wanted));
+    (under_way.is_some() && found != wanted).then_some(Change {
+        field: "machines",
+        found,
+        wanted,
+        remedy: MEANWHILE,
+    })
 }
 
 fn place(spec: &LabSpec) -> String {
@@ -88,8 +120,8 @@ fn size(size: VmSize) -> String {
     format!("{cpus} processors, {memory_mib} MiB of memory, {disk_gib} GiB of disk")
 }
 
-fn fewer(field: &'static str, is: u16, wanted: u16) -> Option<Change> {
-    (is > wanted).then(|| Change {
+fn fewer_vms(lab: &LabSpec, field: &'static str, is: u16, wanted: u16) -> Option<Change> {
+    (lab.bhyve.is_some() && is > wanted).then(|| Change {
         field,
         found: is.to_string(),
         wanted: wanted.to_string(),
@@ -117,18 +149,24 @@ mod tests {
     }
 
     #[test]
-    fn a_lab_may_grow_and_nothing_else() {
+    fn nodes_may_come_and_go_and_nothing_else_changes() {
         let host = "[bhyve]\nhost = 'ssh://root@a'\n";
         for (is, wanted, field) in [
             ("", "", None),
             ("[machines]\nworkers = 1", "[machines]\nworkers = 3", None),
             ("", "[machines]\ncontrol_planes = 3", None),
-            ("[machines]\ncontrol_planes = 3", "", Some("control planes")),
+            ("[machines]\ncontrol_planes = 3", "", None),
             (
-                "[machines]\nworkers = 3",
-                "[machines]\nworkers = 1",
+                &format!("[machines]\ncontrol_planes = 3\n{host}"),
+                host,
+                Some("control planes"),
+            ),
+            (
+                &format!("[machines]\nworkers = 3\n{host}"),
+                &format!("[machines]\nworkers = 1\n{host}"),
                 Some("workers"),
             ),
+            ("[machines]\nworkers = 3", "[machines]\nworkers = 1", None),
             ("", host, Some("machines")),
             (host, "[bhyve]\nhost = 'root@b'", Some("machines")),
             (host, "[bhyve]\nhost = 'root@a'", None),

@@ -179,6 +179,11 @@ impl Lab {
     pub async fn draft(&self) -> Result<Blueprint, DraftError> {
         self.spec.check()?;
         self.check_change()?;
+        self.draft_as_was().await
+    }
+
+    /// The same for a lab as it was before it got smaller: it is compared with no record.
+    pub(crate) async fn draft_as_was(&self) -> Result<Blueprint, DraftError> {
         let name = self
             .spec
             .name
@@ -199,6 +204,7 @@ impl Lab {
             &facts,
             &self.places,
             lock.as_ref(),
+            self.state().upgrades()?.as_ref(),
         )?)
     }
 
@@ -207,7 +213,7 @@ impl Lab {
         let lock = self.state().network()?;
         let facts = Facts::of_freebsd_on_paper(bhyve)?;
         let (spec, places) = (&self.spec, &self.places);
-        Ok(Blueprint::new(spec, &facts, places, lock.as_ref())?)
+        Ok(Blueprint::new(spec, &facts, places, lock.as_ref(), None)?)
     }
 
     /// What the FreeBSD host says of itself; what is assumed of it while none is named.
@@ -223,10 +229,15 @@ impl Lab {
         Ok(Facts::of_freebsd(&survey, bhyve, lock)?)
     }
 
-    /// A lab grows by workers; everything else about it is decided when it is made.
+    /// A lab grows and shrinks by nodes; everything else about it is decided when it is made.
     fn check_change(&self) -> Result<(), DraftError> {
         let record = self.state().record()?;
-        match record.and_then(|record| change::refused(&record.spec, &self.spec)) {
+        let under_way = self.state().upgrades()?.and_then(|own| own.under_way);
+        let refused = record.and_then(|record| {
+            change::refused(&record.spec, &self.spec)
+                .or_else(|| change::refused_meanwhile(&record.spec, &self.spec, under_way))
+        });
+        match refused {
             None => Ok(()),
             Some(change) => Err(DraftError::Change {
                 name: self.spec.name.to_string(),

@@ -43,31 +43,39 @@ mod inotify;
 mod lab;
 mod machines;
 mod material;
+mod node;
 mod plan;
 mod preflight;
+mod shrink;
 mod spec;
 mod state;
 mod status;
 mod supplies;
 mod up;
+mod upgrade;
 
 pub use bhyve::{HostError, KeysError, VmError, VmRequest};
 pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
-pub use check::{CheckError, CheckReport, MatrixRow, Untried};
+pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;
 pub use down::{DownError, Gone};
 pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
 pub use guest::{GuestError, GuestStep};
 pub use host_exec::Condition;
+pub use k8s_bootstrap::cis;
 pub use lab::{DraftError, Hosts, Lab, ObserveError, Wired};
 pub use machines::{MachineState, Machines, MachinesPlan, VmsPlan};
 pub use material::MaterialError;
+pub use node::{NodeError, NodeWish};
 pub use plan::{Certainty, LabPlan, LabPlanError};
 pub use preflight::PreflightError;
+pub use shrink::{Leaving, ShrinkError};
 pub use spec::{
-    BhyveSpec, LabSpec, NetworkSpec, OciRuntime, OutwardV6, Profile, Shape, SpecError, VmSize,
+    BhyveSpec, LabSpec, NetworkSpec, OciRuntime, OutwardV6, Profile, RuntimeError, Shape,
+    SpecError, VmSize,
 };
 pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};
 pub use supplies::SupplyError;
 pub use up::{Up, UpError};
+pub use upgrade::{Backup, StepError, UnderWay, UpgradeError, UpgradePlan, Upgraded, Upgrades};

@@ -1,7 +1,7 @@
 //! Everything that `up` would do, before it does it.
 
 use crate::{
-    Blueprint, DraftError, Hosts, Lab, Machines, MachinesPlan, ObserveError, Wired,
+    Blueprint, DraftError, Hosts, Lab, Leaving, Machines, MachinesPlan, ObserveError, Wired,
     first_boot::{etcd_after_boot, kubernetes_after_boot, kubernetes_blank, with_first_boot},
     guest::GuestStep,
     lab::{desired, etcd_hosts, etcd_spec, guest_steps, programs_places},
@@ -36,6 +36,8 @@ pub struct LabPlan {
     pub supplies: Vec<String>,
     /// Certificates and keys.
     pub pki: PkiPlan,
+    /// Machines that go, since fewer are asked for, and what those that stay lose.
+    pub leaving: Vec<Leaving>,
     /// Networks and machines.
     pub machines: MachinesPlan,
     /// Names and firewall of each machine.
@@ -76,6 +78,7 @@ impl LabPlan {
             && self.programs.as_ref().is_ok_and(Vec::is_empty)
             && self.supplies.is_empty()
             && self.pki.is_done()
+            && self.leaving.is_empty()
             && self.machines.is_empty()
             && self.guests.values().all(Vec::is_empty)
             && self.etcd.is_empty()
@@ -95,6 +98,17 @@ impl Lab {
         let supplies = self.plan_supplies(&blueprint)?;
         let pki =
             PkiPlan::new(&blueprint.pki, &self.store(), self.now).map_err(ObserveError::from)?;
+        let leaving = match self.shrinking(&blueprint).await? {
+            Some(shrinking) => {
+                let token = match self.kept_token()? {
+                    Some(token) => token,
+                    None => self.fresh_token()?,
+                };
+                let stays = self.wire(&blueprint, &token)?.kubernetes;
+                shrinking.plan(&stays).await?
+            }
+            None => Vec::new(),
+        };
         let seen = self.see(&blueprint).await?;
         let blueprint = self.informed(blueprint, &seen).await;
         let guests = plan_guests(&blueprint, &seen).await?;
@@ -109,6 +123,7 @@ impl Lab {
             programs,
             supplies,
             pki,
+            leaving,
             machines,
             guests,
             etcd,

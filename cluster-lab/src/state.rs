@@ -1,6 +1,7 @@
 //! The directory of a lab: what must be remembered from run to run.
 
-use crate::{LabSpec, bhyve::StockRecord};
+use crate::{LabSpec, Upgrades, bhyve::StockRecord};
+use artifacts::Version;
 use host_exec::poll::{self, Attempt, Wait, WaitError};
 use k8s_bootstrap::hardened::EncryptionKey;
 use netplan::{LabName, Lock};
@@ -223,6 +224,55 @@ impl StateDir {
         self.root.join("stock.json")
     }
 
+    /// What was put aside before an upgrade.
+    pub(crate) fn backup(&self, from: Version, to: Version) -> PathBuf {
+        self.backups().join(format!("{from}-to-{to}"))
+    }
+
+    fn backups(&self) -> PathBuf {
+        self.root.join("backups")
+    }
+
+    fn upgrades_path(&self) -> PathBuf {
+        self.root.join("upgrades.json")
+    }
+
+    /// Which versions the lab has beside the one that is asked for; `None` while it has never been upgraded.
+    ///
+    /// # Errors
+    ///
+    /// The file is unreadable or damaged.
+    pub fn upgrades(&self) -> Result<Option<Upgrades>, StateError> {
+        self.read_json(self.upgrades_path())
+    }
+
+    /// Remembers how far an upgrade has come; an unchanged file is left alone.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub(crate) fn remember_upgrades(&self, upgrades: &Upgrades) -> Result<(), StateError> {
+        if self.upgrades()?.as_ref() == Some(upgrades) {
+            return Ok(());
+        }
+        let text = serde_json::to_string_pretty(upgrades).expect("it is representable in JSON");
+        self.write(&self.upgrades_path(), &format!("{text}\n"))
+    }
+
+    fn read_json<T: serde::de::DeserializeOwned>(
+        &self,
+        path: PathBuf,
+    ) -> Result<Option<T>, StateError> {
+        let Some(text) = self.read(&path)? else {
+            return Ok(None);
+        };
+        let read = serde_json::from_str(&text);
+        read.map(Some).map_err(|e| StateError::Damaged {
+            path,
+            problem: e.to_string(),
+        })
+    }
+
     fn network_lock(&self) -> PathBuf {
         self.root.join("network.lock")
     }
@@ -233,6 +283,10 @@ impl StateDir {
 
     fn encryption_key_path(&self) -> PathBuf {
         self.root.join("encryption-key")
+    }
+
+    fn leaving_path(&self) -> PathBuf {
+        self.root.join("leaving.json")
     }
 
     fn record_path(&self) -> PathBuf {
@@ -342,6 +396,50 @@ impl StateDir {
         self.write(&self.record_path(), &format!("{text}\n"))
     }
 
+    /// The lab as it was, while machines of it are still to go.
+    ///
+    /// # Errors
+    ///
+    /// The file is unreadable or damaged.
+    pub(crate) fn leaving(&self) -> Result<Option<LabSpec>, StateError> {
+        let path = self.leaving_path();
+        let Some(text) = self.read(&path)? else {
+            return Ok(None);
+        };
+        let spec = serde_json::from_str(&text);
+        spec.map(Some).map_err(|e| StateError::Damaged {
+            path,
+            problem: e.to_string(),
+        })
+    }
+
+    /// Remembers the lab as it was.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub(crate) fn remember_leaving(&self, was: &LabSpec) -> Result<(), StateError> {
+        let text = serde_json::to_string_pretty(was).expect("a spec is representable in JSON");
+        self.write(&self.leaving_path(), &format!("{text}\n"))
+    }
+
+    /// Forgets the lab as it was. Nothing to forget is *not* an error.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub(crate) fn forget_leaving(&self) -> Result<(), StateError> {
+        let path = self.leaving_path();
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StateError::Io {
+                what: "remove",
+                path,
+                source,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Who has which network and address; `None` before the first `up`.
     ///
     /// # Errors
@@ -378,15 +476,7 @@ impl StateDir {
     ///
     /// The file is unreadable or damaged.
     pub(crate) fn stock_record(&self) -> Result<Option<StockRecord>, StateError> {
-        let path = self.stock();
-        let Some(text) = self.read(&path)? else {
-            return Ok(None);
-        };
-        let record = serde_json::from_str(&text);
-        record.map(Some).map_err(|e| StateError::Damaged {
-            path,
-            problem: e.to_string(),
-        })
+        self.read_json(self.stock())
     }
 
     /// Remembers which image and programs the VMs are made of.
@@ -513,7 +603,7 @@ impl StateDir {
             }),
             _ => Ok(()),
         };
-        for dir in [self.pki(), self.kubectl_cache(), self.ssh()] {
+        for dir in [self.pki(), self.kubectl_cache(), self.ssh(), self.backups()] {
             gone(fs::remove_dir_all(&dir), &dir)?;
         }
         // The record last: a directory without one is nobody's, and a next `down` would not go on.
@@ -521,9 +611,11 @@ impl StateDir {
             self.kubeconfig(),
             self.events(),
             self.token(),
+            self.leaving_path(),
             self.encryption_key_path(),
             self.network_lock(),
             self.stock(),
+            self.upgrades_path(),
         ];
         let last = [self.root.join("lock"), self.record_path()];
         for path in files.into_iter().chain(last) {

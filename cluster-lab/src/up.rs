@@ -2,7 +2,7 @@
 
 use crate::{
     Blueprint, DraftError, Hosts, Lab, LabPlanError, Machines, MaterialError, ObserveError,
-    Profile, Record, StateError, Wired,
+    Profile, Record, ShrinkError, StateError, Wired,
     blueprint::programs_wanted,
     check::dns,
     guest::GuestError,
@@ -61,6 +61,9 @@ pub enum UpError {
     /// Certificates, read back.
     #[error(transparent)]
     Material(#[from] MaterialError),
+    /// Machines that are to go.
+    #[error(transparent)]
+    Shrink(#[from] Box<ShrinkError>),
     /// Machines and networks.
     #[error(transparent)]
     Machines(#[from] nspawn_vm::ApplyError),
@@ -115,6 +118,12 @@ impl From<fleet::FleetApplyError> for UpError {
     }
 }
 
+impl From<ShrinkError> for UpError {
+    fn from(error: ShrinkError) -> Self {
+        Self::Shrink(Box::new(error))
+    }
+}
+
 impl From<k8s_bootstrap::ApplyError> for UpError {
     fn from(error: k8s_bootstrap::ApplyError) -> Self {
         Self::Kubernetes(Box::new(error))
@@ -141,11 +150,20 @@ impl Lab {
         }
         let _lock = state.lock()?;
         state.claim(&self.places.run_dir(&self.spec.name))?;
+        let shrinking = self.shrinking(&blueprint).await?;
+        self.remember_leaving(shrinking.as_ref())?;
         if is_wish {
             state.remember(&self.spec)?;
         }
+        if let Some(shrinking) = &shrinking {
+            shrinking.drain(events).await?;
+        }
         let mut blueprint = self.hold_networks(blueprint).await?;
         let supplies = self.supplies(&blueprint, events).await?;
+        if blueprint.programs.versions.kubernetes != self.spec.kubernetes {
+            // It was upgraded since, and has the programs of both.
+            self.programs(None, events).await?;
+        }
         self.make_key()?;
         let mut changed = self.certify(&blueprint, events)?;
         let token = self.token()?;
@@ -154,6 +172,10 @@ impl Lab {
             .await?;
         changed |= made;
         changed |= self.clusters(&wired, &token, &hosts, events).await?;
+        if let Some(shrinking) = &shrinking {
+            shrinking.remove(&wired.kubernetes, events).await?;
+            changed = true;
+        }
         state.remember_kubeconfig(&blueprint.kubeconfig(&self.store())?)?;
         if self.spec.bhyve.is_some() {
             self.open_tunnel(&blueprint)

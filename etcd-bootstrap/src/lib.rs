@@ -73,6 +73,7 @@ mod plan;
 mod probe;
 mod ready;
 pub mod render;
+mod snapshot;
 mod spec;
 mod state;
 mod tls;
@@ -89,6 +90,7 @@ pub use observe::{ANSWER_TIMEOUT, MemberObservation, ObserveError, Observed, obs
 pub use plan::{Plan, PlanError, Step, plan};
 pub use probe::{ClientAnswer, Hosts, ListedMember, PeerAnswer, Probe, Status, Unreachable};
 pub use ready::{Laggard, READY_LIMIT, READY_STEP, WaitReadyError, wait_ready};
+pub use snapshot::{Snapshot, SnapshotError, SnapshotStatus, snapshot};
 pub use spec::{ClusterSpec, SpecError, SpecLint};
 pub use state::MemberState;
 pub use tls::{Tls, TlsError};

@@ -146,10 +146,12 @@ fn state_directory(data_dir: &Path) -> String {
 /// The two files that this crate writes for a member.
 #[must_use]
 pub fn files(spec: &ClusterSpec, member: &MemberSpec) -> Vec<File> {
-    vec![
+    [
         File::public(ENVIRONMENT_FILE, environment_text(spec, member)),
         File::public(UNIT_FILE, unit_text(spec, member)),
     ]
+    .map(|file| file.with_mode(spec.file_mode()))
+    .into()
 }
 
 /// All files of a member: its certificates and keys first, then what needs them.

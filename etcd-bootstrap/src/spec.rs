@@ -3,7 +3,7 @@
 use crate::{
     ClusterId, ClusterToken, EtcdVersion, MemberId, MemberName, MemberSpec, READY_LIMIT, id,
 };
-use host_exec::Contents;
+use host_exec::{Contents, Mode};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -97,6 +97,7 @@ pub struct ClusterSpec {
     program: PathBuf,
     members: Vec<MemberSpec>,
     ready_limit: Duration,
+    file_mode: Mode,
 }
 
 impl ClusterSpec {
@@ -140,7 +141,21 @@ impl ClusterSpec {
             program,
             members,
             ready_limit: READY_LIMIT,
+            file_mode: Mode::PUBLIC,
         })
+    }
+
+    /// The same cluster with settings and unit that root alone can read, as the CIS benchmark asks (1.1.7).
+    #[must_use]
+    pub fn with_private_files(mut self) -> Self {
+        self.file_mode = Mode::SECRET;
+        self
+    }
+
+    /// The mode of settings and unit.
+    #[must_use]
+    pub fn file_mode(&self) -> Mode {
+        self.file_mode
     }
 
     /// The same cluster on slow machines: `apply` waits for members this long, instead of [`READY_LIMIT`].

@@ -179,6 +179,17 @@ impl Api {
         }
     }
 
+    /// The version that the server says it is, such as `v1.37.2`.
+    ///
+    /// # Errors
+    ///
+    /// No answer in time, or a refusal.
+    pub async fn version(&self) -> Result<String, ApiError> {
+        let client = self.client();
+        let info = self.bounded("get", "/version", client.apiserver_version());
+        Ok(info.await?.git_version)
+    }
+
     /// One object as the API has it; `None` if it is not there.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use crate::{
     Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role,
     observe::{self, condition},
+    serving::{self, REQUESTS},
 };
 use host_exec::{Condition, HostName};
 use serde_json::Value;
@@ -47,6 +48,7 @@ pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, 
         None => &apis[0].1,
     };
     nodes(desired, api, &mut conditions).await;
+    serving_requests(desired, api, &mut conditions).await;
     dns(api, &mut conditions).await;
     pods(desired, api, &mut conditions).await;
     Ok(conditions)
@@ -143,6 +145,23 @@ fn ready_evidence(node: &Value) -> String {
         .as_str()
         .unwrap_or("unknown");
     format!("{message}; kubelet {version}")
+}
+
+/// A kubelet renews its serving certificate long before it ends, and asks: what waits for weeks ends it.
+async fn serving_requests(desired: &Desired, api: &Api, conditions: &mut Vec<Condition>) {
+    let name = "no kubelet waits for a serving certificate";
+    conditions.push(match api.list(REQUESTS.0, REQUESTS.1).await {
+        Err(error) => unknown(name, &error),
+        Ok(list) => {
+            let pending = serving::pending(&desired.spec, &list);
+            let texts: Vec<String> = pending.iter().map(ToString::to_string).collect();
+            let evidence = match texts.is_empty() {
+                true => format!("none of {} requests is pending", list.len()),
+                false => texts.join("; "),
+            };
+            Condition::new(name, texts.is_empty(), evidence)
+        }
+    });
 }
 
 async fn dns(api: &Api, conditions: &mut Vec<Condition>) {

@@ -25,8 +25,7 @@
 //! # What this crate does not do
 //!
 //! It makes no machines, networks, firewalls or certificates, brings no programs or images, and forms no
-//! etcd. It does not upgrade nodes, rotate the authority, or run CRI-O or a
-//! balancer in front of several API servers; the kubelets' serving certificates are self-signed.
+//! etcd. It does not rotate the authority.
 //!
 //! # Invariants
 //!
@@ -45,6 +44,7 @@
 
 mod api;
 mod apply;
+pub mod cis;
 pub mod component;
 mod desired;
 pub mod hardened;
@@ -58,8 +58,10 @@ mod objects;
 mod observe;
 mod plan;
 pub mod retire;
+mod serving;
 mod spec;
 pub mod systemd;
+pub mod upgrade;
 mod version;
 mod yaml;
 

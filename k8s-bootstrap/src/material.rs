@@ -1,7 +1,9 @@
 //! What is secret or signed, made by the caller.
 
-use crate::component::kubelet;
-use crate::hardened::{ENCRYPTION_CONFIG, EncryptionKey};
+use crate::{
+    component::kubelet,
+    hardened::{ENCRYPTION_CONFIG, EncryptionKey},
+};
 use host_exec::{File, HostName, InvalidHostName, Mode};
 use pki::{BootstrapToken, CaRole, FileContent, ItemId, LeafRole, NodeFile, PkiSpec, Store};
 use std::{collections::BTreeMap, fmt};

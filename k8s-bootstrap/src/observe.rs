@@ -2,7 +2,9 @@
 
 use crate::{
     Api, ApiError, Desired, NodeCertificate, NodeSetup, Object, ObjectDrift, ObjectKey, Readiness,
-    component::kubelet, join,
+    component::kubelet,
+    join,
+    serving::{self, REQUESTS},
 };
 use futures::future::{join_all, try_join_all};
 use host_exec::{
@@ -70,6 +72,8 @@ pub struct NodeObserved {
     pub units: BTreeMap<UnitName, UnitState>,
     /// The kubelet's client certificate. Where it is valid, the node has joined.
     pub certificate: NodeCertificate,
+    /// The kubelet's serving certificate.
+    pub serving: NodeCertificate,
 }
 
 impl NodeObserved {
@@ -85,6 +89,7 @@ impl NodeObserved {
                 .map(|unit| (unit, UnitState::default()))
                 .collect(),
             certificate: NodeCertificate::Missing,
+            serving: NodeCertificate::Missing,
         }
     }
 
@@ -101,6 +106,8 @@ pub struct ClusterObserved {
     pub objects: BTreeMap<ObjectKey, ObjectDrift>,
     /// Names of the nodes that are Ready.
     pub ready_nodes: BTreeSet<String>,
+    /// Nodes whose requests for a serving certificate wait, and may be approved.
+    pub serving_requests: BTreeSet<HostName>,
     /// The Deployment of CoreDNS says it is available.
     pub dns_available: bool,
 }
@@ -124,7 +131,7 @@ pub struct Observed {
 pub async fn observe(desired: &Desired, hosts: &Hosts) -> Result<Observed, ObserveError> {
     let nodes = try_join_all(desired.nodes.iter().map(|(name, setup)| async move {
         let host = host(hosts, name)?;
-        let found = observe_node(&**host, name, setup, &desired.ca_pem).await?;
+        let found = observe_node(&**host, name, setup, desired).await?;
         Ok::<_, ObserveError>((name.clone(), found))
     }));
     let (nodes, (apis, cluster)) = futures::try_join!(nodes, observe_apis(desired, hosts))?;
@@ -195,11 +202,30 @@ async fn observe_certificate(
     })
 }
 
+/// The serving certificate of a node's kubelet.
+pub(crate) async fn serving_certificate(
+    host: &dyn Host,
+    desired: &Desired,
+    name: &HostName,
+) -> Result<NodeCertificate, ObserveError> {
+    let path = Path::new(kubelet::CURRENT_SERVING_PAIR);
+    let node = desired.spec.nodes().find(|(_, node)| node.name == *name);
+    let (Some(bytes), Some((_, node))) = (host.read_file(path).await?, node) else {
+        return Ok(NodeCertificate::Missing);
+    };
+    let bytes = Zeroizing::new(bytes);
+    let now = clock(host).await?;
+    Ok(match std::str::from_utf8(&bytes) {
+        Ok(pem) => serving::judge_certificate(pem, node, &desired.ca_pem, now),
+        Err(_) => NodeCertificate::Unusable("it is no text".into()),
+    })
+}
+
 async fn observe_node(
     host: &dyn Host,
     name: &HostName,
     setup: &NodeSetup,
-    ca_pem: &str,
+    desired: &Desired,
 ) -> Result<NodeObserved, ObserveError> {
     let drifted = files::observe(host, &setup.files).await?;
     let records: Vec<File> = setup
@@ -223,7 +249,8 @@ async fn observe_node(
             .collect(),
         unrecorded: unrecorded.map(|service| service.unit.clone()).collect(),
         units: systemd::states(host, &setup.units()).await?,
-        certificate: observe_certificate(host, name, ca_pem).await?,
+        certificate: observe_certificate(host, name, &desired.ca_pem).await?,
+        serving: serving_certificate(host, desired, name).await?,
     })
 }
 
@@ -251,7 +278,10 @@ async fn observe_cluster(desired: &Desired, api: &Api) -> Result<ClusterObserved
     let lives = try_join_all(wanted.map(|object| async move {
         Ok::<(&Object, Option<Value>), ApiError>((object, api.get(object.key()).await?))
     }));
-    let (lives, nodes) = futures::try_join!(lives, api.list("v1", "Node"))?;
+    let requests = api.list(REQUESTS.0, REQUESTS.1);
+    let nodes = api.list("v1", "Node");
+    let (lives, nodes, requests) = futures::try_join!(lives, nodes, requests)?;
+    let requests = serving::pending(&desired.spec, &requests);
     let dns = |object: &Object| object.key().kind == "Deployment";
     let dns_available = lives
         .iter()
@@ -265,6 +295,10 @@ async fn observe_cluster(desired: &Desired, api: &Api) -> Result<ClusterObserved
     Ok(ClusterObserved {
         objects: objects.collect(),
         ready_nodes: ready_nodes(&nodes),
+        serving_requests: requests
+            .into_iter()
+            .filter_map(|request| request.verdict.ok())
+            .collect(),
         dns_available,
     })
 }

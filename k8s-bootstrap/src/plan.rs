@@ -37,6 +37,10 @@ pub enum Action {
     /// Get the node a client certificate from the cluster's signer, as soon as the API has our objects. The
     /// record of its kubelet is removed before the certificate is written.
     Join(NodeCertificate),
+    /// Take away the kubelet's serving certificate, for the reason given. The record of its last start goes before.
+    DropServing(NodeCertificate),
+    /// Approve what the kubelet asks for, and wait until it has a serving certificate of the cluster's authority.
+    AwaitServing(NodeCertificate),
     /// Wait until the API server of the node is ready.
     AwaitApi,
     /// Write objects, as soon as the first API server answers.
@@ -82,6 +86,10 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
             actions.push(Action::AwaitApi);
         }
         let cluster = observed.cluster.as_ref();
+        let asks = cluster.is_some_and(|c| c.serving_requests.contains(name));
+        if found.serving != NodeCertificate::Valid || asks {
+            actions.push(Action::AwaitServing(found.serving.clone()));
+        }
         let ready = cluster.is_some_and(|c| c.ready_nodes.contains(name.as_str()));
         if !ready || !found.joined() {
             actions.push(Action::AwaitNode);
@@ -133,12 +141,16 @@ fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
     if !disabled.is_empty() {
         actions.push(Action::Enable(disabled));
     }
+    let drops = matches!(found.serving, NodeCertificate::Unusable(_));
+    if drops {
+        actions.push(Action::DropServing(found.serving.clone()));
+    }
     if !found.joined() {
         actions.push(Action::Join(found.certificate.clone()));
     }
     for service in &setup.services {
         let up = state(service).is_some_and(|state| state.is_up());
-        let joins = service.gate == Gate::Joined && !found.joined();
+        let joins = service.gate == Gate::Joined && (drops || !found.joined());
         let changed =
             joins || readers.contains(&service.unit) || found.unrecorded.contains(&service.unit);
         if !up || changed {
@@ -222,6 +234,8 @@ impl fmt::Display for Action {
                 )
             }
             Self::Join(found) => write!(f, "join with a new client certificate ({found})"),
+            Self::DropServing(found) => write!(f, "remove its serving certificate ({found})"),
+            Self::AwaitServing(found) => write!(f, "approve its serving certificate ({found})"),
             Self::AwaitApi => f.write_str("wait until its API is ready"),
             Self::ApplyObjects(objects) => objects
                 .iter()

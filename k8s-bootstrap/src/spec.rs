@@ -3,7 +3,7 @@
 use crate::{
     EtcdVersion, ImageName, InterfaceName, NodePath, SupportedVersion,
     join::USER_PREFIX,
-    version::skew::{self, ClusterVersions, SkewError},
+    version::skew::{self, ClusterVersions, RuntimeName, RuntimeVersion, SkewError},
 };
 use host_exec::HostName;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -168,6 +168,8 @@ pub struct Containerd {
 pub struct Crio {
     /// The program, such as `/usr/bin/crio`.
     pub program: NodePath,
+    /// Its minor, as in 1.MINOR: that of Kubernetes.
+    pub minor: u16,
     /// The OCI runtime, such as `/usr/bin/crun`.
     pub oci_runtime: NodePath,
 }
@@ -328,7 +330,9 @@ pub struct ClusterSpec {
     pub virtual_address: Option<VirtualAddress>,
     /// What the cluster has beyond its own parts.
     pub addons: Addons,
-    /// Nodes wait for a cloud-controller-manager to initialise them. Not needed on hardware of one's own.
+    /// Nodes wait for a cloud-controller-manager to initialise them (`--cloud-provider=external` of kubelet and
+    /// controller manager), which the caller brings: without one, no pod is placed. Not needed on hardware of one's
+    /// own, where there is no cloud to ask for addresses, zones, routes and balancers.
     pub external_cloud_provider: bool,
     /// Nodes have /lib/modules, which kubeadm's kube-proxy is shown. Machines that share the kernel of another may
     /// not, and may not be able to make it.
@@ -534,10 +538,23 @@ impl ClusterSpec {
         self.check_services()?;
         self.check_pods()?;
         skew::check(&ClusterVersions::of(self))?;
+        self.check_crio()?;
         if !(0.1..=1000.0).contains(&self.patience) {
             return Err(SpecError::Patience {
                 value: self.patience.to_string(),
             });
+        }
+        Ok(())
+    }
+
+    /// CRI-O goes with the kubelets. One in the middle of an upgrade has its own when it is done.
+    fn check_crio(&self) -> Result<(), SpecError> {
+        let Runtime::Crio(own) = &self.runtime else {
+            return Ok(());
+        };
+        let runtime = RuntimeVersion::new(RuntimeName::Crio, 1, own.minor);
+        for (_, node) in self.nodes().filter(|(_, node)| node.programs.is_none()) {
+            skew::check_runtime(&node.name, self.version, runtime)?;
         }
         Ok(())
     }

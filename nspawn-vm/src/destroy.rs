@@ -6,7 +6,7 @@ use crate::{
     observe,
 };
 use host_exec::{
-    Command, EventSink, Host,
+    Command, EventSink, Host, HostName,
     poll::{self, Attempt, Wait},
 };
 use nix::{sys::signal, unistd::Pid};
@@ -77,6 +77,50 @@ pub async fn destroy(
     } else {
         Err(DestroyError { problems })
     }
+}
+
+/// Removes one machine of a group for good: its processes, control group, network namespace and files. Its wires go
+/// with the namespace. The rest of the group is left alone, and must not name the machine any more.
+///
+/// What is not there is removed already.
+///
+/// # Errors
+///
+/// All that could not be removed, each with its reason.
+pub async fn destroy_machine(
+    group: &GroupName,
+    places: &Places,
+    machine: &HostName,
+    kind: CgroupKind,
+    host: &dyn Host,
+) -> Result<(), DestroyError> {
+    let problem = |text: String| DestroyError {
+        problems: vec![text],
+    };
+    end_machine(group, machine.as_str(), host, kind).await?;
+    let namespace = group.netns(machine.as_str());
+    let all = network::observe::existing_namespaces(host).await;
+    if all
+        .map_err(|e| problem(e.to_string()))?
+        .contains(&namespace)
+    {
+        let delete = Command::new("ip").args(["netns", "delete", &namespace]);
+        let deleted = host.run(&delete).await;
+        deleted.map_err(|error| problem(error.to_string()))?;
+    }
+    let dir = places.machine(machine);
+    refuse_mounts_below(&dir).map_err(problem)?;
+    let gone = |path: &Path, removed: io::Result<()>| match removed {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(problem(format!("{}: {e}", path.display())))
+        }
+        _ => Ok(()),
+    };
+    gone(&dir, fs::remove_dir_all(&dir))?;
+    let pid = places.pid_file(machine);
+    gone(&pid, fs::remove_file(&pid))?;
+    // As for a whole group: a start that a killed run had asked for leaves an empty control group.
+    end_machine(group, machine.as_str(), host, kind).await
 }
 
 /// Ends what is left of one machine, so that it can be started again.

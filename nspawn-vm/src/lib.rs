@@ -73,7 +73,7 @@ mod spec;
 
 pub use apply::apply;
 pub use cgroup::CgroupKind;
-pub use destroy::{Leftovers, destroy};
+pub use destroy::{Leftovers, destroy, destroy_machine};
 pub use error::{ApplyError, DestroyError, ObserveError};
 pub use name::{GroupName, IfName, InvalidName, MacAddr};
 pub use observe::{MachineState, Observed, observe};

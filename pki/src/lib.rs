@@ -85,4 +85,7 @@ pub use spec::{ItemId, KubeletClients, NodeNames, Owner, PkiSpec, SpecError, Wan
 pub use store::{Material, ReadError, Store, WriteError, WriteStep};
 pub use token::{BootstrapToken, TokenError};
 pub use version::{KubernetesVersion, VersionError};
-pub use x509::{Certificate, CertificateError, CheckError, KeyError, PrivateKey, SignError};
+pub use x509::{
+    Certificate, CertificateError, CheckError, ForeignRequest, ForeignRequestError, KeyError,
+    PrivateKey, SignError,
+};

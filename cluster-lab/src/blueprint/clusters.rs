@@ -1,7 +1,7 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
 use super::{API_PORT, BIN_DIR, Blueprint, BlueprintError, both, both_nets, host_name, ranges};
-use crate::{GuestFacts, LabSpec, OciRuntime, Shape};
+use crate::{GuestFacts, LabSpec, OciRuntime, Profile, Shape};
 use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
@@ -57,7 +57,10 @@ impl Blueprint {
         let program = Path::new(BIN_DIR).join("etcd");
         let limit = etcd_bootstrap::READY_LIMIT.mul_f64(self.spec.patience);
         etcd_bootstrap::ClusterSpec::new(token, version, program, members)
-            .map(|cluster| cluster.with_ready_limit(limit))
+            .map(|cluster| match self.spec.profile {
+                Profile::Standard => cluster.with_ready_limit(limit),
+                Profile::Hardened => cluster.with_ready_limit(limit).with_private_files(),
+            })
             .map_err(BlueprintError::part("this cluster of etcd"))
     }
 
@@ -79,11 +82,9 @@ impl Blueprint {
             text.parse()
                 .map_err(BlueprintError::part("the name of an image"))
         };
-        Ok(k8s_bootstrap::ClusterSpec {
-            version: self
-                .spec
-                .kubernetes_version()
-                .map_err(BlueprintError::part("this version of Kubernetes"))?,
+        let version = self.base_version();
+        self.upgraded(k8s_bootstrap::ClusterSpec {
+            version: self.supported(version)?,
             cluster_name: self.pki.cluster_name.clone(),
             dns_domain: self.pki.dns_domain.clone(),
             services: dual_net(ranges(&self.network).services.nets),
@@ -96,7 +97,7 @@ impl Blueprint {
             api_port: API_PORT,
             control_planes: nodes(Role::ControlPlane),
             workers: nodes(Role::Worker),
-            bin_dir: path(BIN_DIR)?,
+            bin_dir: self.bin_dir(version)?,
             cni_bin_dirs: self
                 .facts
                 .guests

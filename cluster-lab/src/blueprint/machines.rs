@@ -1,6 +1,6 @@
 //! The machines of a lab and the router between them, as `nspawn-vm` wants them told.
 
-use super::{BIN_DIR, BlueprintError, host_name, internet, link};
+use super::{BIN_DIR, BlueprintError, PROGRAMS_DIR, host_name, internet, link};
 use crate::{Facts, LabSpec, Places};
 use netplan::{Addresses, Machine, Nets, Plan, Policy, Role};
 use nspawn_vm::{
@@ -82,13 +82,23 @@ fn machine_spec(
     Ok(MachineSpec {
         name: host_name(machine),
         nics: machine.nics.iter().map(nic).collect::<Result<_, _>>()?,
-        binds: vec![Bind {
-            source: programs.to_owned(),
-            target: BIN_DIR.into(),
-        }],
+        binds: binds(programs),
         data: own.into_iter().chain(["/var/log"]).map(data).collect(),
         first_boot: nspawn_vm::FirstBoot::default(),
     })
+}
+
+/// The programs that the lab is made with, and beside them those of every version: an upgrade finds its own there.
+fn binds(programs: &Path) -> Vec<Bind> {
+    let all = programs.parent().map(|all| Bind {
+        source: all.to_owned(),
+        target: PROGRAMS_DIR.into(),
+    });
+    let own = Bind {
+        source: programs.to_owned(),
+        target: BIN_DIR.into(),
+    };
+    std::iter::once(own).chain(all).collect()
 }
 
 fn router(facts: &Facts, network: &Plan, policy: &Policy) -> Result<RouterSpec, BlueprintError> {

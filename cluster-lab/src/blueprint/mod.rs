@@ -4,11 +4,12 @@
 
 mod clusters;
 mod machines;
+mod versions;
 mod vms;
 
 pub(crate) use vms::vm_name;
 
-use crate::{Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, Shape, guest};
+use crate::{Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, Shape, Upgrades, guest};
 use artifacts::{Architecture, Wanted};
 use host_exec::HostName;
 use netplan::{
@@ -25,6 +26,8 @@ use std::{
 
 /// Where machines see the programs of the lab.
 pub(crate) const BIN_DIR: &str = "/opt/lab/bin";
+/// Where machines see the programs of every version, each set in a directory of its own.
+pub(crate) const PROGRAMS_DIR: &str = "/opt/lab/programs";
 /// kube-apiserver's port (`--secure-port`).
 pub(crate) const API_PORT: u16 = 6443;
 /// The image for a first Deployment: a small HTTP server that can also act as a client.
@@ -50,6 +53,8 @@ pub struct Blueprint {
     /// Who is certified.
     pub pki: PkiSpec,
     facts: Facts,
+    /// The versions that the lab has beside the one that is asked for.
+    upgrades: Option<Upgrades>,
     /// The checksum of the disk with programs and images, for VMs.
     disk: Option<String>,
 }
@@ -96,7 +101,8 @@ impl BlueprintError {
 }
 
 impl Blueprint {
-    /// Works out the lab that `spec` asks for. `lock` keeps addresses where an earlier lab of this name had them.
+    /// Works out the lab that `spec` asks for. `lock` keeps addresses where an earlier lab of this name had them, and
+    /// `upgrades` has the versions of one that was made with another Kubernetes.
     ///
     /// # Errors
     ///
@@ -106,8 +112,13 @@ impl Blueprint {
         facts: &Facts,
         places: &Places,
         lock: Option<&Lock>,
+        upgrades: Option<&Upgrades>,
     ) -> Result<Self, BlueprintError> {
-        let programs = programs_wanted(spec)?;
+        let made_with = LabSpec {
+            kubernetes: upgrades.map_or(spec.kubernetes, |upgrades| upgrades.made_with),
+            ..spec.clone()
+        };
+        let programs = programs_wanted(&made_with)?;
         let requirement = requirement(spec, facts);
         let network = netplan::plan(&requirement, &facts.network, lock)?;
         let findings = netplan::lint(&requirement, &network, &facts.network);
@@ -126,7 +137,7 @@ impl Blueprint {
                 Machines::Namespaces(group)
             }
         };
-        let pki = clusters::pki_spec(spec, &network)?;
+        let pki = clusters::pki_spec(&made_with, &network)?;
         Ok(Self {
             spec: spec.clone(),
             programs,
@@ -137,6 +148,7 @@ impl Blueprint {
             machines,
             pki,
             facts: facts.clone(),
+            upgrades: upgrades.cloned(),
             disk: None,
         })
     }

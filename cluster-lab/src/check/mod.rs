@@ -1,6 +1,7 @@
 //! Proof that a lab is what it promises: named conditions with their evidence, and the matrix of who reaches whom,
 //! tried with packets.
 
+mod cis;
 mod conditions;
 pub(crate) mod dns;
 mod flows;
@@ -20,6 +21,7 @@ use matrix::Proof;
 use namespaces::Namespaces;
 use serde::Serialize;
 
+pub use cis::CisReport;
 pub use matrix::{MatrixRow, Untried};
 
 /// What a check found.
@@ -85,6 +87,9 @@ pub enum CheckError {
         /// Whom.
         address: std::net::SocketAddr,
     },
+    /// A machine could not be looked at for the benchmark.
+    #[error("cannot look at a machine for the benchmark")]
+    Benchmark(#[from] k8s_bootstrap::cis::ObserveError),
     /// No token could be drawn.
     #[error("cannot draw a bootstrap token")]
     Random(#[from] pki::RandomError),

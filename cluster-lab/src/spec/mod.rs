@@ -1,8 +1,10 @@
 //! What a person asks for: the only types of this crate that are read from a file.
 
 mod bhyve;
+mod runtime;
 
 pub use bhyve::{BhyveSpec, OutwardV6, VmSize};
+pub use runtime::{OciRuntime, RuntimeError};
 
 use artifacts::{UnknownKubernetes, Version, VersionSet};
 use k8s_bootstrap::SupportedVersion;
@@ -60,16 +62,6 @@ pub struct NetworkSpec {
     pub allow: Vec<Allow>,
 }
 
-/// The program that starts containers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OciRuntime {
-    /// crun, in C.
-    Crun,
-    /// runc, in Go.
-    Runc,
-}
-
 /// Who keeps the programs of the control plane running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -124,16 +116,6 @@ impl From<Profile> for k8s_bootstrap::Profile {
         match profile {
             Profile::Standard => Self::Standard,
             Profile::Hardened => Self::Hardened,
-        }
-    }
-}
-
-impl OciRuntime {
-    /// The name of the program.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Crun => "crun",
-            Self::Runc => "runc",
         }
     }
 }
@@ -349,6 +331,25 @@ mod tests {
             LabSpec::default().kubernetes_version().unwrap().warning(),
             None
         );
+    }
+
+    /// The catalogue of programs and the rules of the cluster are two tables.
+    #[test]
+    fn what_the_catalogue_pairs_is_what_the_rules_ask_for() {
+        for minor in artifacts::OLDEST_MINOR..=artifacts::NEWEST_MINOR {
+            let spec = LabSpec {
+                kubernetes: Version::new(1, minor, 99),
+                ..LabSpec::default()
+            };
+            let versions = spec.versions().unwrap();
+            let rules = spec.kubernetes_version().unwrap();
+            assert_eq!(versions.pause, rules.release().pause, "1.{minor}");
+            let etcd: k8s_bootstrap::EtcdVersion = versions.etcd.to_string().parse().unwrap();
+            assert!(etcd >= rules.etcd_floor(), "1.{minor}: {etcd}");
+            let image = rules.etcd_image_tag();
+            let line = format!("{}.{}.", etcd.major, etcd.minor);
+            assert!(image.starts_with(&line), "1.{minor}: {etcd} and {image}");
+        }
     }
 
     #[test]

@@ -73,3 +73,17 @@ fn the_certificates_come_before_what_needs_them() {
     ];
     assert_eq!(paths, expected.map(std::path::PathBuf::from));
 }
+
+#[test]
+fn settings_and_unit_are_for_root_alone_where_that_is_asked_for() {
+    let spec = world::spec_of("3.7.3".parse().unwrap(), "lab-1", 3);
+    let modes = |spec: &etcd_bootstrap::ClusterSpec| {
+        let files = render::files(spec, &spec.members()[0]);
+        files
+            .iter()
+            .map(|file| file.mode.bits())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(modes(&spec), [0o644, 0o644]);
+    assert_eq!(modes(&spec.with_private_files()), [0o600, 0o600]);
+}

@@ -16,6 +16,7 @@
 mod control_planes;
 mod down;
 mod freebsd;
+mod hardened;
 mod http;
 mod interrupted;
 mod killed;
@@ -29,5 +30,6 @@ mod run;
 mod side_by_side;
 mod smoke;
 mod traces;
+mod upgrade;
 mod waiting;
 mod work;

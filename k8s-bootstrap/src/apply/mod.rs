@@ -3,6 +3,7 @@
 mod error;
 mod join;
 mod objects;
+mod serving;
 mod wait;
 
 pub use error::ApplyError;
@@ -148,6 +149,8 @@ impl Run<'_> {
                     later.push(self.start(name, host, setup, unit, *gate, *anew).boxed());
                 }
                 Action::Join(_) => later.push(self.join(name, setup).boxed()),
+                Action::AwaitServing(_) => later.push(self.await_serving(name).boxed()),
+                Action::DropServing(_) => serving::drop_certificate(host, setup).await?,
                 Action::AwaitNode => later.push(self.await_node(name).boxed()),
                 // Every run follows every API, see `follow_api`.
                 Action::AwaitApi => {}

@@ -72,6 +72,10 @@ fn flags(place: Place<'_>) -> Flags {
         .set("service-cluster-ip-range", spec.services.list())
         .set("tls-cert-file", pki_file("apiserver.crt"))
         .set("tls-private-key-file", pki_file("apiserver.key"));
+    if spec.shape == Shape::Services {
+        // kubeadm leaves it out, and believes any kubelet; a static pod is as kubeadm writes it.
+        flags.set("kubelet-certificate-authority", CA);
+    }
     front_proxy(&mut flags);
     hardened::api_server(place, &mut flags);
     flags

@@ -1,7 +1,7 @@
 //! kube-controller-manager: kubeadm's flags, without the allocation of pod ranges.
 
 use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, kubelet, pki_file};
-use crate::{Shape, Tuning, hardened};
+use crate::{NodePart, Shape, Tuning, hardened};
 
 pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
 
@@ -46,17 +46,25 @@ fn flags(place: Place<'_>) -> Flags {
         .set("root-ca-file", CA)
         .set("service-account-private-key-file", pki_file("sa.key"))
         .set("use-service-account-credentials", "true");
+    elect(place, &mut flags);
     if spec.shape == Shape::StaticPods {
         // As kubeadm has them where it is told the range of pods, and then against the allocation.
         flags
             .set("allocate-node-cidrs", "false")
             .set("cluster-cidr", spec.pods.list())
             .set("service-cluster-ip-range", spec.services.list());
-        if place.version().release().flex_volume_mount {
+        if place
+            .version_of(NodePart::ControlPlane)
+            .release()
+            .flex_volume_mount
+        {
             flags.set("flex-volume-plugin-dir", kubelet::VOLUME_PLUGINS);
         }
     }
-    elect(place, &mut flags);
+    if spec.external_cloud_provider {
+        // It leaves the routes, the balancers and the addresses of Nodes to a cloud-controller-manager.
+        flags.set("cloud-provider", "external");
+    }
     if spec.tuning == Tuning::QuickStart {
         // With the defaults (20 and 30) its controllers need 5 to 7 s to start one after another.
         flags
@@ -67,8 +75,8 @@ fn flags(place: Place<'_>) -> Flags {
     flags
 }
 
-/// An election with one candidate only costs time, though kubeadm always has one. Among several the default pause of 2 s between two attempts
-/// is what a start waits for whose first attempt came too early.
+/// An election with one candidate only costs time; kubeadm always has one. Among several the default pause of 2 s
+/// between two attempts is what a start waits for whose first attempt came too early.
 pub(super) fn elect(place: Place<'_>, flags: &mut Flags) {
     let several = place.cluster.control_planes.len() > 1;
     let elects = several || place.cluster.shape == Shape::StaticPods;

@@ -13,6 +13,8 @@ pub const KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
 pub const CURRENT_PAIR: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 /// Where that link points after the join. The kubelet names the later ones by their date.
 pub const FIRST_PAIR: &str = "/var/lib/kubelet/pki/kubelet-client-first.pem";
+/// Its serving certificate and key: a link as [`CURRENT_PAIR`], which the kubelet makes.
+pub const CURRENT_SERVING_PAIR: &str = "/var/lib/kubelet/pki/kubelet-server-current.pem";
 /// The taint that keeps pods of users off control planes, kubeadm's.
 pub const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane";
 
@@ -68,6 +70,10 @@ fn flags(place: Place<'_>) -> Flags {
         .set("kubeconfig", KUBECONFIG)
         // Two families, and the network meant: by itself it takes the one of the default route.
         .set("node-ip", node.address.list());
+    if place.cluster.external_cloud_provider {
+        // The Node has a taint until a cloud-controller-manager has looked at it.
+        flags.set("cloud-provider", "external");
+    }
     if place.role == Role::ControlPlane {
         // For the case that somebody deletes the Node object; the one made here has the taint already.
         flags.set(
@@ -125,6 +131,8 @@ pub(crate) fn config(place: Place<'_>) -> Value {
         "resolvConf": spec.resolv_conf.as_str(),
         "rotateCertificates": true,
         "serializeImagePulls": false,
+        // It serves with a certificate of the cluster's authority, which `serving` approves.
+        "serverTLSBootstrap": true,
         "volumePluginDir": VOLUME_PLUGINS,
     });
     if spec.cgroup == CgroupVersion::V1 && place.version().release().fail_cgroup_v1.is_some() {

@@ -123,13 +123,12 @@ pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
             .iter()
             .map(|own| balancer::component(place, own)),
     );
-    let are_services = spec.shape == Shape::Services;
+    let address = spec.virtual_address.iter();
+    let address = address.filter(|_| place.role == Role::ControlPlane);
+    components.extend(address.map(|own| virtual_address::component(place, own)));
+    let are_services = place.cluster.shape == Shape::Services;
     if are_services {
         components.extend(control_plane(place));
-    }
-    if place.role == Role::ControlPlane {
-        let address = spec.virtual_address.iter();
-        components.extend(address.map(|own| virtual_address::component(place, own)));
     }
     components.push(kubelet::component(place, ca_pem));
     if are_services {

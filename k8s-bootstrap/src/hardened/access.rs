@@ -1,6 +1,6 @@
 //! What somebody without an identity may ask of the API.
 
-use crate::{Shape, component::Place};
+use crate::{NodePart, Shape, component::Place};
 
 /// How anonymous requests are kept to health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +22,10 @@ pub enum Anonymous {
 }
 
 impl Anonymous {
-    /// What fits the version of a node's programs, the shape and the balancer.
+    /// What fits the version of the API server, the shape and the balancer.
     pub fn of(place: Place<'_>) -> Self {
-        let (release, cluster) = (place.version().release(), place.cluster);
+        let release = place.version_of(NodePart::ControlPlane).release();
+        let cluster = place.cluster;
         match release.authentication_config {
             Some(file) if release.anonymous_endpoints.is_on() => Self::HealthOnly {
                 api_version: file.api_version,

@@ -19,6 +19,8 @@ pub(crate) fn kubelet(place: Place<'_>, config: &mut Value) {
         "podPidsLimit": POD_PIDS,
         // Pods that name no profile get the runtime's instead of none.
         "seccompDefault": true,
+        // What `--kubelet-certificate-authority` of the API server asks of every kubelet.
+        "serverTLSBootstrap": true,
         // The default is four hours.
         "streamingConnectionIdleTimeout": "5m0s",
         "tlsCipherSuites": CIPHERS,

@@ -3,7 +3,7 @@
 //! [`drain`] keeps new pods away and moves those that are there, as `kubectl drain` does
 //! (<https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/>); [`uncordon`] takes pods again;
 //! [`remove`] drains a node, stops its kubelet and deletes its Node; [`reset`] makes the machine clean, as
-//! `kubeadm reset` does. Each looks first, plans ([`RetirePlan`], [`ResetPlan`]) and then does what the plan says;
+//! `kubeadm reset` does; [`prune`] takes from a node that stays what a changed spec no longer gives it. Each looks first, plans ([`RetirePlan`], [`ResetPlan`]) and then does what the plan says;
 //! killed anywhere, the next call goes on from what is there, and a call that finds everything done does nothing.
 //! The members of etcd are no part of this.
 
@@ -21,7 +21,8 @@ pub use drain::{
 pub use error::RetireError;
 pub use pods::{Blocker, PodFound, PodName, PodPlace};
 pub use reset::{
-    Found, Leftover, ResetError, ResetPlan, ResetStep, plan_reset, reset, see_machine,
+    Found, Leftover, ResetError, ResetPlan, ResetStep, plan_prune, plan_reset, prune, reset,
+    see_machine,
 };
 
 use std::time::Duration;

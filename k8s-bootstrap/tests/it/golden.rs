@@ -3,7 +3,7 @@
 
 use crate::cluster;
 use host_exec::{Contents, File, Mode};
-use k8s_bootstrap::{Desired, Observed, plan};
+use k8s_bootstrap::{Crio, Desired, Observed, Runtime, plan};
 use std::{fmt::Write as _, fs, path::Path};
 
 pub(crate) fn check(name: &str, text: &str) {
@@ -152,4 +152,31 @@ fn secrets_are_in_no_debug_text_and_in_no_public_file() {
             );
         }
     }
+}
+
+/// What nobody here can run is at least seen: CRI-O, and nodes that wait for a cloud.
+#[test]
+fn files_with_crio_and_a_cloud() {
+    let mut spec = cluster::spec("1.37.2");
+    spec.runtime = Runtime::Crio(Crio {
+        program: "/usr/bin/crio".parse().unwrap(),
+        minor: 37,
+        oci_runtime: "/usr/bin/crun".parse().unwrap(),
+    });
+    spec.external_cloud_provider = true;
+    let desired = Desired::new(spec, &cluster::material()).unwrap();
+    check("1.37-crio-cp-0.txt", &node_text(&desired, "cp-0"));
+}
+
+#[test]
+fn crio_of_another_minor_is_refused() {
+    let mut spec = cluster::spec("1.37.2");
+    spec.runtime = Runtime::Crio(Crio {
+        program: "/usr/bin/crio".parse().unwrap(),
+        minor: 36,
+        oci_runtime: "/usr/bin/crun".parse().unwrap(),
+    });
+    let error = Desired::new(spec, &cluster::material()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("CRI-O") && text.contains("1.36"), "{text}");
 }

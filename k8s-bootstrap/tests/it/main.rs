@@ -5,6 +5,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod cis;
 mod cluster;
 mod difference;
 mod golden;
@@ -14,6 +15,8 @@ mod matrix;
 mod plan;
 mod readers;
 mod real;
+mod retire;
 mod skew;
 mod spec;
+mod table;
 mod tree;

@@ -6,8 +6,7 @@ use crate::{
     golden,
     tree::{Tree, text, tree},
 };
-use host_exec::{Command, Host, LocalHost};
-use k8s_bootstrap::{RELEASES, Shape, SupportedVersion};
+use k8s_bootstrap::{Profile, RELEASES, Shape, SupportedVersion};
 use std::collections::BTreeSet;
 
 /// The versions whose sources the table of releases was read from, one of each minor.
@@ -63,59 +62,125 @@ const SERVICES: [&[Change]; 9] = [
     &[COREDNS],
 ];
 
-/// What names the version itself: tags of images, and the version that kubeadm remembers. The manifests of static pods
-/// also change in 1.31 (mounts of authorities), 1.32 (probes of the scheduler), 1.34 (named ports) and 1.36 (no
-/// flexvolumes, and the order of extra arguments), see `tests/data/tree`.
-const IMAGES: [&str; 5] = [
-    "/etc/kubernetes/manifests/kube-apiserver.yaml",
-    "/etc/kubernetes/manifests/kube-controller-manager.yaml",
-    "/etc/kubernetes/manifests/kube-scheduler.yaml",
-    "ConfigMap kube-system/kubeadm-config",
-    "DaemonSet kube-system/kube-proxy",
-];
+/// What the hardened profile has besides: anonymous requests are kept to health by the API server itself.
+const HARDENED: [&[Change]; 9] = {
+    let mut changes = SERVICES;
+    changes[3] = &[
+        ("/etc/kubernetes/apiserver/authentication.yaml", "KEP-4633"),
+        ("/etc/systemd/system/kube-apiserver.service", "KEP-4633"),
+        ("ConfigMap kube-system/coredns", "kubernetes#128359"),
+        COREDNS,
+    ];
+    changes[5] = &[
+        ("/etc/kubernetes/apiserver/authentication.yaml", "KEP-3331"),
+        COREDNS,
+        PAUSE,
+    ];
+    changes
+};
 
-/// The same as [`SERVICES`] for static pods, beside [`IMAGES`].
-const STATIC_PODS: [&[Change]; 9] = [
-    SERVICES[0],
-    &[],
-    &[
+/// The same with static pods, in the files of the kubelet and in the objects of kubeadm.
+const STATIC_PODS: [&[Change]; 9] = {
+    let mut changes = SERVICES;
+    changes[2] = &[
         ("/var/lib/kubelet/config.yaml", "failCgroupV1, KEP-4569"),
-        (
-            "ConfigMap kube-system/kubelet-config",
-            "failCgroupV1, KEP-4569",
-        ),
+        ("ConfigMap kube-system/kubelet-config", "failCgroupV1"),
+        ("ConfigMap kube-system/kubeadm-config", "kubernetes#125029"),
         (
             "/var/lib/kubelet/kubeadm-flags.env",
             "kubeadm's pause image",
         ),
         PAUSE,
-    ],
-    SERVICES[3],
-    &[
+    ];
+    changes[3] = &[
+        (
+            "/etc/kubernetes/manifests/kube-scheduler.yaml",
+            "kubernetes#126945",
+        ),
+        ("ConfigMap kube-system/coredns", "kubernetes#128359"),
+        COREDNS,
+    ];
+    changes[4] = &[
         ("/etc/kubernetes/kubelet.conf", "kubernetes#129956"),
         ("ConfigMap kube-system/kube-proxy", "KEP-3866"),
         COREDNS,
-    ],
-    &[
-        ("/var/lib/kubelet/config.yaml", "kubernetes#131981"),
+    ];
+    changes[5] = &[
+        (
+            "/etc/kubernetes/manifests/kube-apiserver.yaml",
+            "kubernetes#132776",
+        ),
+        (
+            "/etc/kubernetes/manifests/kube-controller-manager.yaml",
+            "kubernetes#132776",
+        ),
+        (
+            "/etc/kubernetes/manifests/kube-scheduler.yaml",
+            "kubernetes#132776",
+        ),
         ("/var/lib/kubelet/instance-config.yaml", "kubernetes#131981"),
+        ("/var/lib/kubelet/config.yaml", "kubernetes#131981"),
         ("/var/lib/kubelet/kubeadm-flags.env", "kubernetes#131981"),
         ("Node cp-0", "kubernetes#131981"),
         ("Node cp-1", "kubernetes#131981"),
         ("Node worker-0", "kubernetes#131981"),
         COREDNS,
         PAUSE,
-    ],
-    &[
-        (
-            "/var/lib/kubelet/kubeadm-flags.env",
-            "kubernetes#133778, #133779",
-        ),
+    ];
+    changes[6] = &[
+        ("/var/lib/kubelet/kubeadm-flags.env", "kubernetes#133779"),
         COREDNS,
-    ],
-    SERVICES[7],
-    SERVICES[8],
+    ];
+    changes[7] = &[
+        (
+            "/etc/kubernetes/manifests/kube-controller-manager.yaml",
+            "kubernetes#136423",
+        ),
+        ("ConfigMap kube-system/kubeadm-config", "kubernetes#136423"),
+        COREDNS,
+        PAUSE,
+        KUBELET_CLIENT[0],
+        KUBELET_CLIENT[1],
+    ];
+    changes
+};
+
+/// One spec with all that is asked of it here.
+struct Kind {
+    /// What its golden files are called.
+    name: &'static str,
+    shape: Shape,
+    profile: Profile,
+    changes: [&'static [Change]; 9],
+}
+
+/// The first is in full in the golden files, the others as what they have otherwise.
+const KINDS: [Kind; 3] = [
+    Kind {
+        name: "services",
+        shape: Shape::Services,
+        profile: Profile::Standard,
+        changes: SERVICES,
+    },
+    Kind {
+        name: "hardened",
+        shape: Shape::Services,
+        profile: Profile::Hardened,
+        changes: HARDENED,
+    },
+    Kind {
+        name: "static-pods",
+        shape: Shape::StaticPods,
+        profile: Profile::Standard,
+        changes: STATIC_PODS,
+    },
 ];
+
+impl Kind {
+    fn tree(&self, version: &str) -> Tree {
+        tree(self.shape, self.profile, version)
+    }
+}
 
 /// Patch releases, and what the second has otherwise than the first.
 const PATCHES: [(&str, &str, &[Change]); 4] = [
@@ -147,93 +212,51 @@ fn the_versions_are_one_of_each_minor() {
 
 #[test]
 fn each_minor_changes_what_the_table_names_and_nothing_else() {
-    for (pair, changes) in VERSIONS.windows(2).zip(SERVICES) {
-        let trees = [0, 1].map(|index| tree(Shape::Services, pair[index]));
-        assert_eq!(
-            names(&trees[0], &trees[1]),
-            expected(changes),
-            "{} to {}",
-            pair[0],
-            pair[1]
-        );
-    }
-}
-
-#[test]
-fn each_minor_changes_what_the_table_of_static_pods_names() {
-    for (pair, changes) in VERSIONS.windows(2).zip(STATIC_PODS) {
-        let trees = [0, 1].map(|index| tree(Shape::StaticPods, pair[index]));
-        let mut expected = expected(changes);
-        expected.extend(IMAGES.map(str::to_owned));
-        let found = names(&trees[0], &trees[1]);
-        assert_eq!(found, expected, "{} to {}", pair[0], pair[1]);
+    for kind in KINDS {
+        let name = kind.name;
+        for (pair, changes) in VERSIONS.windows(2).zip(kind.changes) {
+            let found = names(&kind.tree(pair[0]), &kind.tree(pair[1]));
+            assert_eq!(
+                found,
+                expected(changes),
+                "{name}: {} to {}",
+                pair[0],
+                pair[1]
+            );
+        }
     }
 }
 
 #[test]
 fn some_patch_releases_change_something_too() {
     for (before, after, changes) in PATCHES {
-        let found = names(
-            &tree(Shape::Services, before),
-            &tree(Shape::Services, after),
-        );
+        let found = names(&KINDS[0].tree(before), &KINDS[0].tree(after));
         assert_eq!(found, expected(changes), "{before} to {after}");
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "whoever runs the tests says where the programs are"
-)]
-fn kubeadm_dir() -> std::ffi::OsString {
-    std::env::var_os("LAB_KUBEADM_DIR").expect("LAB_KUBEADM_DIR names a directory")
-}
-
-/// kubeadm itself names the images of its release.
-#[tokio::test]
-#[ignore = "needs kubeadm, of any versions, each as LAB_KUBEADM_DIR/VERSION/kubeadm"]
-async fn the_images_are_those_that_kubeadm_names() {
-    let host = LocalHost::new("here".parse().unwrap());
-    let mut asked = 0;
-    for entry in std::fs::read_dir(kubeadm_dir()).unwrap() {
-        let entry = entry.unwrap();
-        let text = entry.file_name().into_string().unwrap();
-        let version: SupportedVersion = text.parse().unwrap();
-        let command = Command::new(entry.path().join("kubeadm").to_str().unwrap())
-            .args(["config", "images", "list"])
-            .arg(format!("--kubernetes-version=v{version}"));
-        let output = host.run(&command).await.unwrap();
-        let said = output.stdout_text();
-        for image in [
-            format!("registry.k8s.io/pause:{}", version.release().pause),
-            format!("registry.k8s.io/etcd:{}", version.etcd_image_tag()),
-            format!("registry.k8s.io/coredns/coredns:{}", version.coredns()),
-        ] {
-            assert!(said.lines().any(|line| line == image), "{image} in {said}");
-        }
-        asked += 1;
-    }
-    assert!(asked > 0, "LAB_KUBEADM_DIR is empty");
-}
-
 #[test]
 fn the_tree_of_every_minor() {
-    for (shape, word) in [
-        (Shape::Services, "services"),
-        (Shape::StaticPods, "static-pods"),
-    ] {
-        let oldest = tree(shape, VERSIONS[0]);
-        golden::check(&format!("tree/{word}-1.28.txt"), &text(&oldest));
+    let base = &KINDS[0];
+    for kind in KINDS {
+        let name = kind.name;
+        let oldest = kind.tree(VERSIONS[0]);
+        if name == base.name {
+            golden::check(&format!("tree/{name}-1.28.txt"), &text(&oldest));
+        } else {
+            let difference = unified(&base.tree(VERSIONS[0]), &oldest);
+            let title = format!("What {name} has otherwise than {} in 1.28.3", base.name);
+            let whole = format!("{title}\n\n{difference}");
+            golden::check(&format!("tree/{name}-1.28.diff"), &whole);
+        }
         for pair in VERSIONS.windows(2) {
-            let trees = [0, 1].map(|index| tree(shape, pair[index]));
+            let difference = unified(&kind.tree(pair[0]), &kind.tree(pair[1]));
             let minor = pair[1].rsplit_once('.').unwrap().0;
             golden::check(
-                &format!("tree/{word}-{minor}.diff"),
+                &format!("tree/{name}-{minor}.diff"),
                 &format!(
-                    "What {} has otherwise than {}\n\n{}",
-                    pair[1],
-                    pair[0],
-                    unified(&trees[0], &trees[1])
+                    "What {} has otherwise than {}\n\n{difference}",
+                    pair[1], pair[0]
                 ),
             );
         }

@@ -37,6 +37,25 @@ fn apply(desired: &Desired, observed: &mut Observed, step: &Step) {
             node.unrecorded.extend(joining(setup));
             node.certificate = NodeCertificate::Valid;
         }
+        (Action::DropServing(_), Some(node)) => {
+            let setup = &desired.nodes[step.node.as_ref().unwrap()];
+            node.unrecorded.extend(joining(setup));
+            node.serving = NodeCertificate::Missing;
+        }
+        (Action::AwaitServing(_), Some(node)) => {
+            let kubelet = node.units.get(&"kubelet.service".parse().unwrap()).unwrap();
+            assert!(kubelet.is_up(), "nobody asks for it");
+            assert!(
+                !matches!(node.serving, NodeCertificate::Unusable(_)),
+                "it is kept"
+            );
+            node.serving = NodeCertificate::Valid;
+            let cluster = observed
+                .cluster
+                .as_mut()
+                .expect("nothing is approved without an API");
+            cluster.serving_requests.remove(step.node.as_ref().unwrap());
+        }
         (Action::ReloadUnits, Some(node)) => {
             node.units
                 .values_mut()
@@ -122,6 +141,11 @@ fn spoil(desired: &Desired, observed: &mut Observed, how: u8, which: usize, drif
         3 => node.units.get_mut(&unit).unwrap().needs_reload = true,
         4 => "disabled".clone_into(&mut node.units.get_mut(&unit).unwrap().file),
         5 => node.certificate = NodeCertificate::Unusable("expired".into()),
+        8 => node.serving = NodeCertificate::Unusable("expired".into()),
+        9 => {
+            let cluster = observed.cluster.get_or_insert_default();
+            cluster.serving_requests.insert(name.clone());
+        }
         6 => {
             observed.apis.clear();
             observed.cluster = None;
@@ -207,6 +231,28 @@ fn a_certificate_that_will_not_do_is_replaced() {
     );
 }
 
+/// A kubelet keeps what it has until it expires, so what will not do is taken away first.
+#[test]
+fn a_serving_certificate_that_will_not_do_is_replaced() {
+    let desired = cluster::desired("1.37.2");
+    let mut observed = fresh(&desired);
+    converge(&desired, &mut observed);
+    let node = observed
+        .nodes
+        .get_mut(&"worker-0".parse().unwrap())
+        .unwrap();
+    node.serving = NodeCertificate::Unusable("it has expired".into());
+    let cluster = observed.cluster.as_mut().unwrap();
+    cluster.serving_requests.insert("cp-0".parse().unwrap());
+    assert_eq!(
+        plan(&desired, &observed).to_string(),
+        "cp-0: approve its serving certificate (valid)\n\
+         worker-0: remove its serving certificate (it has expired)\n\
+         worker-0: restart kubelet.service when it has joined\n\
+         worker-0: approve its serving certificate (it has expired)\n"
+    );
+}
+
 #[test]
 fn a_joined_cluster_does_not_want_its_token_back() {
     let desired = cluster::desired("1.37.2");
@@ -243,7 +289,7 @@ proptest! {
     #[test]
     fn one_run_mends_everything(
         spoils in prop::collection::vec(
-            (0_u8..8, 0_usize..1000, word(&[Drift::Missing, Drift::Contents, Drift::Mode])), 1..6),
+            (0_u8..10, 0_usize..1000, word(&[Drift::Missing, Drift::Contents, Drift::Mode])), 1..6),
         kill in 0_usize..20,
     ) {
         let desired = cluster::desired("1.37.2");

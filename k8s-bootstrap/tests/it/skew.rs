@@ -128,21 +128,27 @@ fn apply(cluster: &mut ClusterVersions, step: &Step, mut seen: impl FnMut(&Clust
     seen(cluster);
 }
 
+/// Any patch that an upgrade to [`version`] does not take back.
+fn any_patch(minor: u16) -> impl Strategy<Value = KubernetesVersion> {
+    (0_u16..=3).prop_map(move |patch| KubernetesVersion::new(1, minor, patch))
+}
+
 fn any_node(base: u16) -> impl Strategy<Value = NodeVersions> {
-    // Too old for an API server one minor further.
+    // The last is too old for an API server one minor further.
     let minor = prop_oneof![12 => base - 2..=base, 1 => Just(base - 3)];
+    let program = minor.prop_flat_map(any_patch);
     let runtime = prop::option::of(prop_oneof![
         Just(RuntimeName::Containerd),
         Just(RuntimeName::Crio)
     ]);
-    (minor.clone(), minor, runtime).prop_map(|(kubelet, proxy, runtime)| NodeVersions {
+    (program.clone(), program, runtime).prop_map(|(kubelet, kube_proxy, runtime)| NodeVersions {
         name: "unnamed".parse().unwrap(),
         control_plane: None,
-        kubelet: version(kubelet),
-        kube_proxy: version(proxy),
+        kubelet,
+        kube_proxy,
         runtime: runtime.map(|name| match name {
             RuntimeName::Containerd => RuntimeVersion::new(name, 2, 1),
-            RuntimeName::Crio => RuntimeVersion::new(name, 1, kubelet),
+            RuntimeName::Crio => RuntimeVersion::new(name, 1, kubelet.minor),
         }),
     })
 }
@@ -150,11 +156,19 @@ fn any_node(base: u16) -> impl Strategy<Value = NodeVersions> {
 /// Clusters around `base`: most of them within the rules, many not.
 fn any_cluster() -> impl Strategy<Value = ClusterVersions> {
     (31_u16..=36).prop_flat_map(|base| {
-        let server = (base..=base + 1, 0_u16..=1, 0_u16..=1).prop_map(|(api, older, even)| {
+        let minors = (base..=base + 1, 0_u16..=1, 0_u16..=1);
+        let programs = minors.prop_flat_map(|(api, older, even)| {
+            (
+                any_patch(api),
+                any_patch(api - older),
+                any_patch(api - even),
+            )
+        });
+        let server = programs.prop_map(|(api_server, controller_manager, scheduler)| {
             Some(ControlPlaneVersions {
-                api_server: version(api),
-                controller_manager: version(api - older),
-                scheduler: version(api - even),
+                api_server,
+                controller_manager,
+                scheduler,
             })
         });
         let servers = prop::collection::vec((server, any_node(base)), 1..4);
@@ -208,6 +222,26 @@ proptest! {
             }
         }
         prop_assert_eq!(check(&cluster).is_ok(), allowed(&cluster), "{:?}", check(&cluster));
+    }
+
+    /// Nobody has to have made sense of what machines say.
+    #[test]
+    fn no_version_makes_it_panic(
+        numbers in prop::collection::vec((0_u16..3, prop_oneof![0_u16..99, Just(u16::MAX)], any::<u16>()), 8),
+        to in prop_oneof![28_u16..99, Just(u16::MAX)],
+    ) {
+        let mut versions = numbers.into_iter().map(|(a, b, c)| KubernetesVersion::new(a, b, c));
+        let mut next = || versions.next().unwrap();
+        let mut cluster = cluster(36);
+        for node in &mut cluster.nodes {
+            (node.kubelet, node.kube_proxy) = (next(), version(36));
+        }
+        for node in cluster.nodes.iter_mut().take(2) {
+            let (api_server, controller_manager) = (next(), next());
+            node.control_plane = Some(ControlPlaneVersions { api_server, controller_manager, scheduler: version(36) });
+        }
+        let _ = check(&cluster);
+        let _ = steps(&cluster, SupportedVersion::unsupported(version(to)).unwrap(), &any_path());
     }
 
     /// Whatever the start, no moment of an upgrade breaks a rule; its end is the goal; and killed anywhere, what is

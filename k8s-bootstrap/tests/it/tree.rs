@@ -6,7 +6,7 @@
 use crate::cluster;
 use host_exec::Contents;
 use k8s_bootstrap::{
-    APPLIED, CgroupVersion, ClusterSpec, Desired, Material, NodeSpec, Route, Shape,
+    APPLIED, CgroupVersion, ClusterSpec, Desired, Material, NodeSpec, Profile, Route, Shape,
 };
 use pki::{
     AltNames, ApiUrl, CommonName, HostName, KubeletClients, KubernetesVersion, Life, NodeNames,
@@ -18,17 +18,27 @@ use std::{collections::BTreeMap, fmt::Write as _};
 pub(crate) type Tree = BTreeMap<String, String>;
 
 /// Everything that `version` makes of the spec.
-pub(crate) fn tree(shape: Shape, version: &str) -> Tree {
-    let spec = spec(shape, version);
+pub(crate) fn tree(shape: Shape, profile: Profile, version: &str) -> Tree {
+    let mut spec = spec(version);
+    (spec.shape, spec.profile) = (shape, profile);
     let pki = pki_spec(&spec);
     let token = cluster::material().token;
-    let material = Material::on_paper(&pki, token).unwrap();
+    let mut material = Material::on_paper(&pki, token).unwrap();
+    if profile == Profile::Hardened {
+        let control_planes = spec.control_planes.iter().map(|node| node.name.clone());
+        material = material.encrypting_on_paper(control_planes);
+    }
     let desired = Desired::new(spec, &material).unwrap();
     let mut tree = Tree::new();
     files(&desired, &mut tree);
     services(&desired, &mut tree);
     objects(&desired, &mut tree);
     certificates(pki.kubernetes_version, &mut tree);
+    // It is in every image of Kubernetes, and would hide what else changes.
+    let tag = format!("v{version}");
+    for text in tree.values_mut() {
+        *text = text.replace(&tag, "vVERSION");
+    }
     tree
 }
 
@@ -40,7 +50,7 @@ pub(crate) fn text(tree: &Tree) -> String {
         .collect()
 }
 
-fn spec(shape: Shape, version: &str) -> ClusterSpec {
+fn spec(version: &str) -> ClusterSpec {
     let mut spec = cluster::spec(version);
     let nodes = [("cp-0", 10), ("cp-1", 11), ("worker-0", 20)];
     let node = |name, number| NodeSpec {
@@ -65,7 +75,6 @@ fn spec(shape: Shape, version: &str) -> ClusterSpec {
     spec.tuning = paper.tuning;
     spec.upstream_dns = vec!["10.10.1.1".parse().unwrap()];
     spec.cgroup = CgroupVersion::V1;
-    spec.shape = shape;
     spec
 }
 

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::verify::{CheckError, check_client};
+use super::verify::{CheckError, check_client, check_server};
 use crate::name::{AltNames, HostName};
 use crate::request::Subject;
 
@@ -167,6 +167,21 @@ impl Certificate {
         check_client(self, subject, ca, now)
     }
 
+    /// Checks that a client which trusts `ca` accepts this certificate from a server at a moment, under each name of
+    /// `names`, and that it is about `subject`. Also for certificates that a controller manager signs.
+    ///
+    /// # Errors
+    /// As [`Certificate::check_client`], with a server's usage; a name that it does not have.
+    pub fn check_server(
+        &self,
+        subject: &Subject,
+        names: &AltNames,
+        ca: &Certificate,
+        now: OffsetDateTime,
+    ) -> Result<(), CheckError> {
+        check_server(self, subject, names, ca, now)
+    }
+
     /// How much of the life is left at a moment: 1 at its start, 0 at its end and after.
     #[must_use]
     pub fn remaining(&self, now: OffsetDateTime) -> f64 {
@@ -195,11 +210,16 @@ fn read_alt_names(parsed: &X509Certificate<'_>) -> Result<AltNames, CertificateE
     let extension = parsed
         .subject_alternative_name()
         .map_err(|_| CertificateError::Form)?;
+    let names = extension.iter();
+    alt_names(names.flat_map(|found| &found.value.general_names))
+}
+
+/// Names of a certificate or of a request for one.
+pub(super) fn alt_names<'a>(
+    names: impl IntoIterator<Item = &'a GeneralName<'a>>,
+) -> Result<AltNames, CertificateError> {
     let (mut dns, mut ips) = (Vec::new(), Vec::new());
-    for name in extension
-        .iter()
-        .flat_map(|found| &found.value.general_names)
-    {
+    for name in names {
         match name {
             GeneralName::DNSName(name) => {
                 dns.push(HostName::new(name).map_err(|_| CertificateError::AltName)?);

@@ -3,11 +3,13 @@
 //! that no mistake of the encoder is judged by the encoder.
 
 mod certificate;
+mod foreign_request;
 mod key;
 mod sign;
 mod verify;
 
 pub use certificate::{Certificate, CertificateError};
+pub use foreign_request::{ForeignRequest, ForeignRequestError};
 pub use key::{KeyError, PrivateKey};
 pub use sign::SignError;
 pub(crate) use sign::{AuthorityParams, LeafParams, encode_request, sign_authority, sign_leaf};

@@ -11,7 +11,10 @@ use time::OffsetDateTime;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use super::Certificate;
-use crate::request::{LeafRequest, Subject};
+use crate::{
+    name::AltNames,
+    request::{LeafRequest, Subject},
+};
 
 /// Bit 0 of RFC 5280 section 4.2.1.3.
 const DIGITAL_SIGNATURE: u16 = 1;
@@ -221,6 +224,20 @@ pub(crate) fn check_client(
     verify_usage(leaf, "client", KeyUsage::client_auth(), &ca.der, now)
 }
 
+/// Whether a peer takes a certificate, whoever issued it under `ca`, for a server about `subject` with these names.
+pub(crate) fn check_server(
+    leaf: &Certificate,
+    subject: &Subject,
+    names: &AltNames,
+    ca: &Certificate,
+    now: OffsetDateTime,
+) -> Result<(), CheckError> {
+    same("common name", leaf.common_name(), subject.common_name())?;
+    check_time(leaf, now)?;
+    verify_usage(leaf, "server", KeyUsage::server_auth(), &ca.der, now)?;
+    verify_names(leaf, names)
+}
+
 fn verify_chain(
     leaf: &Certificate,
     request: &LeafRequest,
@@ -234,14 +251,19 @@ fn verify_chain(
     if purpose.dials() {
         verify_usage(leaf, "client", KeyUsage::client_auth(), ca, now)?;
     }
+    verify_names(leaf, request.alt_names())
+}
+
+/// Whether a peer finds each of the names in a certificate.
+fn verify_names(leaf: &Certificate, names: &AltNames) -> Result<(), CheckError> {
     let end = EndEntityCert::try_from(&leaf.der).map_err(|e| refused(&"its form", e))?;
-    for name in request.alt_names().dns() {
+    for name in names.dns() {
         let server = ServerName::try_from(name.as_str())
             .map_err(|_| refused(&name, webpki::Error::MalformedDnsIdentifier))?;
         end.verify_is_valid_for_subject_name(&server)
             .map_err(|e| refused(&name, e))?;
     }
-    for address in request.alt_names().ips() {
+    for address in names.ips() {
         let server = ServerName::IpAddress(TlsIpAddr::from(address));
         end.verify_is_valid_for_subject_name(&server)
             .map_err(|e| refused(&address, e))?;

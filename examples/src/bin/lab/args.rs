@@ -54,7 +54,7 @@ pub(crate) struct Global {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) output: Format,
-    /// Say what would be done, and do nothing (`up`, `down`, `init`).
+    /// Say what would be done, and do nothing (`up`, `upgrade`, `down`, `node`, `init`).
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
     /// Tell more while working.
@@ -86,6 +86,12 @@ pub(crate) enum Verb {
         #[arg(long)]
         timings: bool,
     },
+    /// Go to a newer Kubernetes, one machine at a time; finishes an upgrade that was interrupted.
+    Upgrade {
+        /// The version, of the same minor or the next.
+        #[arg(long, value_name = "VERSION")]
+        to: Version,
+    },
     /// Get the programs of the lab, as `up` does first, and print their directory. Needs no root.
     Programs {
         #[command(flatten)]
@@ -97,7 +103,12 @@ pub(crate) enum Verb {
     /// Show machines and services at a glance.
     Status,
     /// Prove with packets and answers that everything is as it has to be.
-    Check,
+    Check {
+        /// Judge the machines by the CIS Kubernetes Benchmark instead, and show what was seen. A lab of the profile
+        /// hardened ends with status 3 if a check fails; a standard one shows the same and ends with 0.
+        #[arg(long)]
+        cis: bool,
+    },
     /// Run the lab's kubectl; everything after the word is kubectl's own.
     #[command(disable_help_flag = true)]
     Kubectl {
@@ -161,6 +172,11 @@ pub(crate) enum Verb {
         /// The machine, such as `cp-0`.
         node: String,
     },
+    /// Take a node of Kubernetes out of service, and give it back.
+    Node {
+        #[command(subcommand)]
+        verb: NodeVerb,
+    },
     /// Look at bhyve VMs and move them.
     Vm {
         #[command(subcommand)]
@@ -179,6 +195,40 @@ pub(crate) enum Verb {
         /// For this shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// What is done with a node.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeVerb {
+    /// Keep new pods away, and move those that are there; PodDisruptionBudgets are honoured.
+    Drain {
+        /// The node, such as `worker-0`.
+        node: String,
+        #[command(flatten)]
+        how: DrainArgs,
+    },
+    /// Let a node take pods again.
+    Uncordon {
+        /// The node, such as `worker-0`.
+        node: String,
+    },
+}
+
+/// How a node is drained; the names are those of `kubectl drain`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DrainArgs {
+    /// Also end pods that no controller makes again.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Also end pods with an emptyDir, whose contents are lost.
+    #[arg(long)]
+    pub(crate) delete_emptydir_data: bool,
+    /// Seconds that each pod gets to end [default: its own].
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) grace_period: Option<u64>,
+    /// Seconds until the last pod must have gone.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) timeout: u64,
 }
 
 /// What is done with VMs.
@@ -236,9 +286,9 @@ pub(crate) struct SpecArgs {
     pub(crate) unsupported_version: bool,
     #[command(flatten)]
     pub(crate) on: OnArgs,
-    /// The program that starts containers.
-    #[arg(long, value_enum)]
-    pub(crate) runtime: Option<Runtime>,
+    /// The program that starts containers: crun or runc [default: crun].
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) runtime: Option<OciRuntime>,
     /// Who keeps the control plane running [default: services].
     #[arg(long, value_enum)]
     pub(crate) shape: Option<Shape>,
@@ -309,24 +359,6 @@ pub(crate) enum Transport {
     Tcp,
     /// UDP.
     Udp,
-}
-
-/// The program that starts containers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Runtime {
-    /// crun, in C.
-    Crun,
-    /// runc, in Go.
-    Runc,
-}
-
-impl From<Runtime> for OciRuntime {
-    fn from(runtime: Runtime) -> Self {
-        match runtime {
-            Runtime::Crun => Self::Crun,
-            Runtime::Runc => Self::Runc,
-        }
-    }
 }
 
 /// Who keeps the programs of the control plane running.

@@ -1,7 +1,7 @@
 //! A plan as one JSON object. Its fields are described in the README.
 
 use crate::show_plan::{self, MachineWork};
-use cluster_lab::{Certainty, GuestStep, LabPlan, LabSpec, MachinesPlan};
+use cluster_lab::{Certainty, GuestStep, LabPlan, LabSpec, Leaving, MachinesPlan};
 use host_exec::HostName;
 use pki::PlanItem;
 use serde::Serialize;
@@ -20,6 +20,8 @@ pub(crate) struct PlanJson<'p> {
     programs: Programs<'p>,
     supplies: &'p [String],
     certificates: &'p [PlanItem],
+    /// Those that go, with what is done.
+    leaving: &'p [Leaving],
     machines: &'p MachinesPlan,
     /// For a person to write on the host of VMs; nobody else does.
     rc_conf: Vec<String>,
@@ -64,6 +66,7 @@ impl<'p> PlanJson<'p> {
             },
             supplies: &plan.supplies,
             certificates: plan.pki.items(),
+            leaving: &plan.leaving,
             machines: &plan.machines,
             rc_conf: plan.blueprint.rc_conf(),
             guests: &plan.guests,

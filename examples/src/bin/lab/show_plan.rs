@@ -34,6 +34,7 @@ pub(crate) fn text(plan: &LabPlan, paint: Paint) -> String {
             plan.supplies.clone(),
         ),
         ("certificates and keys", certificates(plan)),
+        ("what goes", leaving(plan)),
         ("machines and networks", machines(plan)),
         ("bhyve", bhyve(plan)),
         (
@@ -142,6 +143,16 @@ fn certificates(plan: &LabPlan) -> Vec<String> {
     let items = plan.pki.items().iter();
     let made = items.filter(|item| item.decision.action != pki::Action::Reuse);
     made.map(ToString::to_string).collect()
+}
+
+fn leaving(plan: &LabPlan) -> Vec<String> {
+    let each = plan.leaving.iter();
+    let lines = each.flat_map(|own| {
+        own.steps
+            .iter()
+            .map(|step| format!("{}: {step}", own.machine))
+    });
+    lines.collect()
 }
 
 fn machines(plan: &LabPlan) -> Vec<String> {

@@ -42,7 +42,7 @@ pub(crate) fn asked_for(global: &Global, args: &SpecArgs) -> anyhow::Result<Lab>
     machines.control_planes = args.control_planes.unwrap_or(machines.control_planes);
     spec.kubernetes = args.kubernetes.unwrap_or(spec.kubernetes);
     spec.unsupported_version |= args.unsupported_version;
-    spec.runtime = args.runtime.map_or(spec.runtime, Into::into);
+    spec.runtime = args.runtime.unwrap_or(spec.runtime);
     spec.shape = args.shape.map_or(spec.shape, Into::into);
     spec.profile = args.profile.map_or(spec.profile, Into::into);
     spec.patience = args.patience.unwrap_or(spec.patience);

@@ -1,7 +1,8 @@
 //! What is there of a node on its machine.
 
 use super::{
-    BRIDGE, Found, KUBELET_DIR, PODS_SLICE, ResetError, STATE_DIRS, our_files, setup, uses_iptables,
+    BRIDGE, Found, KUBELET_DIR, PODS_SLICE, ResetError, STATE_DIRS, our_files, setup,
+    uses_iptables, work::routes_of,
 };
 use crate::{Desired, Hosts, Route, observe};
 use host_exec::{Command, Host, HostName, RunError, RunErrorKind, systemd};
@@ -20,8 +21,7 @@ pub async fn see_machine(
 ) -> Result<Found, ResetError> {
     let setup = setup(desired, node)?;
     let host = &**observe::host(hosts, node)?;
-    let spec = desired.spec.nodes().find(|(_, found)| found.name == *node);
-    let routes = spec.map_or(&[][..], |(_, node)| &node.routes);
+    let routes = routes_of(desired, node);
     let slice = PODS_SLICE.parse().expect("a constant is a unit name");
     let slices = systemd::states(host, std::slice::from_ref(&slice)).await?;
     let mut files = Vec::new();

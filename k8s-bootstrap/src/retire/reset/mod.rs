@@ -5,9 +5,11 @@
 //! Programs, images and everything of others stay. The Node of the API is not touched: see [`remove`](super::remove).
 
 mod look;
+mod prune;
 mod work;
 
 pub use look::see_machine;
+pub use prune::{plan_prune, prune};
 pub use work::reset;
 
 use crate::{Desired, NodeSetup, ProxyMode, Route, UnknownHost};

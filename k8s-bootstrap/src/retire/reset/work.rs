@@ -29,7 +29,7 @@ pub async fn reset(
     if plan.is_empty() {
         return Ok(Vec::new());
     }
-    apply(desired, hosts, &plan, events).await?;
+    apply(desired, hosts, &plan, "reset", events).await?;
     let left = plan_reset(desired, node, &see_machine(desired, hosts, node).await?)?;
     Ok(left
         .steps
@@ -38,24 +38,25 @@ pub async fn reset(
         .collect())
 }
 
-async fn apply(
+pub(super) async fn apply(
     desired: &Desired,
     hosts: &Hosts,
     plan: &ResetPlan,
+    what: &str,
     events: &dyn EventSink,
 ) -> Result<(), ResetError> {
     let (name, host) = (plan.node.as_str(), &**observe::host(hosts, &plan.node)?);
-    events.started(name, "reset");
+    events.started(name, what);
     for step in &plan.steps {
         let line = step.to_string();
-        events.running(name, "reset", line.lines().next().unwrap_or_default());
+        events.running(name, what, line.lines().next().unwrap_or_default());
         if let Err(error) = step_done(desired, plan, host, step).await {
             let failed = Progress::Failed(error.to_string());
-            events.emit(Event::new(name, "reset", failed));
+            events.emit(Event::new(name, what, failed));
             return Err(error);
         }
     }
-    events.done(name, "reset", "");
+    events.done(name, what, "");
     Ok(())
 }
 
@@ -125,6 +126,13 @@ fn program(desired: &Desired, node: &HostName) -> Result<String, ResetError> {
         role,
     };
     Ok(place.program("kube-proxy"))
+}
+
+/// The routes that the spec gives a node.
+pub(super) fn routes_of<'d>(desired: &'d Desired, node: &HostName) -> &'d [Route] {
+    let mut nodes = desired.spec.nodes();
+    let found = nodes.find(|(_, found)| found.name == *node);
+    found.map_or(&[], |(_, node)| &node.routes)
 }
 
 async fn disable(host: &dyn Host, units: &[UnitName]) -> Result<(), RunError> {

@@ -9,7 +9,7 @@ mod rules;
 mod runtime;
 mod steps;
 
-pub use rules::{SkewError, check};
+pub use rules::{SkewError, check, check_etcd};
 pub use runtime::{RuntimeName, RuntimeVersion, RuntimeWarning, check_runtime};
 pub use steps::{Step, UpgradeError, steps};
 

@@ -135,6 +135,7 @@ pub enum SkewError {
 /// The first rule that is broken. Versions of one minor that differ in the patch are *not* an error, nor is an etcd
 /// or a runtime that nobody asked.
 pub fn check(cluster: &ClusterVersions) -> Result<(), SkewError> {
+    refuse_other_majors(cluster)?;
     let oldest = cluster.api_servers().min_by_key(|(_, version)| *version);
     let newest = cluster.api_servers().max_by_key(|(_, version)| *version);
     let (Some(oldest), Some(newest)) = (oldest, newest) else {
@@ -178,8 +179,21 @@ pub fn check(cluster: &ClusterVersions) -> Result<(), SkewError> {
     Ok(())
 }
 
-/// Says whether an etcd is new enough for a Kubernetes version.
-pub(crate) fn check_etcd(etcd: EtcdVersion, kubernetes: SupportedVersion) -> Result<(), SkewError> {
+/// The rules count minors of Kubernetes 1.
+fn refuse_other_majors(cluster: &ClusterVersions) -> Result<(), SkewError> {
+    let programs = cluster.nodes.iter().flat_map(NodeVersions::programs);
+    for (_, version) in programs.filter(|(_, version)| version.major != 1) {
+        SupportedVersion::unsupported(version)?;
+    }
+    Ok(())
+}
+
+/// Says whether an etcd is new enough for a Kubernetes version: the oldest member counts.
+///
+/// # Errors
+///
+/// [`SkewError::EtcdBelowFloor`].
+pub fn check_etcd(etcd: EtcdVersion, kubernetes: SupportedVersion) -> Result<(), SkewError> {
     let floor = kubernetes.etcd_floor();
     if etcd < floor {
         let kubernetes = kubernetes.version();
@@ -232,7 +246,7 @@ fn not_older(
     (server, api_server): (&HostName, KubernetesVersion),
     at_most: u16,
 ) -> Result<(), SkewError> {
-    if version.minor + at_most >= api_server.minor {
+    if version.minor.saturating_add(at_most) >= api_server.minor {
         return Ok(());
     }
     Err(SkewError::TooOldForApiServer {

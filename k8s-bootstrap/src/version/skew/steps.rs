@@ -156,10 +156,11 @@ fn stops(
     let lagging = running
         .nodes
         .iter()
-        .any(|node| node.kubelet.min(node.kube_proxy).minor + NODE_SKEW <= from.minor);
+        .map(|node| node.kubelet.min(node.kube_proxy).minor)
+        .any(|minor| minor.saturating_add(NODE_SKEW) <= from.minor);
     let first = servers(from.minor).filter(|_| lagging && from.minor < to.version().minor);
     let mut stops = Vec::from_iter(first);
-    for minor in from.minor + 1..to.version().minor {
+    for minor in from.minor.saturating_add(1)..to.version().minor {
         let wanted = via.iter().map(|stop| stop.version());
         let wanted = wanted.filter(|version| version.minor == minor);
         let stop = wanted.chain(servers(minor)).max();

@@ -171,7 +171,7 @@ fn directories(lab: &Lab) -> Vec<PathBuf> {
 }
 
 /// Does `work` until it is done, or until somebody interrupts it (`None`): SIGINT, SIGTERM or SIGHUP.
-async fn or_interrupted<T>(work: impl Future<Output = T>) -> anyhow::Result<Option<T>> {
+pub(super) async fn or_interrupted<T>(work: impl Future<Output = T>) -> anyhow::Result<Option<T>> {
     let on = |kind| signal(kind).context("cannot set up signals");
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut terminate = on(SignalKind::terminate())?;

@@ -1,10 +1,13 @@
 //! What each verb does.
 
 mod change;
+mod cis;
 mod here;
 mod look;
 mod machine;
 mod network;
+mod node;
+mod upgrade;
 mod vm;
 
 use crate::{
@@ -40,13 +43,17 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Plan(spec) => change::plan(global, &spec).await,
         Verb::Up { spec, .. } if global.dry_run => change::plan(global, &spec).await,
         Verb::Up { spec, timings } => change::up(global, &spec, timings).await,
+        Verb::Upgrade { to } if global.dry_run => upgrade::would_upgrade(global, to).await,
+        Verb::Upgrade { to } => upgrade::upgrade(global, to).await,
         Verb::Programs { spec, only } => change::programs(global, &spec, only).await,
         Verb::Down { .. } if global.dry_run => change::would_remove(global).await,
         Verb::Down { purge } => change::down(global, purge).await,
         Verb::Status => look::status(global).await,
-        Verb::Check => look::check(global).await,
+        Verb::Check { cis: false } => look::check(global).await,
+        Verb::Check { cis: true } => cis::check(global).await,
         Verb::Doctor(on) => look::doctor(global, on).await,
         Verb::Console { node } => vm::console(global, &node).await,
+        Verb::Node { verb } => node::node(global, verb).await,
         Verb::Vm { verb } => vm::vm(global, verb).await,
         Verb::Map { view } => network::map(global, view).await,
         Verb::Explain {

@@ -1,0 +1,87 @@
+//! The versions of a lab that is, or has been, upgraded: where the programs of each lie, and how far it has come.
+
+use super::{BIN_DIR, Blueprint, BlueprintError, PROGRAMS_DIR, programs_wanted};
+use crate::{LabSpec, UnderWay, Upgrades};
+use artifacts::Version;
+use k8s_bootstrap::{
+    ClusterSpec, NodePath, SupportedVersion,
+    skew::{ClusterVersions, Step, UpgradeError, steps},
+    upgrade::advanced,
+};
+
+impl Blueprint {
+    /// The version of which the lab's Kubernetes is, apart from the steps of an upgrade that have begun.
+    pub(super) fn base_version(&self) -> Version {
+        let upgrades = self.upgrades.as_ref();
+        let under_way = upgrades.and_then(|upgrades| upgrades.under_way);
+        under_way.map_or(self.spec.kubernetes, |under_way| under_way.from)
+    }
+
+    /// Where machines have the programs of a version: those that the lab was made with at their first place.
+    pub(super) fn bin_dir(&self, version: Version) -> Result<NodePath, BlueprintError> {
+        let text = if version == self.programs.versions.kubernetes {
+            BIN_DIR.to_owned()
+        } else {
+            let spec = LabSpec {
+                kubernetes: version,
+                ..self.spec.clone()
+            };
+            format!("{PROGRAMS_DIR}/{}", programs_wanted(&spec)?.set_name())
+        };
+        text.parse().map_err(BlueprintError::part("a path"))
+    }
+
+    /// A version, by the rules of the lab.
+    pub(super) fn supported(&self, version: Version) -> Result<SupportedVersion, BlueprintError> {
+        let spec = LabSpec {
+            kubernetes: version,
+            ..self.spec.clone()
+        };
+        spec.kubernetes_version()
+            .map_err(BlueprintError::part("this version of Kubernetes"))
+    }
+
+    /// The cluster after the steps that have begun; `plain` is the one before all of them.
+    pub(super) fn upgraded(&self, plain: ClusterSpec) -> Result<ClusterSpec, BlueprintError> {
+        let under_way = self.upgrades.as_ref().and_then(|own| own.under_way);
+        let Some(under_way) = under_way else {
+            return Ok(plain);
+        };
+        let steps = self.steps(&plain, under_way.to)?;
+        let steps = steps.map_err(BlueprintError::part("this upgrade"))?;
+        let bin_dir = self.bin_dir(under_way.to)?;
+        let begun = steps.iter().take(under_way.begun);
+        Ok(begun.fold(plain, |spec, step| advanced(&spec, step, &bin_dir)))
+    }
+
+    fn steps(
+        &self,
+        plain: &ClusterSpec,
+        to: Version,
+    ) -> Result<Result<Vec<Step>, UpgradeError>, BlueprintError> {
+        let to = self.supported(to)?;
+        Ok(steps(&ClusterVersions::of(plain), to, &[]))
+    }
+
+    /// Every step of an upgrade, those that have begun among them.
+    pub(crate) fn upgrade_steps(
+        &self,
+        under_way: &UnderWay,
+    ) -> Result<Vec<Step>, crate::UpgradeError> {
+        let begin = UnderWay {
+            begun: 0,
+            ..*under_way
+        };
+        let plain = self.clone().at(begin).kubernetes()?;
+        Ok(self.steps(&plain, under_way.to)??)
+    }
+
+    /// The same lab in the middle of an upgrade.
+    pub(crate) fn at(mut self, under_way: UnderWay) -> Self {
+        self.upgrades = Some(Upgrades {
+            made_with: self.programs.versions.kubernetes,
+            under_way: Some(under_way),
+        });
+        self
+    }
+}

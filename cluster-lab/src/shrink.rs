@@ -1,0 +1,280 @@
+//! Machines that a smaller lab no longer has: their nodes are drained and removed, then they are ended for good.
+//!
+//! The lab as it was is kept in a file of its own until the last of them has gone, so that a run that was killed
+//! anywhere is finished by the next. The order:
+//!
+//! 1. Drain, while the lab is still as it was: the firewall and the routes let pods end as usual.
+//! 2. Bring up what stays. Balancers forget a control plane here, before its API server stops.
+//! 3. Remove the nodes, and end the machines; take from those that stay what they need no longer, such as a balancer
+//!    in front of one API server.
+//!
+//! A machine that does not run is not drained: nobody is there to end its pods. They go with its Node.
+
+use crate::{Blueprint, FactsError, Hosts, Lab, LabPlanError, LabSpec, Machines, StateError};
+use host_exec::{EventSink, HostName};
+use k8s_bootstrap::{
+    Desired,
+    retire::{self, DrainOptions, ResetError, RetireError},
+};
+use netplan::Role;
+use nspawn_vm::CgroupKind;
+use std::collections::BTreeSet;
+
+/// A lab could not be made smaller. What was done stays; the next `up` goes on from there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShrinkError {
+    /// The lab as it was could not be worked out or looked at.
+    #[error(transparent)]
+    Lab(#[from] LabPlanError),
+    /// The lab's directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// This machine.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+    /// A node that does not go.
+    #[error(
+        "cannot take {node} out of the cluster; `lab node drain {node}` and its options do what needs consent, `lab up` \
+         with the old number and `lab node uncordon {node}` keep it"
+    )]
+    Node {
+        /// The node.
+        node: HostName,
+        /// Why.
+        #[source]
+        source: Box<RetireError>,
+    },
+    /// Services that do not end.
+    #[error("cannot end what runs on {node}")]
+    Reset {
+        /// The node.
+        node: HostName,
+        /// Why.
+        #[source]
+        source: Box<ResetError>,
+    },
+    /// A machine that does not go.
+    #[error(transparent)]
+    Machine(#[from] nspawn_vm::DestroyError),
+}
+
+/// A machine that goes, or that stays and has something that only the larger lab needed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Leaving {
+    /// The machine.
+    pub machine: HostName,
+    /// What is done with it, in order.
+    pub steps: Vec<String>,
+}
+
+/// The lab as it was, and what of it goes.
+pub(crate) struct Shrinking {
+    was: Lab,
+    blueprint: Blueprint,
+    machines: BTreeSet<HostName>,
+}
+
+impl Lab {
+    /// What is to go: by what this run asks for, and by what a run that was killed had begun.
+    pub(crate) async fn shrinking(
+        &self,
+        blueprint: &Blueprint,
+    ) -> Result<Option<Shrinking>, LabPlanError> {
+        let state = self.state();
+        let recorded = state.record()?.map(|record| record.spec);
+        let Some(spec) = larger(state.leaving()?, recorded) else {
+            return Ok(None);
+        };
+        let (is, wanted) = (&spec.machines, &self.spec.machines);
+        if is.workers <= wanted.workers && is.control_planes <= wanted.control_planes {
+            return Ok(None);
+        }
+        let was = Self {
+            spec,
+            ..self.clone()
+        };
+        let old = was.draft_as_was().await?;
+        let of = |blueprint: &Blueprint| -> BTreeSet<HostName> {
+            let roles = [Role::ControlPlane, Role::Worker];
+            roles
+                .iter()
+                .flat_map(|role| blueprint.hosts_of(*role))
+                .collect()
+        };
+        let machines: BTreeSet<HostName> = of(&old).difference(&of(blueprint)).cloned().collect();
+        let shrinking = Shrinking {
+            was,
+            blueprint: old,
+            machines,
+        };
+        Ok((!shrinking.machines.is_empty()).then_some(shrinking))
+    }
+
+    /// Remembers the lab as it was, before the smaller one is remembered.
+    pub(crate) fn remember_leaving(&self, shrinking: Option<&Shrinking>) -> Result<(), StateError> {
+        let state = self.state();
+        match shrinking {
+            Some(shrinking) => state.remember_leaving(&shrinking.was.spec),
+            // It has grown again before all had gone.
+            None => state.forget_leaving(),
+        }
+    }
+}
+
+/// Of the two the one that names every machine of both.
+fn larger(leaving: Option<LabSpec>, recorded: Option<LabSpec>) -> Option<LabSpec> {
+    match (leaving, recorded) {
+        (Some(mut leaving), Some(recorded)) => {
+            let (most, now) = (&mut leaving.machines, &recorded.machines);
+            most.workers = most.workers.max(now.workers);
+            most.control_planes = most.control_planes.max(now.control_planes);
+            Some(leaving)
+        }
+        (leaving, recorded) => leaving.or(recorded),
+    }
+}
+
+impl Shrinking {
+    /// What will be done with each machine; nothing is changed.
+    pub(crate) async fn plan(&self, stays: &Desired) -> Result<Vec<Leaving>, LabPlanError> {
+        let hosts = self.hosts().await?;
+        let desired = self.desired()?;
+        let mut leaving = Vec::new();
+        for machine in &self.machines {
+            let mut steps = match hosts.contains_key(machine) {
+                true => self.node_steps(&desired, &hosts, machine).await,
+                false => vec!["delete its Node".to_owned()],
+            };
+            steps.push("end it, and remove its namespace and its files".to_owned());
+            leaving.push(Leaving {
+                machine: machine.clone(),
+                steps,
+            });
+        }
+        for node in stays.nodes.keys().filter(|node| hosts.contains_key(*node)) {
+            let found = retire::see_machine(&desired, &hosts, node).await;
+            let pruned = found.and_then(|found| retire::plan_prune(&desired, stays, node, &found));
+            let text = pruned.map_or_else(|error| error.to_string(), |plan| plan.to_string());
+            let name = format!("{node}: ");
+            let lines = text
+                .lines()
+                .map(|line| line.strip_prefix(&name).unwrap_or(line).to_owned());
+            leaving.push(Leaving {
+                machine: node.clone(),
+                steps: lines.collect(),
+            });
+        }
+        leaving.retain(|own| !own.steps.is_empty());
+        Ok(leaving)
+    }
+
+    /// A cluster that cannot be asked, or pods that need consent, are part of what there is to say.
+    async fn node_steps(&self, desired: &Desired, hosts: &Hosts, node: &HostName) -> Vec<String> {
+        let planned = async {
+            let found = retire::see_node(desired, hosts, node).await?;
+            retire::plan_remove(&found, &drain_options())
+        };
+        match planned.await {
+            Ok(plan) => plan.steps.iter().map(ToString::to_string).collect(),
+            Err(error) => vec![format!("not before this is mended: {error}")],
+        }
+    }
+
+    /// The first part, before anything else changes.
+    pub(crate) async fn drain(&self, events: &dyn EventSink) -> Result<(), ShrinkError> {
+        let hosts = self.hosts().await?;
+        let desired = self.desired()?;
+        for node in self
+            .machines
+            .iter()
+            .filter(|node| hosts.contains_key(*node))
+        {
+            match retire::drain(&desired, &hosts, node, drain_options(), events).await {
+                // One that never joined, or was removed by the run that was killed after that.
+                Ok(_) | Err(RetireError::NoNode(_)) => {}
+                Err(source) => return Err(of_node(node, source)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The last part, when what stays is up: `stays` is that.
+    pub(crate) async fn remove(
+        &self,
+        stays: &Desired,
+        events: &dyn EventSink,
+    ) -> Result<(), ShrinkError> {
+        let hosts = self.hosts().await?;
+        let desired = self.desired()?;
+        for node in &self.machines {
+            let removed = retire::remove(&desired, &hosts, node, drain_options(), events).await;
+            removed.map_err(|source| of_node(node, source))?;
+            if hosts.contains_key(node) {
+                // An API server that is ended by itself takes its address out of the Service `kubernetes`.
+                retire::reset(&desired, &hosts, node, events)
+                    .await
+                    .map_err(|source| of_services(node, source))?;
+            }
+            self.end(node, events).await?;
+        }
+        for node in stays
+            .nodes
+            .keys()
+            .filter(|node| desired.nodes.contains_key(*node))
+        {
+            let pruned = retire::prune(&desired, stays, &hosts, node, events).await;
+            pruned.map_err(|source| of_services(node, source))?;
+        }
+        Ok(self.was.state().forget_leaving()?)
+    }
+
+    async fn end(&self, machine: &HostName, events: &dyn EventSink) -> Result<(), ShrinkError> {
+        let Machines::Namespaces(group) = &self.blueprint.machines else {
+            unreachable!("a lab of VMs that gets smaller is refused");
+        };
+        let kind = CgroupKind::of_this_host().map_err(FactsError::Cgroups)?;
+        let step = "end of the machine";
+        events.started(machine.as_str(), step);
+        nspawn_vm::destroy_machine(&group.name, &group.places, machine, kind, &self.was.here)
+            .await?;
+        events.done(
+            machine.as_str(),
+            step,
+            "its namespace and its files are removed",
+        );
+        Ok(())
+    }
+
+    async fn hosts(&self) -> Result<Hosts, LabPlanError> {
+        Ok(self.was.see(&self.blueprint).await?.hosts)
+    }
+
+    fn desired(&self) -> Result<Desired, LabPlanError> {
+        let token = match self.was.kept_token()? {
+            Some(token) => token,
+            None => self.was.fresh_token()?,
+        };
+        Ok(self.was.wire(&self.blueprint, &token)?.kubernetes)
+    }
+}
+
+fn of_node(node: &HostName, source: RetireError) -> ShrinkError {
+    let node = node.clone();
+    let source = Box::new(source);
+    ShrinkError::Node { node, source }
+}
+
+fn of_services(node: &HostName, source: ResetError) -> ShrinkError {
+    let node = node.clone();
+    let source = Box::new(source);
+    ShrinkError::Reset { node, source }
+}
+
+/// Whoever asks for fewer machines consents to what is only on them.
+fn drain_options() -> DrainOptions {
+    DrainOptions {
+        delete_emptydir_data: true,
+        ..DrainOptions::default()
+    }
+}

@@ -1,0 +1,484 @@
+//! From one version of Kubernetes to the next, one machine at a time.
+//!
+//! The order is k8s-bootstrap's ([`skew::steps`]); each step is remembered, then reached like any state of the lab,
+//! then confirmed. A run that was killed is gone on with by the next, and so is `lab up` in the middle of one. A step
+//! that does not come true is taken back before the run ends.
+
+mod backup;
+mod record;
+
+pub use backup::Backup;
+pub use record::{UnderWay, Upgrades};
+
+use crate::{
+    Blueprint, BlueprintError, DraftError, Hosts, Lab, LabPlanError, Machines, ObserveError, Shape,
+    StateError, UpError, Wired, blueprint::PROGRAMS_DIR, plan::plan_kubernetes,
+};
+use artifacts::Version;
+use host_exec::{EventSink, FileError, HostName, RunError};
+use k8s_bootstrap::{
+    Desired,
+    retire::{self, DrainOptions, RetireError},
+    skew::{Step, UpgradeError as SkewUpgradeError},
+    upgrade::{ConfirmError, confirm},
+};
+
+/// What an upgrade did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upgraded {
+    /// The version before.
+    pub from: Version,
+    /// The steps that were done now; none if the lab was there already.
+    pub steps: Vec<Step>,
+    /// What was put aside before the first of them; `None` where an earlier run had done so.
+    pub backup: Option<Backup>,
+}
+
+/// What an upgrade would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpgradePlan {
+    /// The version before.
+    pub from: Version,
+    /// Every step, in order.
+    pub steps: Vec<Step>,
+    /// How many of them have been begun by a run that did not end.
+    pub begun: usize,
+}
+
+/// An upgrade that cannot be, or that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// There is nothing to upgrade.
+    #[error("there is no lab yet; `lab up --kubernetes {0}` makes one of that version")]
+    NoLab(Version),
+    /// Programs of VMs lie on a disk that they have from their first day.
+    #[error(
+        "a lab of VMs cannot be upgraded yet: its programs are on a disk that is made with the lab; make another \
+        with `lab up --kubernetes {0} --name NAME`"
+    )]
+    Vms(Version),
+    /// kubeadm's own business.
+    #[error("a lab of static pods is upgraded by kubeadm: run `kubeadm upgrade` in its machines")]
+    StaticPods,
+    /// Another upgrade has not ended.
+    #[error("the upgrade from {from} to {to} has not ended; run `lab upgrade --to {to}` first")]
+    Other {
+        /// The version before.
+        from: Version,
+        /// The version that it goes to.
+        to: Version,
+    },
+    /// The version.
+    #[error(transparent)]
+    Version(#[from] k8s_bootstrap::VersionError),
+    /// The rules of version skew.
+    #[error(transparent)]
+    Skew(#[from] SkewUpgradeError),
+    /// etcd first.
+    #[error("{0}; this version of `lab` cannot do that to a running lab, so make a new one")]
+    Etcd(String),
+    /// The lab is not as it has to be.
+    #[error(
+        "the lab is not well, and an upgrade would make that harder to mend: {0}; see `lab check`, and run `lab up`"
+    )]
+    NotWell(String),
+    /// A machine that was made by an older version of this program.
+    #[error(
+        "{machine} does not see the programs of other versions ({PROGRAMS_DIR}): it was made by an older `lab`; \
+        run `lab down`, then `lab up`"
+    )]
+    OldMachine {
+        /// The machine.
+        machine: HostName,
+    },
+    /// No member of etcd runs.
+    #[error("no member of etcd is there to take a snapshot of")]
+    NoMember,
+    /// The snapshot.
+    #[error("cannot take a snapshot of etcd first; nothing has been changed")]
+    Snapshot(#[from] etcd_bootstrap::SnapshotError),
+    /// A file of a machine.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A command on a machine.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The lab could not be worked out.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// What each crate wants told.
+    #[error(transparent)]
+    Blueprint(#[from] BlueprintError),
+    /// The lab's directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// What is there could not be found out.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// What is to be done could not be worked out.
+    #[error(transparent)]
+    Plan(Box<LabPlanError>),
+    /// A node could not be looked at.
+    #[error(transparent)]
+    Node(#[from] RetireError),
+    /// The programs of the version could not be had.
+    #[error(transparent)]
+    Up(Box<UpError>),
+    /// A step did not come true, and was taken back.
+    #[error(
+        "step \"{step}\" failed and was taken back: the cluster is as it was before that step; mend the cause and \
+        run `lab upgrade` again"
+    )]
+    TakenBack {
+        /// The step.
+        step: String,
+        /// Why.
+        #[source]
+        cause: Box<StepError>,
+    },
+    /// A step did not come true, and could not be taken back either.
+    #[error(
+        "step \"{step}\" failed ({cause}), and so did the way back; the lab is in the middle of the upgrade: mend the \
+        cause and run `lab upgrade` again"
+    )]
+    Stuck {
+        /// The step.
+        step: String,
+        /// Why it failed.
+        cause: Box<StepError>,
+        /// Why it could not be taken back.
+        #[source]
+        back: Box<StepError>,
+    },
+}
+
+/// Why a step did not come true.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepError {
+    /// The pods could not leave the node, or the node not be opened again.
+    #[error(transparent)]
+    Drain(#[from] RetireError),
+    /// It could not be worked out or looked at.
+    #[error(transparent)]
+    Plan(#[from] LabPlanError),
+    /// It could not be applied.
+    #[error(transparent)]
+    Apply(#[from] k8s_bootstrap::ApplyError),
+    /// It was applied, and is not so.
+    #[error(transparent)]
+    Confirm(#[from] ConfirmError),
+}
+
+impl From<UpError> for UpgradeError {
+    fn from(error: UpError) -> Self {
+        Self::Up(Box::new(error))
+    }
+}
+
+impl From<LabPlanError> for UpgradeError {
+    fn from(error: LabPlanError) -> Self {
+        Self::Plan(Box::new(error))
+    }
+}
+
+impl From<StateError> for StepError {
+    fn from(error: StateError) -> Self {
+        Self::Plan(error.into())
+    }
+}
+
+/// Everything that the steps share.
+struct Run<'a> {
+    lab: &'a Lab,
+    hosts: Hosts,
+    steps: Vec<Step>,
+    events: &'a dyn EventSink,
+}
+
+impl Lab {
+    /// The steps from the version that the lab has to another. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// There is no lab, or the upgrade is impossible.
+    pub async fn plan_upgrade(&self, to: Version) -> Result<UpgradePlan, UpgradeError> {
+        let blueprint = self.upgradable(to).await?;
+        let under_way = self.under_way(to)?;
+        Ok(UpgradePlan {
+            from: under_way.from,
+            steps: blueprint.upgrade_steps(&under_way)?,
+            begun: under_way.begun,
+        })
+    }
+
+    /// Upgrades the lab, from whatever an earlier run has left. With nothing left to do it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The upgrade is impossible, or a step failed; then the message says how the lab is now.
+    pub async fn upgrade(
+        &self,
+        to: Version,
+        events: &dyn EventSink,
+    ) -> Result<Upgraded, UpgradeError> {
+        let blueprint = self.upgradable(to).await?;
+        let mut under_way = self.under_way(to)?;
+        let from = under_way.from;
+        let steps = blueprint.upgrade_steps(&under_way)?;
+        if let Some(first @ Step::Etcd { .. }) = steps.first() {
+            return Err(UpgradeError::Etcd(first.to_string()));
+        }
+        if steps.is_empty() || under_way.from == to {
+            let (steps, backup) = (Vec::new(), None);
+            return Ok(Upgraded {
+                from,
+                steps,
+                backup,
+            });
+        }
+        let state = self.state();
+        let _lock = state.lock()?;
+        self.clone().at_version(to).programs(None, events).await?;
+        let hosts = self.machines_for_upgrade(&blueprint).await?;
+        let run = Run {
+            lab: self,
+            hosts,
+            steps,
+            events,
+        };
+        let new = under_way.begun == 0 && state.upgrades()?.is_none_or(|u| u.under_way.is_none());
+        let backup = if new {
+            Some(run.begin(&blueprint, under_way).await?)
+        } else {
+            None
+        };
+        let first = run.first(under_way).await?;
+        for at in first..run.steps.len() {
+            under_way.begun = at + 1;
+            run.step(under_way).await?;
+        }
+        self.finish_upgrade(under_way)?;
+        Ok(Upgraded {
+            from,
+            steps: run.steps[first..].to_vec(),
+            backup,
+        })
+    }
+
+    /// The lab as it is, if it can be upgraded at all.
+    async fn upgradable(&self, to: Version) -> Result<Blueprint, UpgradeError> {
+        if self.state().record()?.is_none() {
+            return Err(UpgradeError::NoLab(to));
+        }
+        let blueprint = self.draft().await?;
+        if let Machines::Vms(_) = blueprint.machines {
+            return Err(UpgradeError::Vms(to));
+        }
+        if self.spec.shape == Shape::StaticPods {
+            return Err(UpgradeError::StaticPods);
+        }
+        Ok(blueprint)
+    }
+
+    /// The upgrade that has begun, or the one that is asked for.
+    fn under_way(&self, to: Version) -> Result<UnderWay, UpgradeError> {
+        let upgrades = self.state().upgrades()?;
+        match upgrades.and_then(|upgrades| upgrades.under_way) {
+            None => Ok(UnderWay::new(self.spec.kubernetes, to)),
+            Some(under_way) if under_way.to == to => Ok(under_way),
+            Some(UnderWay { from, to, .. }) => Err(UpgradeError::Other { from, to }),
+        }
+    }
+
+    /// The machines, all of which have to run and see the programs of other versions.
+    async fn machines_for_upgrade(&self, blueprint: &Blueprint) -> Result<Hosts, UpgradeError> {
+        let seen = self.see(blueprint).await?;
+        if !seen.all_run() {
+            let down = seen.states.iter().find(|(_, state)| !state.runs());
+            let name = down.map(|(name, _)| name.to_string()).unwrap_or_default();
+            return Err(UpgradeError::NotWell(format!("{name} does not run")));
+        }
+        for (name, host) in &seen.hosts {
+            let list = host_exec::Command::new("ls").args(["-d", "--", PROGRAMS_DIR]);
+            if !host
+                .output(&list)
+                .await?
+                .stdout_text()
+                .contains(PROGRAMS_DIR)
+            {
+                let machine = name.clone();
+                return Err(UpgradeError::OldMachine { machine });
+            }
+        }
+        Ok(seen.hosts)
+    }
+
+    /// The version becomes that of the lab.
+    fn finish_upgrade(&self, done: UnderWay) -> Result<(), UpgradeError> {
+        let state = self.state();
+        let mut spec = self.spec.clone();
+        spec.kubernetes = done.to;
+        let made_with = state.upgrades()?.map_or(done.from, |u| u.made_with);
+        // In this order: in between, the lab is at the last step, which leaves nothing to do.
+        state.remember(&spec)?;
+        state.remember_upgrades(&Upgrades {
+            made_with,
+            under_way: None,
+        })?;
+        Ok(())
+    }
+
+    /// The same lab, asked for at another version.
+    fn at_version(mut self, version: Version) -> Self {
+        self.spec.kubernetes = version;
+        self
+    }
+
+    /// The lab's Kubernetes in the middle of an upgrade, with its certificates.
+    async fn wired_at(&self, at: UnderWay) -> Result<Wired, LabPlanError> {
+        let blueprint = self.draft().await?.at(at);
+        let token = match self.kept_token()? {
+            Some(token) => token,
+            None => self.fresh_token()?,
+        };
+        Ok(self.wire(&blueprint, &token)?)
+    }
+}
+
+impl Run<'_> {
+    /// Looks whether the cluster is well, puts aside what an upgrade could spoil, and remembers that it begins.
+    async fn begin(
+        &self,
+        blueprint: &Blueprint,
+        under_way: UnderWay,
+    ) -> Result<Backup, UpgradeError> {
+        let wired = self.lab.wired_at(under_way).await?;
+        let health = k8s_bootstrap::health(&wired.kubernetes, &self.hosts).await;
+        let health = health.map_err(ObserveError::from)?;
+        if let Some(bad) = health.into_iter().find(|condition| !condition.ok) {
+            let why = format!("{}: {}", bad.name, bad.evidence);
+            return Err(UpgradeError::NotWell(why));
+        }
+        let step = "backup";
+        self.events.started("", step);
+        let dir = self.lab.state().backup(under_way.from, under_way.to);
+        let backup = backup::take(&wired, &self.hosts, &dir).await?;
+        let said = format!(
+            "etcd at revision {}, {} files",
+            backup.revision, backup.files
+        );
+        self.events.done("", step, &said);
+        let state = self.lab.state();
+        let made_with = blueprint.programs.versions.kubernetes;
+        state.remember_upgrades(&Upgrades {
+            made_with,
+            under_way: Some(under_way),
+        })?;
+        Ok(backup)
+    }
+
+    /// The step to go on with: the one that was begun last, unless it has been finished.
+    async fn first(&self, under_way: UnderWay) -> Result<usize, UpgradeError> {
+        let Some(last) = under_way.begun.checked_sub(1) else {
+            return Ok(0);
+        };
+        let wired = self.lab.wired_at(under_way).await?;
+        let plan = plan_kubernetes(&wired, &self.hosts).await?;
+        let open = match &self.steps[last] {
+            Step::Node { node, .. } => {
+                let found = retire::see_node(&wired.kubernetes, &self.hosts, node).await?;
+                retire::plan_uncordon(&found)?.is_empty()
+            }
+            _ => true,
+        };
+        let finished = plan.is_empty() && open;
+        Ok(if finished { under_way.begun } else { last })
+    }
+
+    /// Does one step, and takes it back if it does not come true.
+    async fn step(&self, under_way: UnderWay) -> Result<(), UpgradeError> {
+        let step = &self.steps[under_way.begun - 1];
+        let (machine, name) = (machine_of(step), "upgrade");
+        self.events.started(machine, name);
+        let Err(cause) = self.reach(step, under_way).await else {
+            self.events.done(machine, name, &step.to_string());
+            return Ok(());
+        };
+        let failed = host_exec::Progress::Failed(cause.to_string());
+        self.events
+            .emit(host_exec::Event::new(machine, name, failed));
+        let before = UnderWay {
+            begun: under_way.begun - 1,
+            ..under_way
+        };
+        let way_back = "way back";
+        self.events.started(machine, way_back);
+        let (step_text, cause) = (step.to_string(), Box::new(cause));
+        match self.reach(step, before).await {
+            Ok(()) => {
+                self.events.done(machine, way_back, "as before the step");
+                Err(UpgradeError::TakenBack {
+                    step: step_text,
+                    cause,
+                })
+            }
+            Err(back) => Err(UpgradeError::Stuck {
+                step: step_text,
+                cause,
+                back: Box::new(back),
+            }),
+        }
+    }
+
+    /// Brings the machine of a step to where it is at `at`, and confirms it. Used for the way there and the way back.
+    async fn reach(&self, step: &Step, at: UnderWay) -> Result<(), StepError> {
+        let wired = self.lab.wired_at(at).await?;
+        if let Step::Node { node, .. } = step {
+            // What only one node has cannot go elsewhere, and what an emptyDir holds goes with its pod: an upgrade of
+            // a machine is announced, unlike its loss.
+            let options = DrainOptions {
+                force: true,
+                delete_emptydir_data: true,
+                ..DrainOptions::default()
+            };
+            retire::drain(&wired.kubernetes, &self.hosts, node, options, self.events).await?;
+        }
+        self.remember(at)?;
+        let plan = plan_kubernetes(&wired, &self.hosts).await?;
+        k8s_bootstrap::apply(&wired.kubernetes, &plan, &self.hosts, self.events).await?;
+        self.confirm(step, &wired.kubernetes).await?;
+        if let Step::Node { node, .. } = step {
+            retire::uncordon(&wired.kubernetes, &self.hosts, node, self.events).await?;
+        }
+        Ok(())
+    }
+
+    async fn confirm(&self, step: &Step, desired: &Desired) -> Result<(), ConfirmError> {
+        match step {
+            Step::ControlPlane { node, .. } | Step::Node { node, .. } => {
+                confirm(desired, &self.hosts, node).await
+            }
+            Step::Etcd { .. } | Step::Objects { .. } => Ok(()),
+        }
+    }
+
+    /// Before the step changes anything: whoever comes next finds what was meant.
+    fn remember(&self, under_way: UnderWay) -> Result<(), StateError> {
+        let state = self.lab.state();
+        let made_with = state.upgrades()?.map(|upgrades| upgrades.made_with);
+        state.remember_upgrades(&Upgrades {
+            made_with: made_with.unwrap_or(under_way.from),
+            under_way: Some(under_way),
+        })
+    }
+}
+
+/// The machine that an event is about; empty for the cluster.
+fn machine_of(step: &Step) -> &str {
+    match step {
+        Step::ControlPlane { node, .. } | Step::Node { node, .. } => node.as_str(),
+        Step::Etcd { .. } | Step::Objects { .. } => "",
+    }
+}

@@ -1,0 +1,63 @@
+//! Verbs about one node of the cluster: `node drain`, `node uncordon`.
+
+use super::change::or_interrupted;
+use crate::{
+    args::{DrainArgs, Format, Global, NodeVerb},
+    exit::{Ended, Exit},
+    progress::Reporter,
+    screen, wanted,
+};
+use cluster_lab::NodeWish;
+use host_exec::HostName;
+use k8s_bootstrap::retire::{DrainOptions, RetirePlan};
+use serde_json::json;
+use std::time::Duration;
+
+/// `lab node ...`, and with `--dry-run` what it would do.
+pub(crate) async fn node(global: &Global, verb: NodeVerb) -> anyhow::Result<Exit> {
+    let (node, wish) = match &verb {
+        NodeVerb::Drain { node, how } => (node, NodeWish::Drain(options(how))),
+        NodeVerb::Uncordon { node } => (node, NodeWish::Uncordon),
+    };
+    let name: HostName = node
+        .parse()
+        .map_err(|error| Ended::bad_input(format!("{node:?} is no name of a node: {error}")))?;
+    let lab = wanted::existing(global)?;
+    if global.dry_run {
+        let plan = lab.plan_node(&name, wish).await?;
+        return told(global, &plan, "would be done");
+    }
+    let reporter = Reporter::new(global.output, global.verbose, lab.state());
+    let done = or_interrupted(lab.node(&name, wish, &reporter)).await;
+    reporter.finish();
+    match done? {
+        None => Err(Ended::interrupted(format!(
+            "interrupted; the same command goes on, `lab node uncordon {name}` gives the node back"
+        ))),
+        Some(plan) => told(global, &plan?, "done"),
+    }
+}
+
+fn options(how: &DrainArgs) -> DrainOptions {
+    DrainOptions {
+        force: how.force,
+        delete_emptydir_data: how.delete_emptydir_data,
+        grace_period: how.grace_period.map(Duration::from_secs),
+        timeout: Duration::from_secs(how.timeout),
+    }
+}
+
+fn told(global: &Global, plan: &RetirePlan, word: &str) -> anyhow::Result<Exit> {
+    let text = plan.to_string();
+    match global.output {
+        Format::Json => {
+            let steps: Vec<&str> = text.lines().collect();
+            screen::print_json(&json!({ "node": plan.node.as_str(), "steps": steps }))?;
+        }
+        Format::Text if plan.is_empty() => {
+            screen::print(&format!("{}: nothing to do\n", plan.node))?;
+        }
+        Format::Text => screen::print(&format!("{text}{word}\n"))?,
+    }
+    Ok(Exit::DONE)
+}

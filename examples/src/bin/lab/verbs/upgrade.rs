@@ -1,0 +1,86 @@
+//! `lab upgrade`.
+
+use super::change::or_interrupted;
+use crate::{
+    args::{Format, Global},
+    exit::{Ended, Exit},
+    next_steps,
+    progress::Reporter,
+    screen, wanted,
+};
+use artifacts::Version;
+use k8s_bootstrap::skew::Step;
+use serde_json::json;
+
+/// `lab upgrade --dry-run`.
+pub(crate) async fn would_upgrade(global: &Global, to: Version) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let plan = lab.plan_upgrade(to).await?;
+    let steps: Vec<String> = plan.steps.iter().map(Step::to_string).collect();
+    match global.output {
+        Format::Json => {
+            let object = json!({
+                "from": plan.from, "to": to, "begun": plan.begun, "steps": steps,
+            });
+            screen::print_json(&object)?;
+        }
+        Format::Text if steps.is_empty() => {
+            screen::print(&format!(
+                "lab {} is at {to}: nothing to do\n",
+                lab.spec.name
+            ))?;
+        }
+        Format::Text => {
+            let mut text = format!("lab {} goes from {} to {to}:\n", lab.spec.name, plan.from);
+            text.push_str(
+                "  0. a snapshot of etcd and a copy of every node's files are put aside\n",
+            );
+            for (at, step) in steps.iter().enumerate() {
+                let begun = if at < plan.begun { " (begun)" } else { "" };
+                text.push_str(&format!("  {}. {step}{begun}\n", at + 1));
+            }
+            text.push_str("a step that fails is taken back; nothing has been done\n");
+            screen::print(&text)?;
+        }
+    }
+    Ok(Exit::DONE)
+}
+
+/// `lab upgrade`.
+pub(crate) async fn upgrade(global: &Global, to: Version) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let reporter = Reporter::new(global.output, global.verbose, lab.state());
+    let done = or_interrupted(lab.upgrade(to, &reporter)).await;
+    reporter.finish();
+    let Some(done) = done? else {
+        let lab = next_steps::command(&lab, global);
+        return Err(Ended::interrupted(format!(
+            "interrupted; `{lab} upgrade --to {to}` goes on from here"
+        )));
+    };
+    let done = done?;
+    let seconds = reporter.elapsed().as_secs_f64();
+    let name = &lab.spec.name;
+    let backup = done.backup.as_ref().map(|backup| &backup.dir);
+    match global.output {
+        Format::Json => {
+            let steps: Vec<String> = done.steps.iter().map(Step::to_string).collect();
+            screen::print_json(&json!({ "result": {
+                "changed": !steps.is_empty(), "from": done.from, "to": to, "steps": steps,
+                "backup": backup, "seconds": seconds,
+            }}))?;
+        }
+        Format::Text if done.steps.is_empty() => {
+            screen::print(&format!("lab {name} is at {to}: nothing to do\n"))?;
+        }
+        Format::Text => {
+            let backup = backup.map(|dir| format!("; what was before is in {}", dir.display()));
+            screen::print(&format!(
+                "lab {name} went from {} to {to} ({seconds:.1} s){}\n",
+                done.from,
+                backup.unwrap_or_default()
+            ))?;
+        }
+    }
+    Ok(Exit::DONE)
+}

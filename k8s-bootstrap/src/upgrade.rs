@@ -1,0 +1,217 @@
+//! A step of an upgrade as a desired state, and the proof that it came true.
+//!
+//! [`skew::steps`](crate::skew::steps) orders an upgrade. Each of its steps is one more desired state, made by
+//! [`advanced`] and reached like any other: observed, planned, applied. So a step that was killed is finished by
+//! doing it again, and the way back is to apply the state before.
+
+use crate::{
+    ClusterSpec, Desired, Hosts, NodePart, NodePath, NodePrograms, ObserveError, Readiness, Role,
+    observe::{self, condition},
+    skew::Step,
+};
+use host_exec::{
+    HostName,
+    poll::{self, Attempt, Wait, WaitError},
+    systemd,
+};
+use std::{convert::Infallible, time::Duration};
+
+/// For a node to say its new version: the kubelet registers within 2 s of its start, and is Ready a moment later.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(40);
+
+/// The cluster after a step. `bin_dir` is where the programs of the step's version lie on every node.
+///
+/// A node that a step does not mention keeps its programs. The objects come with the cluster's own version, so at
+/// [`Step::Objects`] that changes, and the nodes that are still to come keep the old programs as their own.
+/// [`Step::Etcd`] changes nothing here: etcd is not this crate's.
+#[must_use]
+pub fn advanced(spec: &ClusterSpec, step: &Step, bin_dir: &NodePath) -> ClusterSpec {
+    let mut spec = spec.clone();
+    let (old_version, old_dir) = (spec.version, spec.bin_dir.clone());
+    let own = |part, version, bin_dir: &NodePath| {
+        Some(NodePrograms {
+            part,
+            version,
+            bin_dir: bin_dir.clone(),
+        })
+    };
+    match step {
+        Step::Etcd { .. } => {}
+        Step::ControlPlane { node, to } => {
+            for plane in spec.control_planes.iter_mut().filter(|n| n.name == *node) {
+                plane.programs = own(NodePart::ControlPlane, *to, bin_dir);
+            }
+        }
+        Step::Objects { to } => {
+            (spec.version, spec.bin_dir) = (*to, bin_dir.clone());
+            for plane in &mut spec.control_planes {
+                plane.programs = own(NodePart::Node, old_version, &old_dir);
+            }
+            for worker in &mut spec.workers {
+                worker.programs = own(NodePart::All, old_version, &old_dir);
+            }
+        }
+        Step::Node { node, .. } => {
+            let nodes = spec.control_planes.iter_mut().chain(&mut spec.workers);
+            for done in nodes.filter(|n| n.name == *node) {
+                done.programs = None;
+            }
+        }
+    }
+    spec
+}
+
+/// A node does not become what it has to be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfirmError {
+    /// It could not be looked at.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// It did not come true in time.
+    #[error(transparent)]
+    TimedOut(#[from] WaitError<Infallible>),
+}
+
+/// Waits until a node runs the programs of its spec: its API server is ready and says their version, its kubelet too,
+/// the node is Ready, and every service is up.
+///
+/// Applying a plan waits for what it starts; this asks what was started for its version, and sees a kubelet that ends
+/// right after its start.
+///
+/// # Errors
+///
+/// It did not come true in time; the message has what was last seen.
+pub async fn confirm(
+    desired: &Desired,
+    hosts: &Hosts,
+    node: &HostName,
+) -> Result<(), ConfirmError> {
+    let limit = desired.spec.patient(CONFIRM_LIMIT);
+    let wait = Wait::new(format!("programs of {node} that are as asked for"), limit);
+    let looked = poll::until(&wait, || async {
+        Ok(match look(desired, hosts, node).await {
+            Ok(None) => Attempt::Ready(()),
+            Ok(Some(why)) => Attempt::NotYet(why),
+            Err(error) => Attempt::NotYet(error.to_string()),
+        })
+    });
+    Ok(looked.await?)
+}
+
+/// What is not as it has to be; `None` if nothing.
+async fn look(
+    desired: &Desired,
+    hosts: &Hosts,
+    name: &HostName,
+) -> Result<Option<String>, ObserveError> {
+    let spec = &desired.spec;
+    let Some((role, node)) = spec.nodes().find(|(_, node)| node.name == *name) else {
+        return Ok(None);
+    };
+    let version = |part| {
+        let own = node.own_programs(part);
+        format!("v{}", own.map_or(spec.version, |own| own.version))
+    };
+    let apis = observe::apis(desired, hosts)?;
+    for (own, api) in apis.iter().filter(|_| role == Role::ControlPlane) {
+        if own != name {
+            continue;
+        }
+        let readiness = api.readiness().await;
+        if readiness != Readiness::Ready {
+            return Ok(Some(format!("its API server is {readiness}")));
+        }
+        let (found, wanted) = (api.version().await?, version(NodePart::ControlPlane));
+        if found != wanted {
+            return Ok(Some(format!("its API server is {found}, not {wanted}")));
+        }
+    }
+    // Any that answers; the one of this node may be the only one.
+    let mut nodes = Err(());
+    for (_, api) in &apis {
+        nodes = api.list("v1", "Node").await.map_err(drop);
+        if nodes.is_ok() {
+            break;
+        }
+    }
+    let Ok(nodes) = nodes else {
+        return Ok(Some("no API server lists the nodes".to_owned()));
+    };
+    let Some(live) = nodes.get(name.as_str()) else {
+        return Ok(Some("it has no Node object".to_owned()));
+    };
+    let found = live["status"]["nodeInfo"]["kubeletVersion"].as_str();
+    let wanted = version(NodePart::Node);
+    if found != Some(&*wanted) {
+        let found = found.unwrap_or("unknown");
+        return Ok(Some(format!("its kubelet is {found}, not {wanted}")));
+    }
+    if !condition(live, "Ready") {
+        return Ok(Some("it is not Ready".to_owned()));
+    }
+    let setup = desired.nodes.get(name);
+    let units = setup.map(crate::NodeSetup::units).unwrap_or_default();
+    let states = systemd::states(&**observe::host(hosts, name)?, &units).await?;
+    let down = states.iter().find(|(_, state)| !state.is_up());
+    Ok(down.map(|(unit, state)| format!("{unit} is {state}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        DualAddress, DualNet, NodeSpec, SupportedVersion,
+        skew::{ClusterVersions, check, steps},
+    };
+
+    fn node(name: &str, number: u8) -> NodeSpec {
+        NodeSpec {
+            name: name.parse().expect("a host name"),
+            address: DualAddress {
+                v4: [10, 10, 1, number].into(),
+                v6: [0xfd10, 1, 0, 0, 0, 0, 0, number.into()].into(),
+            },
+            pods: DualNet {
+                v4: format!("10.244.{number}.0/24").parse().expect("a net"),
+                v6: format!("fd44:0:0:{number}::/64").parse().expect("a net"),
+            },
+            routes: Vec::new(),
+            programs: None,
+        }
+    }
+
+    fn cluster(version: &str) -> ClusterSpec {
+        let version: SupportedVersion = version.parse().expect("a version");
+        let pods = DualNet {
+            v4: "10.244.0.0/16".parse().expect("a net"),
+            v6: "fd44::/48".parse().expect("a net"),
+        };
+        let etcd = vec!["10.10.0.10:2379".parse().expect("an address")];
+        let mut spec = ClusterSpec::new(version, etcd, pods, node("cp-0", 10)).expect("a cluster");
+        spec.control_planes.push(node("cp-1", 11));
+        spec.workers.push(node("worker-0", 20));
+        spec
+    }
+
+    #[test]
+    fn each_step_keeps_the_rules_and_the_last_leaves_a_plain_cluster() {
+        let (mut spec, goal) = (cluster("1.36.3"), "/opt/new".parse().expect("a path"));
+        let to: SupportedVersion = "1.37.2".parse().expect("a version");
+        let all = steps(&ClusterVersions::of(&spec), to, &[]).expect("steps");
+        let shown: Vec<String> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(shown.len(), 2 + 1 + 3, "{shown:?}");
+        for step in &all {
+            let before = ClusterVersions::of(&spec);
+            spec = advanced(&spec, step, &goal);
+            check(&ClusterVersions::of(&spec)).expect("the rules hold after every step");
+            let same = ClusterVersions::of(&spec) == before;
+            assert_eq!(same, matches!(step, Step::Objects { .. }), "{step}");
+        }
+        let mut plain = cluster("1.37.2");
+        plain.bin_dir = goal;
+        // Names of images are the caller's.
+        plain.images = spec.images.clone();
+        assert_eq!(spec, plain);
+    }
+}
