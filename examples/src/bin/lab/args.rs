@@ -82,9 +82,12 @@ pub(crate) enum Verb {
     Up {
         #[command(flatten)]
         spec: SpecArgs,
-        /// End with a table of all steps and their times.
+        /// End with all steps and their times, as a chart.
         #[arg(long)]
         timings: bool,
+        /// Write the chart as SVG too.
+        #[arg(long, value_name = "FILE")]
+        timings_svg: Option<PathBuf>,
     },
     /// Go to a newer Kubernetes, one machine at a time; finishes an upgrade that was interrupted.
     Upgrade {

@@ -4,6 +4,7 @@
 
 mod args;
 mod exit;
+mod gantt;
 mod inside;
 mod next_steps;
 mod plan_json;

@@ -1,6 +1,5 @@
 //! How long each step took, from the events.
 
-use crate::table;
 use host_exec::{Event, Progress};
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -9,12 +8,24 @@ use std::{collections::BTreeMap, time::Duration};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Timing {
     /// Empty for the lab as a whole.
-    machine: String,
-    step: String,
+    pub(crate) machine: String,
+    pub(crate) step: String,
     /// Seconds from the beginning of the run.
-    start_s: f64,
+    pub(crate) start_s: f64,
     /// Seconds; for a step that did not end, up to its last event.
-    seconds: f64,
+    pub(crate) seconds: f64,
+}
+
+#[cfg(test)]
+impl Timing {
+    pub(crate) fn new(machine: &str, step: &str, start_s: f64, seconds: f64) -> Self {
+        Self {
+            machine: machine.to_owned(),
+            step: step.to_owned(),
+            start_s,
+            seconds,
+        }
+    }
 }
 
 /// Collects the first and the last event of each step.
@@ -61,20 +72,6 @@ fn timing((machine, step): &(String, String), start: Duration, end: Duration) ->
         start_s: start.as_secs_f64(),
         seconds: end.saturating_sub(start).as_secs_f64(),
     }
-}
-
-/// The steps as a table.
-pub(crate) fn text(timings: &[Timing]) -> String {
-    let row = |timing: &Timing| {
-        [
-            format!("{:7.2}", timing.start_s),
-            format!("{:7.2}", timing.seconds),
-            timing.machine.clone(),
-            timing.step.clone(),
-        ]
-    };
-    let rows: Vec<_> = timings.iter().map(row).collect();
-    table::columns(["START s", "TOOK s", "MACHINE", "STEP"], &rows)
 }
 
 #[cfg(test)]

@@ -3,17 +3,20 @@
 use crate::{
     args::{Format, Global, SpecArgs},
     exit::{Ended, Exit},
-    next_steps,
+    gantt, next_steps,
     plan_json::PlanJson,
     progress::Reporter,
     screen::{self, Paint},
-    show_plan, timings, wanted,
+    show_plan, wanted,
 };
 use anyhow::Context;
 use artifacts::ProgramName;
 use cluster_lab::{Lab, Up};
 use serde_json::json;
-use std::{future::Future, path::PathBuf};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// `lab plan` and `lab up --dry-run`.
@@ -32,13 +35,18 @@ pub(crate) async fn up(
     global: &Global,
     spec: &SpecArgs,
     with_timings: bool,
+    svg: Option<&Path>,
 ) -> anyhow::Result<Exit> {
     let lab = wanted::asked_for(global, spec)?;
     let reporter = Reporter::new(global.output, global.verbose, lab.state());
     let done = or_interrupted(lab.up(&reporter)).await;
     let steps = reporter.finish();
     if with_timings && global.output == Format::Text {
-        screen::print(&timings::text(&steps))?;
+        screen::print(&gantt::text(&steps))?;
+    }
+    if let Some(path) = svg {
+        let written = std::fs::write(path, gantt::svg(&steps));
+        written.with_context(|| format!("cannot write {}", path.display()))?;
     }
     let Some(done) = done? else {
         let lab = next_steps::command(&lab, global);

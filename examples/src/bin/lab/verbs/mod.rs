@@ -42,7 +42,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.verb {
         Verb::Plan(spec) => change::plan(global, &spec).await,
         Verb::Up { spec, .. } if global.dry_run => change::plan(global, &spec).await,
-        Verb::Up { spec, timings } => change::up(global, &spec, timings).await,
+        Verb::Up {
+            spec,
+            timings,
+            timings_svg,
+        } => change::up(global, &spec, timings, timings_svg.as_deref()).await,
         Verb::Upgrade { to } if global.dry_run => upgrade::would_upgrade(global, to).await,
         Verb::Upgrade { to } => upgrade::upgrade(global, to).await,
         Verb::Programs { spec, only } => change::programs(global, &spec, only).await,
