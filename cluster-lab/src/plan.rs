@@ -100,12 +100,9 @@ impl Lab {
             PkiPlan::new(&blueprint.pki, &self.store(), self.now).map_err(ObserveError::from)?;
         let leaving = match self.shrinking(&blueprint).await? {
             Some(shrinking) => {
-                let token = match self.kept_token()? {
-                    Some(token) => token,
-                    None => self.fresh_token()?,
-                };
-                let stays = self.wire(&blueprint, &token)?.kubernetes;
-                shrinking.plan(&stays).await?
+                let wired = self.wire(&blueprint, &self.token_to_look_with()?).ok();
+                let stays = wired.map(|wired| wired.kubernetes);
+                shrinking.plan(stays.as_ref()).await?
             }
             None => Vec::new(),
         };

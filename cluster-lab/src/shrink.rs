@@ -136,15 +136,16 @@ fn larger(leaving: Option<LabSpec>, recorded: Option<LabSpec>) -> Option<LabSpec
 }
 
 impl Shrinking {
-    /// What will be done with each machine; nothing is changed.
-    pub(crate) async fn plan(&self, stays: &Desired) -> Result<Vec<Leaving>, LabPlanError> {
+    /// What will be done with each machine; nothing is changed. `stays` is none while the lab has no certificates.
+    pub(crate) async fn plan(&self, stays: Option<&Desired>) -> Result<Vec<Leaving>, LabPlanError> {
         let hosts = self.hosts().await?;
-        let desired = self.desired()?;
+        let desired = self.desired();
         let mut leaving = Vec::new();
         for machine in &self.machines {
-            let mut steps = match hosts.contains_key(machine) {
-                true => self.node_steps(&desired, &hosts, machine).await,
-                false => vec!["delete its Node".to_owned()],
+            let mut steps = match (&desired, hosts.contains_key(machine)) {
+                (None, _) => Vec::new(),
+                (Some(desired), true) => node_steps(desired, &hosts, machine).await,
+                (Some(_), false) => vec!["delete its Node".to_owned()],
             };
             steps.push("end it, and remove its namespace and its files".to_owned());
             leaving.push(Leaving {
@@ -152,44 +153,27 @@ impl Shrinking {
                 steps,
             });
         }
-        for node in stays.nodes.keys().filter(|node| hosts.contains_key(*node)) {
-            let found = retire::see_machine(&desired, &hosts, node).await;
-            let pruned = found.and_then(|found| retire::plan_prune(&desired, stays, node, &found));
-            let text = pruned.map_or_else(|error| error.to_string(), |plan| plan.to_string());
-            let name = format!("{node}: ");
-            let lines = text
-                .lines()
-                .map(|line| line.strip_prefix(&name).unwrap_or(line).to_owned());
-            leaving.push(Leaving {
-                machine: node.clone(),
-                steps: lines.collect(),
-            });
+        if let (Some(desired), Some(stays)) = (&desired, stays) {
+            for node in staying(desired, stays, &hosts) {
+                let steps = pruned_steps(desired, stays, &hosts, node).await;
+                leaving.push(Leaving {
+                    machine: node.clone(),
+                    steps,
+                });
+            }
         }
         leaving.retain(|own| !own.steps.is_empty());
         Ok(leaving)
     }
 
-    /// A cluster that cannot be asked, or pods that need consent, are part of what there is to say.
-    async fn node_steps(&self, desired: &Desired, hosts: &Hosts, node: &HostName) -> Vec<String> {
-        let planned = async {
-            let found = retire::see_node(desired, hosts, node).await?;
-            retire::plan_remove(&found, &drain_options())
-        };
-        match planned.await {
-            Ok(plan) => plan.steps.iter().map(ToString::to_string).collect(),
-            Err(error) => vec![format!("not before this is mended: {error}")],
-        }
-    }
-
     /// The first part, before anything else changes.
     pub(crate) async fn drain(&self, events: &dyn EventSink) -> Result<(), ShrinkError> {
         let hosts = self.hosts().await?;
-        let desired = self.desired()?;
-        for node in self
-            .machines
-            .iter()
-            .filter(|node| hosts.contains_key(*node))
-        {
+        let Some(desired) = self.desired() else {
+            return Ok(());
+        };
+        let running = self.machines.iter();
+        for node in running.filter(|node| hosts.contains_key(*node)) {
             match retire::drain(&desired, &hosts, node, drain_options(), events).await {
                 // One that never joined, or was removed by the run that was killed after that.
                 Ok(_) | Err(RetireError::NoNode(_)) => {}
@@ -206,25 +190,18 @@ impl Shrinking {
         events: &dyn EventSink,
     ) -> Result<(), ShrinkError> {
         let hosts = self.hosts().await?;
-        let desired = self.desired()?;
+        let desired = self.desired();
         for node in &self.machines {
-            let removed = retire::remove(&desired, &hosts, node, drain_options(), events).await;
-            removed.map_err(|source| of_node(node, source))?;
-            if hosts.contains_key(node) {
-                // An API server that is ended by itself takes its address out of the Service `kubernetes`.
-                retire::reset(&desired, &hosts, node, events)
-                    .await
-                    .map_err(|source| of_services(node, source))?;
+            if let Some(desired) = &desired {
+                leave(desired, &hosts, node, events).await?;
             }
             self.end(node, events).await?;
         }
-        for node in stays
-            .nodes
-            .keys()
-            .filter(|node| desired.nodes.contains_key(*node))
-        {
-            let pruned = retire::prune(&desired, stays, &hosts, node, events).await;
-            pruned.map_err(|source| of_services(node, source))?;
+        if let Some(desired) = &desired {
+            for node in staying(desired, stays, &hosts) {
+                let pruned = retire::prune(desired, stays, &hosts, node, events).await;
+                pruned.map_err(|source| of_services(node, source))?;
+            }
         }
         Ok(self.was.state().forget_leaving()?)
     }
@@ -250,13 +227,64 @@ impl Shrinking {
         Ok(self.was.see(&self.blueprint).await?.hosts)
     }
 
-    fn desired(&self) -> Result<Desired, LabPlanError> {
-        let token = match self.was.kept_token()? {
-            Some(token) => token,
-            None => self.was.fresh_token()?,
-        };
-        Ok(self.was.wire(&self.blueprint, &token)?.kubernetes)
+    /// None where certificates of a node that goes were never issued: it has never been one then. What else the store
+    /// may lack, those that stay lack too, and that is told when they are brought up.
+    fn desired(&self) -> Option<Desired> {
+        let token = self.was.token_to_look_with().ok()?;
+        let wired = self.was.wire(&self.blueprint, &token).ok()?;
+        Some(wired.kubernetes)
     }
+}
+
+/// The nodes of both that can be worked on.
+fn staying<'d>(
+    was: &'d Desired,
+    is: &'d Desired,
+    hosts: &'d Hosts,
+) -> impl Iterator<Item = &'d HostName> {
+    let nodes = is.nodes.keys();
+    nodes.filter(|node| was.nodes.contains_key(*node) && hosts.contains_key(*node))
+}
+
+/// A cluster that cannot be asked, or pods that need consent, are part of what there is to say.
+async fn node_steps(desired: &Desired, hosts: &Hosts, node: &HostName) -> Vec<String> {
+    let planned = async {
+        let found = retire::see_node(desired, hosts, node).await?;
+        retire::plan_remove(&found, &drain_options())
+    };
+    match planned.await {
+        Ok(plan) => plan.steps.iter().map(ToString::to_string).collect(),
+        Err(error) => vec![format!("not before this is mended: {error}")],
+    }
+}
+
+async fn pruned_steps(was: &Desired, is: &Desired, hosts: &Hosts, node: &HostName) -> Vec<String> {
+    let found = retire::see_machine(was, hosts, node).await;
+    match found.and_then(|found| retire::plan_prune(was, is, node, &found)) {
+        Ok(plan) => {
+            let steps = plan.steps.iter().map(ToString::to_string);
+            let lines = steps.flat_map(|step| step.lines().map(str::to_owned).collect::<Vec<_>>());
+            lines.collect()
+        }
+        Err(error) => vec![format!("not before this is mended: {error}")],
+    }
+}
+
+/// Takes a node out of the cluster, and ends what runs on its machine.
+async fn leave(
+    desired: &Desired,
+    hosts: &Hosts,
+    node: &HostName,
+    events: &dyn EventSink,
+) -> Result<(), ShrinkError> {
+    let removed = retire::remove(desired, hosts, node, drain_options(), events).await;
+    removed.map_err(|source| of_node(node, source))?;
+    if hosts.contains_key(node) {
+        // An API server that is ended by itself takes its address out of the Service `kubernetes`.
+        let reset = retire::reset(desired, hosts, node, events).await;
+        reset.map_err(|source| of_services(node, source))?;
+    }
+    Ok(())
 }
 
 fn of_node(node: &HostName, source: RetireError) -> ShrinkError {

@@ -51,9 +51,9 @@ fn a_version_that_is_not_in_the_catalogue() {
 #[test]
 fn a_runtime_that_is_not_known() {
     Scene::new().refuses(
-        &["up", "--runtime", "docker"],
+        &["up", "--runtime", "podman"],
         2,
-        &["'docker'", "crun, runc"],
+        &["'podman'", "say crun or runc"],
     );
 }
 
@@ -120,7 +120,7 @@ fn too_many_control_planes() {
 
 #[test]
 fn no_control_plane() {
-    let texts = ["machines.control_planes = 0", "set it to 1"];
+    let texts = ["machines.control_planes = 0", "must be 1 to 7"];
     Scene::new().refuses(&["up", "--control-planes", "0"], 2, &texts);
 }
 
@@ -210,4 +210,20 @@ fn errors_for_programs_are_one_object() {
         "{error}"
     );
     assert_eq!(error["causes"], serde_json::json!([]));
+}
+
+#[test]
+fn a_runtime_that_kubernetes_no_longer_has() {
+    let texts = ["removed dockershim", "in 1.24", "say crun or runc"];
+    Scene::new().refuses(&["plan", "--runtime", "docker"], 2, &texts);
+    let texts = ["Debian has no CRI-O", "say crun or runc"];
+    Scene::new().refuses(&["plan", "--runtime", "cri-o"], 2, &texts);
+}
+
+#[test]
+fn a_node_that_cannot_be_one() {
+    let texts = ["\"Worker_0\" is no name of a node"];
+    Scene::new().refuses(&["node", "drain", "Worker_0"], 2, &texts);
+    Scene::new().refuses(&["node", "uncordon"], 2, &["<NODE>"]);
+    Scene::new().refuses(&["node", "drain", "worker-0"], 4, &["there is no lab"]);
 }

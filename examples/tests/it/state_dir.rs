@@ -1,7 +1,7 @@
 //! Directories of labs that cannot be used as they are.
 
 use crate::scene::{NAME, Scene};
-use cluster_lab::LabSpec;
+use cluster_lab::{BhyveSpec, LabSpec};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs;
 
@@ -129,13 +129,14 @@ fn another_version_of_kubernetes_for_a_lab_that_exists() {
 }
 
 #[test]
-fn fewer_workers_for_a_lab_that_exists() {
+fn fewer_workers_for_a_lab_of_vms_that_exists() {
     let mut spec = reference_lab();
     spec.machines.workers = 3;
+    spec.bhyve = Some(BhyveSpec::default());
     let scene = Scene::new().with_lab(&spec);
     let texts = [
         "has workers 3, and 2 is asked for",
-        "workers can be added but not taken away",
+        "VMs can be added but not yet taken away",
     ];
     scene.refuses(&["plan", "--workers", "2"], 2, &texts);
 }

@@ -24,6 +24,7 @@ mod kubeadm;
 mod lab;
 mod machines;
 mod network;
+mod nodes;
 mod plan;
 mod reference;
 mod run;

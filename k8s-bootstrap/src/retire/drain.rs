@@ -13,6 +13,7 @@ use host_exec::{
     event::Event,
     systemd::{self, UnitName, UnitState},
 };
+use serde_json::Value;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 const KUBELET: &str = "kubelet.service";
@@ -98,31 +99,33 @@ pub async fn see_node(
     hosts: &Hosts,
     node: &HostName,
 ) -> Result<NodeFound, RetireError> {
-    known(desired, node)?;
     let api = ready_api(desired, hosts, node).await?;
-    see(&api, hosts, node).await
+    Ok(NodeFound {
+        kubelet: see_kubelet(hosts, node).await?,
+        ..see(&api, node).await?
+    })
 }
 
-async fn see(api: &Api, hosts: &Hosts, node: &HostName) -> Result<NodeFound, RetireError> {
+async fn see(api: &Api, node: &HostName) -> Result<NodeFound, RetireError> {
     let key = requests::node_key(node.as_str());
     let (live, pods) = futures::try_join!(api.get(&key), api.list("v1", "Pod"))?;
-    let kubelet = match hosts.get(node) {
-        Some(host) => {
-            let states = systemd::states(&**host, &[kubelet()]).await?;
-            states.into_values().next()
-        }
-        None => None,
-    };
+    let unschedulable = |live: &Value| live["spec"]["unschedulable"] == true;
     Ok(NodeFound {
         name: node.clone(),
         exists: live.is_some(),
-        unschedulable: live
-            .as_ref()
-            .is_some_and(|live| live["spec"]["unschedulable"] == true),
+        unschedulable: live.as_ref().is_some_and(unschedulable),
         ready: live.as_ref().is_some_and(|live| condition(live, "Ready")),
         pods: on_node(&pods, node.as_str()),
-        kubelet,
+        kubelet: None,
     })
+}
+
+async fn see_kubelet(hosts: &Hosts, node: &HostName) -> Result<Option<UnitState>, RetireError> {
+    let Some(host) = hosts.get(node) else {
+        return Ok(None);
+    };
+    let states = systemd::states(&**host, &[kubelet()]).await?;
+    Ok(states.into_values().next())
 }
 
 /// What drains a node. Pure; empty for one that is cordoned and has no pods that would go.
@@ -215,8 +218,10 @@ pub async fn drain(
     options: DrainOptions,
     events: &dyn EventSink,
 ) -> Result<RetirePlan, RetireError> {
-    let plan = |found: &NodeFound| plan_drain(found, &options);
-    retire(desired, hosts, node, &options, plan, events).await
+    let api = ready_api(desired, hosts, node).await?;
+    let found = see(&api, node).await?;
+    let plan = plan_drain(&found, &options)?;
+    carry_out(&api, hosts, &found, plan, &options, events).await
 }
 
 /// Lets a node take pods again.
@@ -230,8 +235,11 @@ pub async fn uncordon(
     node: &HostName,
     events: &dyn EventSink,
 ) -> Result<RetirePlan, RetireError> {
+    let api = ready_api(desired, hosts, node).await?;
+    let found = see(&api, node).await?;
+    let plan = plan_uncordon(&found)?;
     let options = DrainOptions::default();
-    retire(desired, hosts, node, &options, plan_uncordon, events).await
+    carry_out(&api, hosts, &found, plan, &options, events).await
 }
 
 /// Takes a node out of its cluster for good: drains it, stops its kubelet and deletes its Node. The machine keeps its
@@ -249,27 +257,29 @@ pub async fn remove(
     options: DrainOptions,
     events: &dyn EventSink,
 ) -> Result<RetirePlan, RetireError> {
-    let plan = |found: &NodeFound| plan_remove(found, &options);
-    retire(desired, hosts, node, &options, plan, events).await
+    let api = ready_api(desired, hosts, node).await?;
+    let found = NodeFound {
+        kubelet: see_kubelet(hosts, node).await?,
+        ..see(&api, node).await?
+    };
+    let plan = plan_remove(&found, &options)?;
+    carry_out(&api, hosts, &found, plan, &options, events).await
 }
 
-async fn retire(
-    desired: &Desired,
+async fn carry_out(
+    api: &Api,
     hosts: &Hosts,
-    node: &HostName,
+    found: &NodeFound,
+    plan: RetirePlan,
     options: &DrainOptions,
-    plan: impl Fn(&NodeFound) -> Result<RetirePlan, RetireError>,
     events: &dyn EventSink,
 ) -> Result<RetirePlan, RetireError> {
-    known(desired, node)?;
-    let api = ready_api(desired, hosts, node).await?;
-    let found = see(&api, hosts, node).await?;
-    let plan = plan(&found)?;
+    let node = &plan.node;
     for step in &plan.steps {
         let name = step_name(step);
         events.started(node.as_str(), name);
         let evicting = Evicting {
-            api: &api,
+            api,
             node,
             options,
             ends: found.ready,
@@ -338,6 +348,7 @@ fn known(desired: &Desired, node: &HostName) -> Result<(), RetireError> {
 /// An API server that is ready; the node's own only where there is no other, since it may be about to stop. A control
 /// plane without a host is passed over.
 async fn ready_api(desired: &Desired, hosts: &Hosts, node: &HostName) -> Result<Api, RetireError> {
+    known(desired, node)?;
     let spec = &desired.spec;
     let timeout = spec.patient(Duration::from_secs(10));
     let mut apis = Vec::new();

@@ -8,6 +8,7 @@
 mod cis;
 mod cluster;
 mod difference;
+mod drained;
 mod golden;
 mod hardened;
 mod kubeadm;

@@ -3,7 +3,7 @@
 //! `LAB_BIN_DIR` names the directory of the programs. The controller manager and the scheduler take their
 //! fixed ports, 10257 and 10259.
 
-use crate::cluster;
+use crate::{cluster, drained};
 use host_exec::{
     Command, DialError, File, FileError, Host, HostName, LocalHost, Mode, Output, RunError, Stream,
     event::Silent,
@@ -492,6 +492,7 @@ async fn a_real_api_server_takes_everything_once() {
         "certificatesigningrequests.certificates.k8s.io",
     ];
     joins(&world, &desired).await;
+    drained::drains(&desired, &hosts, &api).await;
     for may in [
         &can[..],
         &[&can[..], &["--subresource=nodeclient"]].concat(),

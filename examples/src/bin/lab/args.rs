@@ -210,6 +210,13 @@ pub(crate) enum NodeVerb {
         #[command(flatten)]
         how: DrainArgs,
     },
+    /// Take a node out of the cluster and clear its machine of it; the next `up` has it join anew.
+    Reset {
+        /// The node, such as `worker-0`.
+        node: String,
+        #[command(flatten)]
+        how: DrainArgs,
+    },
     /// Let a node take pods again.
     Uncordon {
         /// The node, such as `worker-0`.

@@ -1,4 +1,4 @@
-//! Verbs about one node of the cluster: `node drain`, `node uncordon`.
+//! Verbs about one node of the cluster: `node drain`, `node uncordon`, `node reset`.
 
 use super::change::or_interrupted;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 use cluster_lab::NodeWish;
 use host_exec::HostName;
-use k8s_bootstrap::retire::{DrainOptions, RetirePlan};
+use k8s_bootstrap::retire::DrainOptions;
 use serde_json::json;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub(crate) async fn node(global: &Global, verb: NodeVerb) -> anyhow::Result<Exit
     let (node, wish) = match &verb {
         NodeVerb::Drain { node, how } => (node, NodeWish::Drain(options(how))),
         NodeVerb::Uncordon { node } => (node, NodeWish::Uncordon),
+        NodeVerb::Reset { node, how } => (node, NodeWish::Reset(options(how))),
     };
     let name: HostName = node
         .parse()
@@ -25,7 +26,7 @@ pub(crate) async fn node(global: &Global, verb: NodeVerb) -> anyhow::Result<Exit
     let lab = wanted::existing(global)?;
     if global.dry_run {
         let plan = lab.plan_node(&name, wish).await?;
-        return told(global, &plan, "would be done");
+        return told(global, &name, &plan, "would be done");
     }
     let reporter = Reporter::new(global.output, global.verbose, lab.state());
     let done = or_interrupted(lab.node(&name, wish, &reporter)).await;
@@ -34,7 +35,7 @@ pub(crate) async fn node(global: &Global, verb: NodeVerb) -> anyhow::Result<Exit
         None => Err(Ended::interrupted(format!(
             "interrupted; the same command goes on, `lab node uncordon {name}` gives the node back"
         ))),
-        Some(plan) => told(global, &plan?, "done"),
+        Some(plan) => told(global, &name, &plan?, "done"),
     }
 }
 
@@ -47,17 +48,15 @@ fn options(how: &DrainArgs) -> DrainOptions {
     }
 }
 
-fn told(global: &Global, plan: &RetirePlan, word: &str) -> anyhow::Result<Exit> {
-    let text = plan.to_string();
+fn told(global: &Global, node: &HostName, steps: &[String], word: &str) -> anyhow::Result<Exit> {
     match global.output {
         Format::Json => {
-            let steps: Vec<&str> = text.lines().collect();
-            screen::print_json(&json!({ "node": plan.node.as_str(), "steps": steps }))?;
+            screen::print_json(&json!({ "node": node.as_str(), "steps": steps }))?;
         }
-        Format::Text if plan.is_empty() => {
-            screen::print(&format!("{}: nothing to do\n", plan.node))?;
+        Format::Text if steps.is_empty() => {
+            screen::print(&format!("{node}: nothing to do\n"))?;
         }
-        Format::Text => screen::print(&format!("{text}{word}\n"))?,
+        Format::Text => screen::print(&format!("{}\n{word}\n", steps.join("\n")))?,
     }
     Ok(Exit::DONE)
 }
