@@ -196,6 +196,14 @@ fn static_pods(
     if place.role == Role::ControlPlane && !material.kubelets.contains_key(node) {
         return Err(DesiredError::NoKubeletIdentity { node: node.clone() });
     }
+    for component in component::control_plane(place) {
+        for file in component.files {
+            let path = file.path.clone();
+            files
+                .entry(path)
+                .or_insert_with(|| hardened::guarded(place, file));
+        }
+    }
     let manifests = kubeadm::manifests(place, files).map_err(|(name, path)| {
         let unit = format!("{name}.service").parse();
         DesiredError::MissingFile {
