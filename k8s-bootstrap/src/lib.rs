@@ -57,6 +57,7 @@ mod object;
 mod objects;
 mod observe;
 mod plan;
+pub mod preflight;
 pub mod retire;
 mod serving;
 mod spec;
