@@ -26,6 +26,35 @@ fn unknown(name: impl Into<String>, error: &ApiError) -> Condition {
 /// answer for, is *not* an error.
 pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, ObserveError> {
     let apis = observe::apis(desired, hosts)?;
+    let (mut conditions, first_ready) = control_planes(&apis).await;
+    ways(desired, hosts, &mut conditions).await?;
+    // Whichever answers; where none does, the first says why.
+    let api = match first_ready {
+        Some(at) => &apis[at].1,
+        None => &apis[0].1,
+    };
+    nodes(desired, api, &mut conditions).await;
+    serving_requests(desired, api, &mut conditions).await;
+    dns(api, &mut conditions).await;
+    pods(desired, api, &mut conditions).await;
+    Ok(conditions)
+}
+
+/// The part of [`health`](health()) that needs no nodes: each API server, its controller manager and its scheduler.
+///
+/// # Errors
+///
+/// As [`health`](health()).
+pub async fn control_plane_health(
+    desired: &Desired,
+    hosts: &Hosts,
+) -> Result<Vec<Condition>, ObserveError> {
+    let apis = observe::apis(desired, hosts)?;
+    Ok(control_planes(&apis).await.0)
+}
+
+/// The conditions, and which API is the first that is ready.
+async fn control_planes(apis: &[(HostName, Api)]) -> (Vec<Condition>, Option<usize>) {
     let mut conditions = Vec::new();
     let mut first_ready = None;
     for (at, (name, api)) in apis.iter().enumerate() {
@@ -41,17 +70,7 @@ pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, 
         ));
         controllers(name, api, &mut conditions).await;
     }
-    ways(desired, hosts, &mut conditions).await?;
-    // Whichever answers; where none does, the first says why.
-    let api = match first_ready {
-        Some(at) => &apis[at].1,
-        None => &apis[0].1,
-    };
-    nodes(desired, api, &mut conditions).await;
-    serving_requests(desired, api, &mut conditions).await;
-    dns(api, &mut conditions).await;
-    pods(desired, api, &mut conditions).await;
-    Ok(conditions)
+    (conditions, first_ready)
 }
 
 /// The ways to whichever API server lives: the balancer of each node, and the virtual address, asked from a worker.
