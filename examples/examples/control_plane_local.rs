@@ -6,6 +6,10 @@
 //! The controller manager and the scheduler take their fixed ports, 10257 and 10259.
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the programs run on in the background, which no Host keeps"
+)]
 
 use anyhow::Context as _;
 use etcd_bootstrap::{MemberSpec, PkiPaths, render};
@@ -34,7 +38,6 @@ fn cluster(bin_dir: &str, version: &str) -> anyhow::Result<ClusterSpec> {
     Ok(spec)
 }
 
-#[expect(clippy::disallowed_methods, reason = "it outlives this call")]
 fn spawn(mut program: Command, log: &Path) -> anyhow::Result<Child> {
     let log = std::fs::File::create(log)?;
     let program = program

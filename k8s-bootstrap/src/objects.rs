@@ -1,7 +1,7 @@
 //! The objects that a cluster has from its first day.
 
 use crate::{
-    ClusterSpec, ExpiringToken, NodeSpec, Role, Shape, addons,
+    ClusterSpec, ExpiringToken, NodeSpec, Role, Shape,
     component::kubelet::CONTROL_PLANE_TAINT,
     kubeadm,
     object::{Object, digest},

@@ -124,7 +124,6 @@ fn loopback_spec(bin_dir: &Path) -> ClusterSpec {
     };
     spec.control_planes[0].routes.clear();
     spec.workers.clear();
-    spec.addons.metrics_server = Some("registry.test/metrics-server:v0.8.0".parse().unwrap());
     spec.addons.metrics_server = Some(golden::METRICS_SERVER.parse().unwrap());
     spec.bin_dir = bin_dir.to_str().unwrap().parse().unwrap();
     spec
