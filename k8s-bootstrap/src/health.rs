@@ -1,7 +1,7 @@
 //! Named conditions of a running cluster, each with its evidence.
 
 use crate::{
-    Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role,
+    Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role, blame,
     observe::{self, condition},
     serving::{self, REQUESTS},
 };
@@ -26,7 +26,7 @@ fn unknown(name: impl Into<String>, error: &ApiError) -> Condition {
 /// answer for, is *not* an error.
 pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, ObserveError> {
     let apis = observe::apis(desired, hosts)?;
-    let (mut conditions, first_ready) = control_planes(&apis).await;
+    let (mut conditions, first_ready) = control_planes(desired, hosts, &apis).await;
     ways(desired, hosts, &mut conditions).await?;
     // Whichever answers; where none does, the first says why.
     let api = match first_ready {
@@ -50,11 +50,15 @@ pub async fn control_plane_health(
     hosts: &Hosts,
 ) -> Result<Vec<Condition>, ObserveError> {
     let apis = observe::apis(desired, hosts)?;
-    Ok(control_planes(&apis).await.0)
+    Ok(control_planes(desired, hosts, &apis).await.0)
 }
 
 /// The conditions, and which API is the first that is ready.
-async fn control_planes(apis: &[(HostName, Api)]) -> (Vec<Condition>, Option<usize>) {
+async fn control_planes(
+    desired: &Desired,
+    hosts: &Hosts,
+    apis: &[(HostName, Api)],
+) -> (Vec<Condition>, Option<usize>) {
     let mut conditions = Vec::new();
     let mut first_ready = None;
     for (at, (name, api)) in apis.iter().enumerate() {
@@ -63,10 +67,14 @@ async fn control_planes(apis: &[(HostName, Api)]) -> (Vec<Condition>, Option<usi
         if ok && first_ready.is_none() {
             first_ready = Some(at);
         }
+        let mut evidence = readiness.to_string();
+        if let (false, Some(host)) = (ok, hosts.get(name)) {
+            evidence = blame::with_certificate(&**host, &desired.ca_pem, evidence).await;
+        }
         conditions.push(Condition::new(
             format!("API of {name} is ready"),
             ok,
-            readiness.to_string(),
+            evidence,
         ));
         controllers(name, api, &mut conditions).await;
     }

@@ -44,6 +44,7 @@
 
 mod api;
 mod apply;
+mod blame;
 mod certificates;
 pub mod cis;
 pub mod component;
