@@ -60,7 +60,7 @@ pub enum FactsError {
     },
 }
 
-/// Asks a host: four commands, one more for each program, and changes nothing.
+/// Asks a host: one file, four commands, and one more for each program. Changes nothing.
 ///
 /// # Errors
 ///

@@ -40,12 +40,13 @@ fn finding(
     }
 }
 
-/// The kubelet's `failSwapOn` is on, as kubeadm leaves it; kubeadm itself warns only.
+/// A warning, as kubeadm's: this crate's kubelets run all the same (`failSwapOn: false`), but a pod's limit of memory
+/// then is none.
 fn swap(node: &NodeSpec, facts: &HostFacts) -> Option<Finding> {
     let evidence = format!("memory is swapped to {}", facts.swaps.join(", "));
     let remedy = "turn it off with `swapoff -a`, and in /etc/fstab";
     (!facts.swaps.is_empty())
-        .then(|| finding(Severity::Error, "Swap", &node.name, evidence, remedy))
+        .then(|| finding(Severity::Warning, "Swap", &node.name, evidence, remedy))
 }
 
 /// Consent is `cgroup = CgroupVersion::V1` in the spec, which gives the kubelet `failCgroupV1: false`.
