@@ -128,13 +128,8 @@ impl Desired {
     pub fn new(spec: ClusterSpec, material: &Material) -> Result<Self, DesiredError> {
         spec.check()?;
         let mut nodes = BTreeMap::new();
-        for (role, node) in spec.nodes() {
-            let place = Place {
-                cluster: &spec,
-                node,
-                role,
-            };
-            nodes.insert(node.name.clone(), node_setup(place, material)?);
+        for place in Place::all(&spec) {
+            nodes.insert(place.node.name.clone(), node_setup(place, material)?);
         }
         Ok(Self {
             objects: objects::permanent(&spec, &material.ca_pem),

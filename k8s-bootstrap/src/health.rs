@@ -1,7 +1,7 @@
 //! Named conditions of a running cluster, each with its evidence.
 
 use crate::{
-    Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role,
+    Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role, blame,
     observe::{self, condition},
     serving::{self, REQUESTS},
 };
@@ -26,21 +26,7 @@ fn unknown(name: impl Into<String>, error: &ApiError) -> Condition {
 /// answer for, is *not* an error.
 pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, ObserveError> {
     let apis = observe::apis(desired, hosts)?;
-    let mut conditions = Vec::new();
-    let mut first_ready = None;
-    for (at, (name, api)) in apis.iter().enumerate() {
-        let readiness = api.readiness().await;
-        let ok = readiness == Readiness::Ready;
-        if ok && first_ready.is_none() {
-            first_ready = Some(at);
-        }
-        conditions.push(Condition::new(
-            format!("API of {name} is ready"),
-            ok,
-            readiness.to_string(),
-        ));
-        controllers(name, api, &mut conditions).await;
-    }
+    let (mut conditions, first_ready) = control_planes(desired, hosts, &apis).await;
     ways(desired, hosts, &mut conditions).await?;
     // Whichever answers; where none does, the first says why.
     let api = match first_ready {
@@ -52,6 +38,47 @@ pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, 
     dns(api, &mut conditions).await;
     pods(desired, api, &mut conditions).await;
     Ok(conditions)
+}
+
+/// The part of [`health`](health()) that needs no nodes: each API server, its controller manager and its scheduler.
+///
+/// # Errors
+///
+/// As [`health`](health()).
+pub async fn control_plane_health(
+    desired: &Desired,
+    hosts: &Hosts,
+) -> Result<Vec<Condition>, ObserveError> {
+    let apis = observe::apis(desired, hosts)?;
+    Ok(control_planes(desired, hosts, &apis).await.0)
+}
+
+/// The conditions, and which API is the first that is ready.
+async fn control_planes(
+    desired: &Desired,
+    hosts: &Hosts,
+    apis: &[(HostName, Api)],
+) -> (Vec<Condition>, Option<usize>) {
+    let mut conditions = Vec::new();
+    let mut first_ready = None;
+    for (at, (name, api)) in apis.iter().enumerate() {
+        let readiness = api.readiness().await;
+        let ok = readiness == Readiness::Ready;
+        if ok && first_ready.is_none() {
+            first_ready = Some(at);
+        }
+        let mut evidence = readiness.to_string();
+        if let (false, Some(host)) = (ok, hosts.get(name)) {
+            evidence = blame::with_certificate(&**host, &desired.ca_pem, evidence).await;
+        }
+        conditions.push(Condition::new(
+            format!("API of {name} is ready"),
+            ok,
+            evidence,
+        ));
+        controllers(name, api, &mut conditions).await;
+    }
+    (conditions, first_ready)
 }
 
 /// The ways to whichever API server lives: the balancer of each node, and the virtual address, asked from a worker.

@@ -44,9 +44,12 @@
 
 mod api;
 mod apply;
+mod blame;
+mod certificates;
 pub mod cis;
 pub mod component;
 mod desired;
+mod gate;
 pub mod hardened;
 mod health;
 mod join;
@@ -57,6 +60,7 @@ mod object;
 mod objects;
 mod observe;
 mod plan;
+pub mod preflight;
 pub mod retire;
 mod serving;
 mod spec;
@@ -68,7 +72,8 @@ mod yaml;
 pub use api::{Api, ApiError, Readiness};
 pub use apply::{ApplyError, JoinReason, apply};
 pub use desired::{Desired, DesiredError, NodeSetup, Service};
-pub use health::health;
+pub use gate::{wait_for_control_plane, wait_for_gate};
+pub use health::{control_plane_health, health};
 pub use join::NodeCertificate;
 pub use material::{ClientIdentity, ExpiringToken, Material, MaterialError};
 pub use names::{

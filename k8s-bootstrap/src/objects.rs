@@ -30,7 +30,17 @@ pub(crate) fn permanent(spec: &ClusterSpec, ca_pem: &str) -> Vec<Object> {
         Shape::Services => coredns(spec),
         Shape::StaticPods => kubeadm::permanent(spec, ca_pem),
     });
+    objects.extend(metrics_server(spec));
     objects
+}
+
+/// What `kubectl top` and autoscalers ask, if there is to be one.
+fn metrics_server(spec: &ClusterSpec) -> Vec<Object> {
+    let template = include_str!("../manifests/metrics-server.yaml");
+    let image = spec.addons.metrics_server.iter();
+    image
+        .flat_map(|image| parse(&substitute(template, &[("IMAGE", image.as_str())])))
+        .collect()
 }
 
 /// The Secret that makes a bootstrap token valid

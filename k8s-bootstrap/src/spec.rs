@@ -32,6 +32,11 @@ pub struct DualAddress {
 }
 
 impl DualNet {
+    /// The networks of these two.
+    pub fn new(v4: Ipv4Net, v6: Ipv6Net) -> Self {
+        Self { v4, v6 }
+    }
+
     /// Both networks as Kubernetes flags take them: `V4,V6`.
     pub fn list(&self) -> String {
         format!("{},{}", self.v4.trunc(), self.v6.trunc())
@@ -52,6 +57,12 @@ impl DualNet {
 }
 
 impl DualAddress {
+    /// The loopback of a machine, for a control plane that nobody else is to reach.
+    pub const LOOPBACK: Self = Self {
+        v4: Ipv4Addr::LOCALHOST,
+        v6: Ipv6Addr::LOCALHOST,
+    };
+
     /// Both addresses as Kubernetes flags take them: `V4,V6`.
     pub fn list(&self) -> String {
         format!("{},{}", self.v4, self.v6)
@@ -120,6 +131,17 @@ pub struct NodeSpec {
 }
 
 impl NodeSpec {
+    /// A node with the programs of the cluster, and without routes so far.
+    pub fn new(name: HostName, address: DualAddress, pods: DualNet) -> Self {
+        Self {
+            name,
+            address,
+            pods,
+            routes: Vec::new(),
+            programs: None,
+        }
+    }
+
     /// The programs of its own that stand for `part`.
     pub(crate) fn own_programs(&self, part: NodePart) -> Option<&NodePrograms> {
         let own = self.programs.as_ref();

@@ -5,8 +5,8 @@ use crate::{GuestFacts, LabSpec, OciRuntime, Profile, Shape};
 use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
-    Addons, Balancer, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath,
-    NodeSpec, Runtime, Tuning, VirtualAddress,
+    Balancer, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec,
+    Runtime, Tuning, VirtualAddress,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
 use pki::{AltNames, ApiUrl, KubeletClients, Life, NodeNames, PkiSpec};
@@ -128,7 +128,11 @@ impl Blueprint {
             profile: self.spec.profile.into(),
             balancer: self.balancer()?,
             virtual_address: self.virtual_address()?,
-            addons: Addons::default(),
+            addons: self
+                .spec
+                .addons
+                .images()
+                .map_err(BlueprintError::part("the image of an add-on"))?,
             external_cloud_provider: false,
             // Namespaces see the files of this machine.
             has_kernel_modules: self.spec.bhyve.is_some() || Path::new("/lib/modules").is_dir(),

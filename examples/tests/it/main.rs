@@ -7,6 +7,7 @@
 )]
 
 mod command_line;
+mod control_plane_local;
 mod lab_toml;
 mod machine;
 mod plan;

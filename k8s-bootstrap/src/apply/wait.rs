@@ -2,7 +2,7 @@
 
 use super::{ApplyError, Run, Stage};
 use crate::{
-    Api, ApiError, ObjectKey, Readiness, Shape,
+    Api, ApiError, ObjectKey, Readiness, Shape, blame,
     component::Gate,
     observe::{self, condition, ready_nodes},
 };
@@ -155,6 +155,10 @@ impl Run<'_> {
                 .map_err(|error| error.to_string())
         };
         let log = log.await.unwrap_or_else(|error| error);
+        let last = match self.hosts.get(name) {
+            Some(host) => blame::with_certificate(&**host, &self.desired.ca_pem, last).await,
+            None => last,
+        };
         ApplyError::TimedOut {
             what,
             after,

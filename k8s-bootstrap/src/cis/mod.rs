@@ -147,7 +147,11 @@ pub fn judge(
                 continue;
             }
             let (mut verdict, mut evidence) = check.rule.judge(&machine.facts);
-            let exception = exceptions.iter().find(|one| one.number == check.number);
+            // What does not run at all is no exception.
+            let program = check.rule.program();
+            let runs = program.is_none_or(|program| machine.facts.processes.contains_key(&program));
+            let mut exceptions = exceptions.iter();
+            let exception = exceptions.find(|one| runs && one.number == check.number);
             if let (Verdict::Fail, Some(exception)) = (verdict, exception) {
                 verdict = Verdict::Excepted;
                 evidence = format!("{evidence}: {}", exception.reason);

@@ -108,6 +108,18 @@ fn not_running(program: Program) -> Judgement {
 }
 
 impl Rule {
+    /// The program that has to run for the rule to say anything.
+    pub(super) fn program(&self) -> Option<Program> {
+        match *self {
+            Self::Flags(program, _) | Self::Setting(program, ..) => Some(program),
+            Self::Mode(Files::Named(program, _), _) | Self::Owner(Files::Named(program, _), _) => {
+                Some(program)
+            }
+            Self::Anonymous => Some(Program::ApiServer),
+            _ => None,
+        }
+    }
+
     pub(super) fn judge(&self, facts: &MachineFacts) -> Judgement {
         match *self {
             Self::Flags(program, tests) => flags(facts, program, tests),

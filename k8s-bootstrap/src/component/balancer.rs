@@ -8,7 +8,7 @@ use crate::Balancer;
 use host_exec::File;
 use std::fmt::Write as _;
 
-const CONFIG: &str = "/etc/kubernetes/balancer.cfg";
+pub(crate) const CONFIG: &str = "/etc/kubernetes/balancer.cfg";
 /// A name that the certificate of every API server has.
 const SERVER_NAME: &str = "kubernetes";
 

@@ -11,8 +11,11 @@ pub mod controller_manager;
 pub mod crio;
 pub mod kubelet;
 pub mod proxy;
+mod root_dir;
 pub mod scheduler;
 pub mod virtual_address;
+
+pub use root_dir::RootDir;
 
 use crate::{ClusterSpec, NodePart, NodeSpec, Role, Runtime, Shape, SupportedVersion};
 use host_exec::File;
@@ -32,6 +35,18 @@ pub struct Place<'a> {
     pub node: &'a NodeSpec,
     /// What the node is for.
     pub role: Role,
+}
+
+impl<'a> Place<'a> {
+    /// Every node of a cluster, control planes first.
+    pub fn all(cluster: &'a ClusterSpec) -> impl Iterator<Item = Self> {
+        let place = move |(role, node)| Self {
+            cluster,
+            node,
+            role,
+        };
+        cluster.nodes().map(place)
+    }
 }
 
 impl Place<'_> {
@@ -138,7 +153,7 @@ pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
 }
 
 /// The programs of the control plane: services or static pods. None on a worker.
-pub(crate) fn control_plane(place: Place<'_>) -> Vec<Component> {
+pub fn control_plane(place: Place<'_>) -> Vec<Component> {
     match place.role {
         Role::Worker => Vec::new(),
         Role::ControlPlane => vec![

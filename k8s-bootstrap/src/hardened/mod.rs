@@ -28,9 +28,10 @@ pub(crate) use kubelet::kubelet;
 
 use crate::{
     Profile, Role, Shape,
-    component::{Flags, PKI, Place},
+    component::{Flags, PKI, Place, balancer},
 };
 use host_exec::{Contents, File, Mode};
+use std::path::Path;
 
 /// Where the API server's own configuration lies: one directory, which a static pod mounts as a whole.
 pub(crate) const DIR: &str = "/etc/kubernetes/apiserver";
@@ -94,12 +95,18 @@ pub(crate) fn log_directory(place: Place<'_>, keeper: Shape) -> Vec<(&'static st
     ]
 }
 
+/// The directory that an API server writes its audit log into, for a static pod to mount.
+pub(crate) fn audit_log_directory(place: Place<'_>) -> Option<&'static str> {
+    is_hardened(place).then_some(LOG_DIR)
+}
+
 /// Takes everybody else's sight of what this crate writes: units, configuration, the network's. Certificates stay
-/// public, as the benchmark has them.
+/// public, as the benchmark has them, and so does the balancer's configuration, which its own user has to read.
 pub(crate) fn guarded(place: Place<'_>, file: File) -> File {
     let private = is_hardened(place)
         && matches!(file.contents, Contents::Public(_))
-        && !file.path.starts_with(PKI);
+        && !file.path.starts_with(PKI)
+        && file.path != Path::new(balancer::CONFIG);
     if private {
         file.with_mode(Mode::SECRET)
     } else {

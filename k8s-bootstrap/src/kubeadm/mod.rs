@@ -9,7 +9,7 @@
 //!
 //! - A static pod has the annotation [`READS`], the digest of the files that its program reads: the kubelet starts it
 //!   anew when a certificate changes, which kubeadm leaves to the administrator.
-//! - The names of our objects carry the annotation [`APPLIED`](crate::APPLIED).
+//! - Our objects carry the annotation [`APPLIED`](crate::APPLIED).
 //! - Pod ranges are part of the spec, so the controller manager has `--allocate-node-cidrs=false`.
 //! - The drivers of flexvolumes, which kubeadm mounts until 1.35, lie below `/var/lib/kubelet`, since `/usr` may be
 //!   read-only.

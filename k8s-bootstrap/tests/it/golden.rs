@@ -6,6 +6,9 @@ use host_exec::{Contents, File, Mode};
 use k8s_bootstrap::{Crio, Desired, Observed, Runtime, plan};
 use std::{fmt::Write as _, fs, path::Path};
 
+/// The image that upstream's release 0.8.0 names.
+pub(crate) const METRICS_SERVER: &str = "registry.k8s.io/metrics-server/metrics-server:v0.8.0";
+
 pub(crate) fn check(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
@@ -101,6 +104,20 @@ fn objects_of_1_37() {
         "1.37-objects.yaml",
         &objects_text(&cluster::desired("1.37.2")),
     );
+}
+
+#[test]
+fn objects_of_metrics_server() {
+    let without = cluster::desired("1.37.2").objects.len();
+    let mut spec = cluster::spec("1.37.2");
+    spec.addons.metrics_server = Some(METRICS_SERVER.parse().unwrap());
+    let mut desired = Desired::new(spec, &cluster::material()).unwrap();
+    desired.objects.drain(..without);
+    let text = desired.objects.iter();
+    let text: String = text
+        .map(|object| format!("---\n{}", serde_norway::to_string(object.body()).unwrap()))
+        .collect();
+    check("metrics-server.yaml", &text);
 }
 
 #[test]

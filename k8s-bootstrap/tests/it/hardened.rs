@@ -6,7 +6,7 @@ use crate::{
 };
 use host_exec::{HostName, Mode};
 use k8s_bootstrap::{
-    Desired, DesiredError, Material, Profile, RELEASES, Shape, hardened::EncryptionKey,
+    Balancer, Desired, DesiredError, Material, Profile, RELEASES, Shape, hardened::EncryptionKey,
 };
 use std::path::Path;
 
@@ -156,4 +156,45 @@ fn the_key_is_in_its_own_file_and_nowhere_else() {
         let is_control_plane = setup.role == k8s_bootstrap::Role::ControlPlane;
         assert_eq!(paths, &wanted[..usize::from(is_control_plane)]);
     }
+}
+
+#[test]
+fn the_balancer_reads_its_configuration_as_a_user_of_its_own() {
+    let mut spec = cluster::spec("1.37.2");
+    spec.profile = Profile::Hardened;
+    spec.balancer = Some(Balancer {
+        program: "/usr/sbin/haproxy".parse().unwrap(),
+        port: 7443,
+    });
+    let desired = Desired::new(spec, &material()).unwrap();
+    let mut files = desired.nodes[&"worker-0".parse().unwrap()].files.iter();
+    let config = files.find(|file| file.path == Path::new("/etc/kubernetes/balancer.cfg"));
+    assert_eq!(config.unwrap().mode, Mode::PUBLIC);
+}
+
+#[test]
+fn a_static_pod_mounts_what_the_profile_has_it_read_and_write() {
+    let mut spec = cluster::spec("1.37.2");
+    spec.profile = Profile::Hardened;
+    spec.shape = Shape::StaticPods;
+    let desired = Desired::new(spec, &material()).unwrap();
+    let path = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+    let pod: serde_json::Value =
+        serde_norway::from_str(text_of(&desired, "cp-0", path).unwrap()).unwrap();
+    let mounts = pod["spec"]["containers"][0]["volumeMounts"]
+        .as_array()
+        .unwrap();
+    let of = |path: &str| {
+        mounts
+            .iter()
+            .find(|mount| mount["mountPath"] == path)
+            .unwrap()
+    };
+    assert_eq!(of("/etc/kubernetes/apiserver")["readOnly"], true);
+    assert!(of("/var/log/kubernetes")["readOnly"].is_null());
+    let kubelet = text_of(&desired, "cp-0", "/etc/systemd/system/kubelet.service").unwrap();
+    assert!(
+        kubelet.contains("LogsDirectory=kubernetes\nLogsDirectoryMode=0700\n"),
+        "{kubelet}"
+    );
 }

@@ -3,8 +3,10 @@
 //!
 //! `LAB_KUBEADM_DIR` names a directory with `1.28.3/kubeadm` and `1.37.2/kubeadm`; `./lab test` makes it.
 
-use crate::cluster;
-use k8s_bootstrap::{APPLIED, ClusterSpec, ConfigApi, Desired, NodePath, Shape, kubeadm::READS};
+use crate::{cluster, hardened};
+use k8s_bootstrap::{
+    APPLIED, ClusterSpec, ConfigApi, Desired, NodePath, Profile, Shape, kubeadm::READS,
+};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::{
@@ -18,21 +20,33 @@ use tempfile::TempDir;
 #[test]
 #[ignore = "needs kubeadm"]
 fn kubeadm_1_37_would_leave_the_same() {
-    judge("1.37.2");
+    judge("1.37.2", Profile::Standard);
+}
+
+#[test]
+#[ignore = "needs kubeadm"]
+fn kubeadm_1_37_would_leave_the_same_of_the_hardened_profile() {
+    judge("1.37.2", Profile::Hardened);
 }
 
 #[test]
 #[ignore = "needs kubeadm"]
 fn kubeadm_1_28_would_leave_the_same() {
-    judge("1.28.3");
+    judge("1.28.3", Profile::Standard);
+}
+
+#[test]
+#[ignore = "needs kubeadm"]
+fn kubeadm_1_28_would_leave_the_same_of_the_hardened_profile() {
+    judge("1.28.3", Profile::Hardened);
 }
 
 /// Objects of ours that a dry run has no occasion to print: Nodes are the kubelets' in kubeadm, and the binding of
 /// administrators is made by the first client of admin.conf.
 const UNPRINTED: [&str; 2] = ["Node", "ClusterRoleBinding kubeadm:cluster-admins"];
 
-fn judge(version: &str) {
-    let verdict = Verdict::ask(version);
+fn judge(version: &str, profile: Profile) {
+    let verdict = Verdict::ask(version, profile);
     let ours = verdict.desired();
     let mut wrong = manifests(&verdict, &ours);
     wrong.extend(kubelet_files(&verdict, &ours));
@@ -52,11 +66,11 @@ impl Verdict {
         clippy::disallowed_methods,
         reason = "kubeadm is run as an administrator does, and where it is is the caller's to say"
     )]
-    fn ask(version: &str) -> Self {
-        let spec = spec(version);
+    fn ask(version: &str, profile: Profile) -> Self {
+        let spec = spec(version, profile);
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("config.yaml");
-        let drafts = Desired::new(spec.clone(), &cluster::material()).unwrap();
+        let drafts = Desired::new(spec.clone(), &hardened::material()).unwrap();
         fs::write(&config, configuration(&drafts)).unwrap();
         let results = dir.path().join("results");
         fs::create_dir(&results).unwrap();
@@ -104,16 +118,18 @@ impl Verdict {
 
     /// What we would leave, of the authority that kubeadm made.
     fn desired(&self) -> Desired {
-        let mut material = cluster::material();
+        let mut material = hardened::material();
         material.ca_pem = self.file("ca.crt");
         Desired::new(self.spec.clone(), &material).unwrap()
     }
 }
 
 /// The reference cluster, on machines with the directories of authorities that this one has.
-fn spec(version: &str) -> ClusterSpec {
+fn spec(version: &str, profile: Profile) -> ClusterSpec {
     let mut spec = cluster::spec(version);
     spec.shape = Shape::StaticPods;
+    spec.profile = profile;
+    spec.images.registry = false;
     spec.upstream_dns = vec!["10.10.1.1".parse().unwrap()];
     let known = spec.version.release().ca_mounts.iter();
     let here = known.filter(|path| Path::new(path).exists());

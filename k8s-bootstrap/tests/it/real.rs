@@ -3,7 +3,7 @@
 //! `LAB_BIN_DIR` names the directory of the programs. The controller manager and the scheduler take their
 //! fixed ports, 10257 and 10259.
 
-use crate::{cluster, drained};
+use crate::{cluster, drained, golden};
 use host_exec::{
     Command, DialError, File, FileError, Host, HostName, LocalHost, Mode, Output, RunError, Stream,
     event::Silent,
@@ -124,6 +124,7 @@ fn loopback_spec(bin_dir: &Path) -> ClusterSpec {
     };
     spec.control_planes[0].routes.clear();
     spec.workers.clear();
+    spec.addons.metrics_server = Some(golden::METRICS_SERVER.parse().unwrap());
     spec.bin_dir = bin_dir.to_str().unwrap().parse().unwrap();
     spec
 }

@@ -1,5 +1,5 @@
-//! The table of releases against kubeadm itself, the oldest and the newest: `LAB_KUBEADM_1_28` and
-//! `LAB_KUBEADM_1_37`.
+//! The table of releases against kubeadm itself, the oldest and the newest: `LAB_KUBEADM_DIR/1.28.3/kubeadm` and
+//! `LAB_KUBEADM_DIR/1.37.2/kubeadm`.
 
 use host_exec::{Command, Host, LocalHost};
 use k8s_bootstrap::{ProbePaths, SupportedVersion};
@@ -15,12 +15,11 @@ use std::{
     reason = "whoever runs the tests says where the programs are"
 )]
 fn kubeadms() -> BTreeMap<String, PathBuf> {
-    let programs = ["LAB_KUBEADM_1_28", "LAB_KUBEADM_1_37"].map(|name| {
-        let named = std::env::var_os(name);
-        PathBuf::from(named.unwrap_or_else(|| panic!("{name} names the program")))
-    });
-    let versions = ["1.28.3", "1.37.2"].map(str::to_owned);
-    versions.into_iter().zip(programs).collect()
+    let dir = std::env::var_os("LAB_KUBEADM_DIR");
+    let dir = PathBuf::from(dir.expect("LAB_KUBEADM_DIR says where kubeadm is"));
+    ["1.28.3", "1.37.2"]
+        .map(|version| (version.to_owned(), dir.join(version).join("kubeadm")))
+        .into()
 }
 
 async fn say(command: Command) -> String {

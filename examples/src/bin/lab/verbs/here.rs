@@ -136,6 +136,11 @@ workers = {workers}
 # What `lab plan` finds to say about them, and is meant so:
 # allow = [{{ lint = \"route-shadowed\", reason = \"that VPN is never up together with the lab\" }}]
 
+# What the cluster has beyond its own parts.
+[addons]
+# The image of metrics-server, for `kubectl top`; it has to be in the workers' containerd, or to be had from there.
+# metrics_server = \"registry.k8s.io/metrics-server/metrics-server:v0.8.0\"
+
 # Machines are namespaces of this machine. To have them as bhyve VMs on a FreeBSD 14 or 15 host:
 # [bhyve]
 # As ssh(1) reaches it, with your own configuration, agent and jump hosts.
