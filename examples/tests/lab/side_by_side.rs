@@ -42,10 +42,10 @@ fn two_labs_side_by_side_and_one_grows() {
     assert_eq!(after, before, "nobody is renumbered");
     assert!(boot_of(&two, "worker-1").unwrap().1);
     two.check_in_a_while();
-    // Fewer is refused, and nothing is touched.
-    let fewer = two.run(&["up", "--workers", "1"]);
-    assert_eq!(fewer.code, Some(2), "{fewer:?}");
-    two.check();
+    // And shrinks again: the other that is there stays as it is.
+    assert_eq!(two.up(&["--workers", "1"]).result["changed"], true);
+    assert_eq!(addresses(&two.network()), before);
+    two.check_in_a_while();
     two.down();
     scene.nothing_is_left();
 }
