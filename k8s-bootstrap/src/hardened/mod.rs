@@ -95,11 +95,6 @@ pub(crate) fn log_directory(place: Place<'_>, keeper: Shape) -> Vec<(&'static st
     ]
 }
 
-/// The directory that an API server writes its audit log into, for a static pod to mount.
-pub(crate) fn audit_log_directory(place: Place<'_>) -> Option<&'static str> {
-    is_hardened(place).then_some(LOG_DIR)
-}
-
 /// Takes everybody else's sight of what this crate writes: units, configuration, the network's. Certificates stay
 /// public, as the benchmark has them, and so does the balancer's configuration, which its own user has to read.
 pub(crate) fn guarded(place: Place<'_>, file: File) -> File {

@@ -3,7 +3,6 @@
 use super::{MANIFESTS, args, image};
 use crate::{
     component::{self, Component, PKI, Place, controller_manager, scheduler},
-    hardened,
     object::digest,
     version::{ProbePaths, Release},
     yaml,
@@ -107,10 +106,6 @@ fn part(place: Place<'_>, component: &Component) -> Part {
     match component.name {
         "kube-apiserver" => {
             authorities(&mut mounts);
-            mounts.extend(hardened::audit_log_directory(place).map(|path| Mount {
-                is_written: true,
-                ..Mount::directory("audit-log", path)
-            }));
             Part {
                 host: place.node.address.v4.to_string(),
                 ..local(
