@@ -1,6 +1,6 @@
 //! One node of a lab that is there: drained, given back, made clean.
 
-use crate::{Hosts, Lab, LabPlanError};
+use crate::{Hosts, Lab, LabPlanError, StateError};
 use host_exec::{EventSink, HostName};
 use k8s_bootstrap::{
     Desired, ExpiringToken,
@@ -127,12 +127,15 @@ impl Lab {
         let blueprint = self.draft().await?;
         let seen = self.see(&blueprint).await?;
         let blueprint = self.informed(blueprint, &seen).await;
-        let wired = self.wire(&blueprint, &self.token_to_look_with()?)?;
+        let wired = self.wire(&blueprint, &self.token_to_look_with::<LabPlanError>()?)?;
         Ok((wired.kubernetes, seen.hosts))
     }
 
     /// A token for a look at the cluster: nobody joins with it.
-    pub(crate) fn token_to_look_with(&self) -> Result<ExpiringToken, LabPlanError> {
+    pub(crate) fn token_to_look_with<E>(&self) -> Result<ExpiringToken, E>
+    where
+        E: From<StateError> + From<pki::RandomError>,
+    {
         match self.kept_token()? {
             Some(token) => Ok(token),
             None => Ok(self.fresh_token()?),

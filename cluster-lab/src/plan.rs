@@ -100,7 +100,9 @@ impl Lab {
             PkiPlan::new(&blueprint.pki, &self.store(), self.now).map_err(ObserveError::from)?;
         let leaving = match self.shrinking(&blueprint).await? {
             Some(shrinking) => {
-                let wired = self.wire(&blueprint, &self.token_to_look_with()?).ok();
+                let wired = self
+                    .wire(&blueprint, &self.token_to_look_with::<LabPlanError>()?)
+                    .ok();
                 let stays = wired.map(|wired| wired.kubernetes);
                 shrinking.plan(stays.as_ref()).await?
             }
@@ -135,10 +137,7 @@ impl Lab {
         seen: &Seen,
         certified: bool,
     ) -> Result<Layers, LabPlanError> {
-        let token = match self.kept_token()? {
-            Some(token) => token,
-            None => self.fresh_token()?,
-        };
+        let token = self.token_to_look_with::<LabPlanError>()?;
         if !(seen.all_run() && certified) {
             return plan_on_paper(blueprint, &token, seen);
         }

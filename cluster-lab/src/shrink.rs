@@ -230,7 +230,7 @@ impl Shrinking {
     /// None where certificates of a node that goes were never issued: it has never been one then. What else the store
     /// may lack, those that stay lack too, and that is told when they are brought up.
     fn desired(&self) -> Option<Desired> {
-        let token = self.was.token_to_look_with().ok()?;
+        let token = self.was.token_to_look_with::<LabPlanError>().ok()?;
         let wired = self.was.wire(&self.blueprint, &token).ok()?;
         Some(wired.kubernetes)
     }

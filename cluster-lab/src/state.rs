@@ -255,8 +255,12 @@ impl StateDir {
         if self.upgrades()?.as_ref() == Some(upgrades) {
             return Ok(());
         }
-        let text = serde_json::to_string_pretty(upgrades).expect("it is representable in JSON");
-        self.write(&self.upgrades_path(), &format!("{text}\n"))
+        self.write_json(&self.upgrades_path(), upgrades)
+    }
+
+    fn write_json(&self, path: &Path, value: &impl Serialize) -> Result<(), StateError> {
+        let text = serde_json::to_string_pretty(value).expect("records are representable in JSON");
+        self.write(path, &format!("{text}\n"))
     }
 
     fn read_json<T: serde::de::DeserializeOwned>(
@@ -391,9 +395,7 @@ impl StateDir {
             format: FORMAT,
             spec: spec.clone(),
         };
-        let text =
-            serde_json::to_string_pretty(&record).expect("a record is representable in JSON");
-        self.write(&self.record_path(), &format!("{text}\n"))
+        self.write_json(&self.record_path(), &record)
     }
 
     /// The lab as it was, while machines of it are still to go.
@@ -402,15 +404,7 @@ impl StateDir {
     ///
     /// The file is unreadable or damaged.
     pub(crate) fn leaving(&self) -> Result<Option<LabSpec>, StateError> {
-        let path = self.leaving_path();
-        let Some(text) = self.read(&path)? else {
-            return Ok(None);
-        };
-        let spec = serde_json::from_str(&text);
-        spec.map(Some).map_err(|e| StateError::Damaged {
-            path,
-            problem: e.to_string(),
-        })
+        self.read_json(self.leaving_path())
     }
 
     /// Remembers the lab as it was.
@@ -419,8 +413,7 @@ impl StateDir {
     ///
     /// The system refuses.
     pub(crate) fn remember_leaving(&self, was: &LabSpec) -> Result<(), StateError> {
-        let text = serde_json::to_string_pretty(was).expect("a spec is representable in JSON");
-        self.write(&self.leaving_path(), &format!("{text}\n"))
+        self.write_json(&self.leaving_path(), was)
     }
 
     /// Forgets the lab as it was. Nothing to forget is *not* an error.
@@ -430,14 +423,7 @@ impl StateDir {
     /// The system refuses.
     pub(crate) fn forget_leaving(&self) -> Result<(), StateError> {
         let path = self.leaving_path();
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StateError::Io {
-                what: "remove",
-                path,
-                source,
-            }),
-            _ => Ok(()),
-        }
+        gone(fs::remove_file(&path), &path)
     }
 
     /// Who has which network and address; `None` before the first `up`.
@@ -488,8 +474,7 @@ impl StateDir {
         if self.stock_record()?.as_ref() == Some(record) {
             return Ok(());
         }
-        let text = serde_json::to_string_pretty(record).expect("a record is representable in JSON");
-        self.write(&self.stock(), &format!("{text}\n"))
+        self.write_json(&self.stock(), record)
     }
 
     /// The token with which nodes join, and when it ends.
@@ -595,14 +580,6 @@ impl StateDir {
     ///
     /// The system refuses. What is not there is removed already.
     pub fn remove(&self) -> Result<(), StateError> {
-        let gone = |result: io::Result<()>, path: &Path| match result {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StateError::Io {
-                what: "remove",
-                path: path.to_owned(),
-                source: e,
-            }),
-            _ => Ok(()),
-        };
         for dir in [self.pki(), self.kubectl_cache(), self.ssh(), self.backups()] {
             gone(fs::remove_dir_all(&dir), &dir)?;
         }
@@ -649,5 +626,17 @@ impl StateDir {
             path: path.to_owned(),
             source,
         })
+    }
+}
+
+/// The end of a removal: what is not there is gone.
+fn gone(result: io::Result<()>, path: &Path) -> Result<(), StateError> {
+    match result {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StateError::Io {
+            what: "remove",
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
     }
 }

@@ -9,9 +9,7 @@ use host_exec::Contents;
 use k8s_bootstrap::{
     ClusterSpec, Desired, DualAddress, DualNet, ExpiringToken, Material, NodeSpec, Observed, plan,
 };
-use pki::{
-    BootstrapToken, HostName, KubeletClients, Life, NodeNames, OsRandom, PkiPlan, PkiSpec, Store,
-};
+use pki::{BootstrapToken, OsRandom, PkiPlan, Store};
 
 fn node(name: &str, number: u8) -> anyhow::Result<NodeSpec> {
     Ok(NodeSpec {
@@ -30,27 +28,7 @@ fn node(name: &str, number: u8) -> anyhow::Result<NodeSpec> {
 }
 
 fn certificates(spec: &ClusterSpec) -> anyhow::Result<Material> {
-    let names = |node: &NodeSpec| {
-        Ok::<_, pki::NameError>(NodeNames {
-            name: HostName::new(node.name.as_str())?,
-            ips: node.address.both().to_vec(),
-            api_server_url: None,
-        })
-    };
-    let pki_spec = PkiSpec {
-        cluster_name: spec.cluster_name.clone(),
-        kubernetes_version: spec.version.version(),
-        dns_domain: spec.dns_domain.clone(),
-        api_service_ips: spec.api_service_address().both().to_vec(),
-        api_extra_names: pki::AltNames::default(),
-        api_server_url: spec.api_endpoint.clone(),
-        control_planes: vec![names(&spec.control_planes[0])?],
-        nodes: vec![names(&spec.control_planes[0])?, names(&spec.workers[0])?],
-        etcd_members: Vec::new(),
-        authority_life: Life::AUTHORITY,
-        leaf_life: Life::LEAF,
-        kubelet_clients: KubeletClients::None,
-    };
+    let pki_spec = spec.certificates(Vec::new())?;
     let now = time::OffsetDateTime::now_utc();
     let directory = std::env::temp_dir().join(format!("k8s-files-{}", std::process::id()));
     let store = Store::new(&directory);

@@ -50,6 +50,11 @@ pub trait EventSink: Send + Sync {
     fn done(&self, machine: &str, step: &str, what: &str) {
         self.emit(Event::new(machine, step, Progress::Done(what.to_owned())));
     }
+
+    /// A step could not be done, and why.
+    fn failed(&self, machine: &str, step: &str, why: &str) {
+        self.emit(Event::new(machine, step, Progress::Failed(why.to_owned())));
+    }
 }
 
 impl Event {

@@ -274,12 +274,7 @@ impl Api {
     ///
     /// As [`Api::apply`].
     pub async fn apply_node_addresses(&self, node: &crate::NodeSpec) -> Result<(), ApiError> {
-        let key = ObjectKey {
-            api_version: "v1".into(),
-            kind: "Node".into(),
-            namespace: None,
-            name: node.name.to_string(),
-        };
+        let key = ObjectKey::node(node.name.as_str());
         let internal = node
             .address
             .both()

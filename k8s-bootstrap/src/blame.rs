@@ -55,16 +55,8 @@ fn describe(path: &str, pem: &str, ca_pem: &str, now: OffsetDateTime) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{authority, now};
     use pki::{AltNames, Authority, LeafRequest, Life, OsRandom, Purpose};
-
-    fn authority() -> Authority {
-        let subject = Subject::new("kubernetes", &[]).expect("a subject");
-        Authority::create(&subject, Life::AUTHORITY, now(), &OsRandom).expect("an authority")
-    }
-
-    fn now() -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(1_800_000_000).expect("a time")
-    }
 
     #[test]
     fn file_subject_authority_and_validity_are_named() {

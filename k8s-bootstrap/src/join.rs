@@ -152,6 +152,7 @@ pub(crate) fn describe(key: &ObjectKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{authority, now};
     use pki::{AltNames, Authority, LeafRequest, Life, OsRandom, Purpose};
 
     #[test]
@@ -184,15 +185,6 @@ mod tests {
         let request = LeafRequest::new(who, Purpose::Client, names, Life::LEAF).expect("a request");
         let issued = ca.issue(&request, now(), &OsRandom).expect("a leaf");
         format!("{}{}", issued.certificate_pem, *issued.key_pem)
-    }
-
-    fn authority() -> Authority {
-        let subject = Subject::new("kubernetes", &[]).expect("a subject");
-        Authority::create(&subject, Life::AUTHORITY, now(), &OsRandom).expect("an authority")
-    }
-
-    fn now() -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(1_800_000_000).expect("a time")
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub mod retire;
 mod serving;
 mod spec;
 pub mod systemd;
+#[cfg(test)]
+mod testing;
 pub mod upgrade;
 mod version;
 mod yaml;
@@ -87,7 +89,7 @@ pub use plan::{Action, Plan, Step, plan};
 pub use spec::{
     Addons, Balancer, CgroupVersion, ClusterSpec, Containerd, ContainerdMajor, Crio, DualAddress,
     DualNet, Images, NodePart, NodePrograms, NodeSpec, Profile, Role, Route, Runtime, Shape,
-    SpecError, Tuning, VirtualAddress,
+    SpecError, Tuning, VirtualAddress, debian_trust_dirs,
 };
 pub use version::{
     ByPatch, ConfigApi, ConfigFile, EtcdVersion, InvalidEtcdVersion, ProbePaths, ProxyMode,

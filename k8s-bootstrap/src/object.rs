@@ -20,6 +20,23 @@ pub struct ObjectKey {
     pub name: String,
 }
 
+impl ObjectKey {
+    /// An object of the whole cluster.
+    pub(crate) fn of_cluster(api_version: &str, kind: &str, name: &str) -> Self {
+        Self {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: None,
+            name: name.to_owned(),
+        }
+    }
+
+    /// The Node of this name.
+    pub(crate) fn node(name: &str) -> Self {
+        Self::of_cluster("v1", "Node", name)
+    }
+}
+
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.namespace {

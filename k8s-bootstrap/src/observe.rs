@@ -2,7 +2,7 @@
 
 use crate::{
     Api, ApiError, Desired, NodeCertificate, NodeSetup, Object, ObjectDrift, ObjectKey, Readiness,
-    component::kubelet,
+    component::{Place, kubelet},
     join,
     serving::{self, REQUESTS},
 };
@@ -185,21 +185,14 @@ pub(crate) async fn clock(host: &dyn Host) -> Result<OffsetDateTime, ObserveErro
         })
 }
 
-/// The clock is asked only where there is something to judge.
+/// The client certificate of a node's kubelet.
 async fn observe_certificate(
     host: &dyn Host,
     node: &HostName,
     ca_pem: &str,
 ) -> Result<NodeCertificate, ObserveError> {
-    let Some(bytes) = host.read_file(Path::new(kubelet::CURRENT_PAIR)).await? else {
-        return Ok(NodeCertificate::Missing);
-    };
-    let bytes = Zeroizing::new(bytes);
-    let now = clock(host).await?;
-    Ok(match std::str::from_utf8(&bytes) {
-        Ok(pem) => join::judge(pem, node, ca_pem, now),
-        Err(_) => NodeCertificate::Unusable("it is no text".into()),
-    })
+    let judge = |pem: &str, now| join::judge(pem, node, ca_pem, now);
+    judged(host, kubelet::CURRENT_PAIR, judge).await
 }
 
 /// The serving certificate of a node's kubelet.
@@ -208,15 +201,27 @@ pub(crate) async fn serving_certificate(
     desired: &Desired,
     name: &HostName,
 ) -> Result<NodeCertificate, ObserveError> {
-    let path = Path::new(kubelet::CURRENT_SERVING_PAIR);
-    let node = desired.spec.nodes().find(|(_, node)| node.name == *name);
-    let (Some(bytes), Some((_, node))) = (host.read_file(path).await?, node) else {
+    let Some(Place { node, .. }) = Place::of(&desired.spec, name) else {
+        return Ok(NodeCertificate::Missing);
+    };
+    let judge = |pem: &str, now| serving::judge_certificate(pem, node, &desired.ca_pem, now);
+    judged(host, kubelet::CURRENT_SERVING_PAIR, judge).await
+}
+
+/// A pair of a kubelet's own, judged at the moment that is now on its node. The clock is asked only where there is
+/// something to judge.
+async fn judged(
+    host: &dyn Host,
+    path: &str,
+    judge: impl FnOnce(&str, OffsetDateTime) -> NodeCertificate,
+) -> Result<NodeCertificate, ObserveError> {
+    let Some(bytes) = host.read_file(Path::new(path)).await? else {
         return Ok(NodeCertificate::Missing);
     };
     let bytes = Zeroizing::new(bytes);
     let now = clock(host).await?;
     Ok(match std::str::from_utf8(&bytes) {
-        Ok(pem) => serving::judge_certificate(pem, node, &desired.ca_pem, now),
+        Ok(pem) => judge(pem, now),
         Err(_) => NodeCertificate::Unusable("it is no text".into()),
     })
 }

@@ -293,12 +293,16 @@ pub enum Tuning {
 /// kubeadm's `localAPIEndpoint.bindPort`.
 const API_PORT: u16 = 6443;
 
-/// What Debian's package ca-certificates makes.
-const DEBIAN_TRUST_DIRS: [&str; 3] = [
-    "/etc/ca-certificates",
-    "/usr/local/share/ca-certificates",
-    "/usr/share/ca-certificates",
-];
+/// What Debian's package ca-certificates makes beside `/etc/ssl/certs`: for [`ClusterSpec::trust_dirs`].
+pub fn debian_trust_dirs() -> Vec<NodePath> {
+    let dirs = [
+        "/etc/ca-certificates",
+        "/usr/local/share/ca-certificates",
+        "/usr/share/ca-certificates",
+    ];
+    let path = |dir: &str| dir.parse().expect("constants of this function");
+    dirs.map(path).to_vec()
+}
 
 /// A cluster to bring up on hosts that exist, with an etcd that exists.
 #[derive(Debug, Clone, PartialEq)]
@@ -485,7 +489,7 @@ impl ClusterSpec {
             bin_dir: path("/usr/local/bin"),
             cni_bin_dirs: vec![path("/opt/cni/bin")],
             resolv_conf: path("/etc/resolv.conf"),
-            trust_dirs: DEBIAN_TRUST_DIRS.map(path).to_vec(),
+            trust_dirs: debian_trust_dirs(),
             upstream_dns: Vec::new(),
             images: Images {
                 repository: image("registry.k8s.io".to_owned()),

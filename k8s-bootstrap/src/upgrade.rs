@@ -6,6 +6,7 @@
 
 use crate::{
     ClusterSpec, Desired, Hosts, NodePart, NodePath, NodePrograms, ObserveError, Readiness, Role,
+    component::Place,
     observe::{self, condition},
     skew::Step,
 };
@@ -105,16 +106,12 @@ async fn look(
     hosts: &Hosts,
     name: &HostName,
 ) -> Result<Option<String>, ObserveError> {
-    let spec = &desired.spec;
-    let Some((role, node)) = spec.nodes().find(|(_, node)| node.name == *name) else {
+    let Some(place) = Place::of(&desired.spec, name) else {
         return Ok(None);
     };
-    let version = |part| {
-        let own = node.own_programs(part);
-        format!("v{}", own.map_or(spec.version, |own| own.version))
-    };
+    let version = |part| format!("v{}", place.version_of(part));
     let apis = observe::apis(desired, hosts)?;
-    for (own, api) in apis.iter().filter(|_| role == Role::ControlPlane) {
+    for (own, api) in apis.iter().filter(|_| place.role == Role::ControlPlane) {
         if own != name {
             continue;
         }

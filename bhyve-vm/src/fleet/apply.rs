@@ -181,11 +181,7 @@ impl Work<'_> {
             });
             match &done {
                 Ok(()) => self.events.done(vm, &step.what, ""),
-                Err(error) => {
-                    let failed = host_exec::Progress::Failed(error.to_string());
-                    let event = host_exec::Event::new(vm, step.what.clone(), failed);
-                    self.events.emit(event);
-                }
+                Err(error) => self.events.failed(vm, &step.what, &error.to_string()),
             }
             done?;
         }

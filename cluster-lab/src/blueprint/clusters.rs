@@ -106,7 +106,8 @@ impl Blueprint {
                 .map(|dir| path(dir))
                 .collect::<Result<_, _>>()?,
             resolv_conf: path(&self.facts.guests.resolv_conf)?,
-            trust_dirs: trust_dirs()?,
+            // Machines share them with this one, or have the package.
+            trust_dirs: k8s_bootstrap::debian_trust_dirs(),
             upstream_dns: self.upstream_dns(),
             images: Images {
                 repository: image("lab.local".to_owned())?,
@@ -146,7 +147,7 @@ impl Blueprint {
 impl Blueprint {
     /// In front of several API servers only: one more program on the way to a single one helps nobody.
     fn balancer(&self) -> Result<Option<Balancer>, BlueprintError> {
-        if self.network.role(Role::ControlPlane).count() < 2 {
+        if !has_several_control_planes(&self.network) {
             return Ok(None);
         }
         let program = HAPROXY.parse();
@@ -158,12 +159,12 @@ impl Blueprint {
 
     /// With several control planes.
     fn virtual_address(&self) -> Result<Option<VirtualAddress>, BlueprintError> {
-        let mut planes = self.network.role(Role::ControlPlane);
-        let (Some(first), Some(_)) = (planes.next(), planes.next()) else {
+        if !has_several_control_planes(&self.network) {
             return Ok(None);
-        };
-        let nic = first
-            .nic(KUBE_NETWORK)
+        }
+        let mut planes = self.network.role(Role::ControlPlane);
+        let nic = planes
+            .find_map(|plane| plane.nic(KUBE_NETWORK))
             .expect("nodes are on the kube network");
         let (v4, v6) = both(ranges(&self.network).endpoint);
         let program = KEEPALIVED.parse();
@@ -183,17 +184,6 @@ impl Blueprint {
             None => Vec::new(),
         }
     }
-}
-
-/// What Debian's package ca-certificates makes, which machines share with this one or have installed.
-fn trust_dirs() -> Result<Vec<NodePath>, BlueprintError> {
-    let dirs = [
-        "/etc/ca-certificates",
-        "/usr/local/share/ca-certificates",
-        "/usr/share/ca-certificates",
-    ];
-    let path = |dir: &str| dir.parse().map_err(BlueprintError::part("a path"));
-    dirs.into_iter().map(path).collect()
 }
 
 fn oci_runtime(facts: &GuestFacts, wanted: OciRuntime) -> String {
@@ -238,7 +228,7 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
         plane.api_server_url = Some(url(both(address).0.into(), API_PORT)?);
     }
     let mut nodes = [role(Role::ControlPlane)?, role(Role::Worker)?].concat();
-    if control_planes.len() > 1 {
+    if has_several_control_planes(network) {
         let balancer = url(Ipv4Addr::LOCALHOST.into(), BALANCER_PORT)?;
         for node in &mut nodes {
             node.api_server_url = Some(balancer.clone());
@@ -287,14 +277,17 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
 
 /// Where the API is found on the network of the nodes: the only control plane, or the address that leads to any.
 pub(super) fn api_address(network: &Plan) -> Ipv4Addr {
-    let mut planes = network.addresses(Role::ControlPlane, KUBE_NETWORK);
-    let first = planes
-        .next()
-        .expect("a plan has at least one control plane");
-    match planes.next() {
-        None => both(first).0,
-        Some(_) => both(ranges(network).endpoint).0,
+    if has_several_control_planes(network) {
+        return both(ranges(network).endpoint).0;
     }
+    let mut planes = network.addresses(Role::ControlPlane, KUBE_NETWORK);
+    let only = planes.next();
+    both(only.expect("a plan has at least one control plane")).0
+}
+
+/// Whether there is more than one API server to lead to.
+pub(super) fn has_several_control_planes(network: &Plan) -> bool {
+    network.role(Role::ControlPlane).count() > 1
 }
 
 fn node(network: &Plan, machine: &Machine) -> NodeSpec {

@@ -114,10 +114,8 @@ impl Blueprint {
         lock: Option<&Lock>,
         upgrades: Option<&Upgrades>,
     ) -> Result<Self, BlueprintError> {
-        let made_with = LabSpec {
-            kubernetes: upgrades.map_or(spec.kubernetes, |upgrades| upgrades.made_with),
-            ..spec.clone()
-        };
+        let made_with = upgrades.map_or(spec.kubernetes, |upgrades| upgrades.made_with);
+        let made_with = spec.at_version(made_with);
         let programs = programs_wanted(&made_with)?;
         let requirement = requirement(spec, facts);
         let network = netplan::plan(&requirement, &facts.network, lock)?;
@@ -180,7 +178,7 @@ impl Blueprint {
 
     /// The address at which the API is reached from this machine.
     pub(crate) fn api_url_here(&self) -> ApiUrl {
-        let several = self.network.role(Role::ControlPlane).count() > 1;
+        let several = clusters::has_several_control_planes(&self.network);
         let here = match self.network.link {
             // The router would go on sending some to one that is gone.
             Some(_) if several => (clusters::api_address(&self.network), API_PORT).into(),

@@ -1,11 +1,11 @@
 //! The versions of a lab that is, or has been, upgraded: where the programs of each lie, and how far it has come.
 
 use super::{BIN_DIR, Blueprint, BlueprintError, PROGRAMS_DIR, programs_wanted};
-use crate::{LabSpec, UnderWay, Upgrades};
+use crate::{UnderWay, Upgrades};
 use artifacts::Version;
 use k8s_bootstrap::{
     ClusterSpec, NodePath, SupportedVersion,
-    skew::{ClusterVersions, Step, UpgradeError, steps},
+    skew::{ClusterVersions, Step, steps},
     upgrade::advanced,
 };
 
@@ -22,21 +22,15 @@ impl Blueprint {
         let text = if version == self.programs.versions.kubernetes {
             BIN_DIR.to_owned()
         } else {
-            let spec = LabSpec {
-                kubernetes: version,
-                ..self.spec.clone()
-            };
-            format!("{PROGRAMS_DIR}/{}", programs_wanted(&spec)?.set_name())
+            let wanted = programs_wanted(&self.spec.at_version(version))?;
+            format!("{PROGRAMS_DIR}/{}", wanted.set_name())
         };
         text.parse().map_err(BlueprintError::part("a path"))
     }
 
     /// A version, by the rules of the lab.
     pub(super) fn supported(&self, version: Version) -> Result<SupportedVersion, BlueprintError> {
-        let spec = LabSpec {
-            kubernetes: version,
-            ..self.spec.clone()
-        };
+        let spec = self.spec.at_version(version);
         spec.kubernetes_version()
             .map_err(BlueprintError::part("this version of Kubernetes"))
     }
@@ -47,20 +41,12 @@ impl Blueprint {
         let Some(under_way) = under_way else {
             return Ok(plain);
         };
-        let steps = self.steps(&plain, under_way.to)?;
-        let steps = steps.map_err(BlueprintError::part("this upgrade"))?;
+        let to = self.supported(under_way.to)?;
+        let steps = steps(&ClusterVersions::of(&plain), to, &[])
+            .map_err(BlueprintError::part("this upgrade"))?;
         let bin_dir = self.bin_dir(under_way.to)?;
         let begun = steps.iter().take(under_way.begun);
         Ok(begun.fold(plain, |spec, step| advanced(&spec, step, &bin_dir)))
-    }
-
-    fn steps(
-        &self,
-        plain: &ClusterSpec,
-        to: Version,
-    ) -> Result<Result<Vec<Step>, UpgradeError>, BlueprintError> {
-        let to = self.supported(to)?;
-        Ok(steps(&ClusterVersions::of(plain), to, &[]))
     }
 
     /// Every step of an upgrade, those that have begun among them.
@@ -73,7 +59,8 @@ impl Blueprint {
             ..*under_way
         };
         let plain = self.clone().at(begin).kubernetes()?;
-        Ok(self.steps(&plain, under_way.to)??)
+        let to = self.supported(under_way.to)?;
+        Ok(steps(&ClusterVersions::of(&plain), to, &[])?)
     }
 
     /// The same lab in the middle of an upgrade.

@@ -57,10 +57,7 @@ impl Lab {
         blueprint: &Blueprint,
         hosts: &Hosts,
     ) -> Result<Vec<Condition>, CheckError> {
-        let token = match self.kept_token()? {
-            Some(token) => token,
-            None => self.fresh_token()?,
-        };
+        let token = self.token_to_look_with::<CheckError>()?;
         let wired = match self.wire(blueprint, &token) {
             Ok(wired) => wired,
             // Machines without certificates: a lab that was interrupted early.

@@ -255,6 +255,14 @@ impl LabSpec {
         })
     }
 
+    /// The same lab of another version.
+    pub(crate) fn at_version(&self, kubernetes: Version) -> Self {
+        Self {
+            kubernetes,
+            ..self.clone()
+        }
+    }
+
     /// The versions that go together.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::{
 use artifacts::Version;
 use host_exec::{EventSink, FileError, HostName, RunError};
 use k8s_bootstrap::{
-    Desired,
+    Desired, ExpiringToken,
     retire::{self, DrainOptions, RetireError},
     skew::{Step, UpgradeError as SkewUpgradeError},
     upgrade::{ConfirmError, confirm},
@@ -192,6 +192,8 @@ impl From<StateError> for StepError {
 /// Everything that the steps share.
 struct Run<'a> {
     lab: &'a Lab,
+    blueprint: Blueprint,
+    token: ExpiringToken,
     hosts: Hosts,
     steps: Vec<Step>,
     events: &'a dyn EventSink,
@@ -230,7 +232,7 @@ impl Lab {
         if let Some(first @ Step::Etcd { .. }) = steps.first() {
             return Err(UpgradeError::Etcd(first.to_string()));
         }
-        if steps.is_empty() || under_way.from == to {
+        if steps.is_empty() {
             let (steps, backup) = (Vec::new(), None);
             return Ok(Upgraded {
                 from,
@@ -240,17 +242,23 @@ impl Lab {
         }
         let state = self.state();
         let _lock = state.lock()?;
-        self.clone().at_version(to).programs(None, events).await?;
+        let newer = Self {
+            spec: self.spec.at_version(to),
+            ..self.clone()
+        };
+        newer.programs(None, events).await?;
         let hosts = self.machines_for_upgrade(&blueprint).await?;
         let run = Run {
             lab: self,
+            blueprint,
+            token: self.token_to_look_with::<LabPlanError>()?,
             hosts,
             steps,
             events,
         };
         let new = under_way.begun == 0 && state.upgrades()?.is_none_or(|u| u.under_way.is_none());
         let backup = if new {
-            Some(run.begin(&blueprint, under_way).await?)
+            Some(run.begin(under_way).await?)
         } else {
             None
         };
@@ -259,7 +267,7 @@ impl Lab {
             under_way.begun = at + 1;
             run.step(under_way).await?;
         }
-        self.finish_upgrade(under_way)?;
+        run.finish(to)?;
         Ok(Upgraded {
             from,
             steps: run.steps[first..].to_vec(),
@@ -314,47 +322,12 @@ impl Lab {
         }
         Ok(seen.hosts)
     }
-
-    /// The version becomes that of the lab.
-    fn finish_upgrade(&self, done: UnderWay) -> Result<(), UpgradeError> {
-        let state = self.state();
-        let mut spec = self.spec.clone();
-        spec.kubernetes = done.to;
-        let made_with = state.upgrades()?.map_or(done.from, |u| u.made_with);
-        // In this order: in between, the lab is at the last step, which leaves nothing to do.
-        state.remember(&spec)?;
-        state.remember_upgrades(&Upgrades {
-            made_with,
-            under_way: None,
-        })?;
-        Ok(())
-    }
-
-    /// The same lab, asked for at another version.
-    fn at_version(mut self, version: Version) -> Self {
-        self.spec.kubernetes = version;
-        self
-    }
-
-    /// The lab's Kubernetes in the middle of an upgrade, with its certificates.
-    async fn wired_at(&self, at: UnderWay) -> Result<Wired, LabPlanError> {
-        let blueprint = self.draft().await?.at(at);
-        let token = match self.kept_token()? {
-            Some(token) => token,
-            None => self.fresh_token()?,
-        };
-        Ok(self.wire(&blueprint, &token)?)
-    }
 }
 
 impl Run<'_> {
     /// Looks whether the cluster is well, puts aside what an upgrade could spoil, and remembers that it begins.
-    async fn begin(
-        &self,
-        blueprint: &Blueprint,
-        under_way: UnderWay,
-    ) -> Result<Backup, UpgradeError> {
-        let wired = self.lab.wired_at(under_way).await?;
+    async fn begin(&self, under_way: UnderWay) -> Result<Backup, UpgradeError> {
+        let wired = self.wired_at(under_way)?;
         let health = k8s_bootstrap::health(&wired.kubernetes, &self.hosts).await;
         let health = health.map_err(ObserveError::from)?;
         if let Some(bad) = health.into_iter().find(|condition| !condition.ok) {
@@ -370,12 +343,7 @@ impl Run<'_> {
             backup.revision, backup.files
         );
         self.events.done("", step, &said);
-        let state = self.lab.state();
-        let made_with = blueprint.programs.versions.kubernetes;
-        state.remember_upgrades(&Upgrades {
-            made_with,
-            under_way: Some(under_way),
-        })?;
+        self.remember(Some(under_way))?;
         Ok(backup)
     }
 
@@ -384,7 +352,7 @@ impl Run<'_> {
         let Some(last) = under_way.begun.checked_sub(1) else {
             return Ok(0);
         };
-        let wired = self.lab.wired_at(under_way).await?;
+        let wired = self.wired_at(under_way)?;
         let plan = plan_kubernetes(&wired, &self.hosts).await?;
         let open = match &self.steps[last] {
             Step::Node { node, .. } => {
@@ -406,9 +374,7 @@ impl Run<'_> {
             self.events.done(machine, name, &step.to_string());
             return Ok(());
         };
-        let failed = host_exec::Progress::Failed(cause.to_string());
-        self.events
-            .emit(host_exec::Event::new(machine, name, failed));
+        self.events.failed(machine, name, &cause.to_string());
         let before = UnderWay {
             begun: under_way.begun - 1,
             ..under_way
@@ -434,7 +400,7 @@ impl Run<'_> {
 
     /// Brings the machine of a step to where it is at `at`, and confirms it. Used for the way there and the way back.
     async fn reach(&self, step: &Step, at: UnderWay) -> Result<(), StepError> {
-        let wired = self.lab.wired_at(at).await?;
+        let wired = self.wired_at(at)?;
         if let Step::Node { node, .. } = step {
             // What only one node has cannot go elsewhere, and what an emptyDir holds goes with its pod: an upgrade of
             // a machine is announced, unlike its loss.
@@ -445,7 +411,8 @@ impl Run<'_> {
             };
             retire::drain(&wired.kubernetes, &self.hosts, node, options, self.events).await?;
         }
-        self.remember(at)?;
+        // Before the step changes anything: whoever comes next finds what was meant.
+        self.remember(Some(at))?;
         let plan = plan_kubernetes(&wired, &self.hosts).await?;
         k8s_bootstrap::apply(&wired.kubernetes, &plan, &self.hosts, self.events).await?;
         self.confirm(step, &wired.kubernetes).await?;
@@ -464,14 +431,24 @@ impl Run<'_> {
         }
     }
 
-    /// Before the step changes anything: whoever comes next finds what was meant.
-    fn remember(&self, under_way: UnderWay) -> Result<(), StateError> {
-        let state = self.lab.state();
-        let made_with = state.upgrades()?.map(|upgrades| upgrades.made_with);
-        state.remember_upgrades(&Upgrades {
-            made_with: made_with.unwrap_or(under_way.from),
-            under_way: Some(under_way),
+    fn remember(&self, under_way: Option<UnderWay>) -> Result<(), StateError> {
+        self.lab.state().remember_upgrades(&Upgrades {
+            made_with: self.blueprint.programs.versions.kubernetes,
+            under_way,
         })
+    }
+
+    /// The version becomes that of the lab.
+    fn finish(&self, to: Version) -> Result<(), StateError> {
+        // In this order: in between, the lab is at the last step, which leaves nothing to do.
+        self.lab.state().remember(&self.lab.spec.at_version(to))?;
+        self.remember(None)
+    }
+
+    /// The lab's Kubernetes in the middle of an upgrade, with its certificates.
+    fn wired_at(&self, at: UnderWay) -> Result<Wired, LabPlanError> {
+        let blueprint = self.blueprint.clone().at(at);
+        Ok(self.lab.wire(&blueprint, &self.token)?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A node's way to its client certificate.
 
-use super::{ApplyError, Run};
+use super::{ApplyError, Run, forget_kubelet_start};
 use crate::{
     Api, ApiError, ClientIdentity, NodeSetup, Object,
     component::{Gate, kubelet},
@@ -16,7 +16,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-const KUBELET: &str = "kubelet.service";
 /// From the API's first answer on: it has to become ready (3 s), its controllers have to start (1 s).
 const JOIN_LIMIT: Duration = Duration::from_secs(120);
 /// Between two looks for the signature, which takes some 50 ms once the controllers run.
@@ -206,13 +205,7 @@ async fn install(
     certificate: &str,
     key: &str,
 ) -> Result<(), ApplyError> {
-    let kubelet = setup
-        .services
-        .iter()
-        .filter(|service| service.unit.as_str() == KUBELET);
-    for service in kubelet {
-        host.remove_file(&service.record.path).await?;
-    }
+    forget_kubelet_start(host, setup).await?;
     let (certificate, key) = (certificate.as_bytes(), key.as_bytes());
     let mut pair = Zeroizing::new(Vec::with_capacity(certificate.len() + key.len()));
     pair.extend_from_slice(certificate);

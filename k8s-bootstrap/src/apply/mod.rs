@@ -9,11 +9,14 @@ mod wait;
 pub use error::ApplyError;
 pub use join::JoinReason;
 
-use crate::{Action, Api, Desired, Hosts, NodeSetup, Plan, Shape, component::Gate, observe};
+use crate::{
+    Action, Api, Desired, Hosts, NodeSetup, Plan, Shape,
+    component::{Gate, kubelet},
+    observe,
+};
 use futures::future::{BoxFuture, FutureExt as _, try_join_all};
 use host_exec::{
-    EventSink, Host, HostName, Progress,
-    event::Event,
+    EventSink, Host, HostName,
     systemd::{self, UnitName},
 };
 use std::{
@@ -28,7 +31,7 @@ use tokio::sync::watch;
 fn api_unit(desired: &Desired) -> &'static str {
     match desired.spec.shape {
         Shape::Services => "kube-apiserver.service",
-        Shape::StaticPods => "kubelet.service",
+        Shape::StaticPods => kubelet::UNIT,
     }
 }
 
@@ -301,16 +304,19 @@ impl Run<'_> {
         let result = work.await;
         match &result {
             Ok(_) => self.events.done(machine, step, ""),
-            Err(error) => {
-                self.events.emit(Event::new(
-                    machine,
-                    step,
-                    Progress::Failed(error::chain(error)),
-                ));
-            }
+            Err(error) => self.events.failed(machine, step, &error::chain(error)),
         }
         result
     }
+}
+
+/// Removes the record of the kubelet's last start: whatever happens then, it is started anew.
+async fn forget_kubelet_start(host: &dyn Host, setup: &NodeSetup) -> Result<(), ApplyError> {
+    let services = setup.services.iter();
+    for service in services.filter(|service| service.unit.as_str() == kubelet::UNIT) {
+        host.remove_file(&service.record.path).await?;
+    }
+    Ok(())
 }
 
 async fn write_files(

@@ -1,8 +1,8 @@
 //! Approving the kubelets' serving certificates as their requests come.
 
-use super::{ApplyError, Run};
+use super::{ApplyError, Run, forget_kubelet_start};
 use crate::{
-    Api, ApiError, NodeCertificate, NodeSetup,
+    Api, ApiError, NodeCertificate, NodeSetup, ObjectKey,
     component::{Gate, kubelet},
     observe,
     serving::{self, REQUESTS, ServingRequest},
@@ -16,7 +16,6 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use std::{path::Path, time::Duration};
 
-const KUBELET: &str = "kubelet.service";
 /// From the kubelet's start on: it looks once a second whether its Node has addresses, and then asks.
 const SERVING_LIMIT: Duration = Duration::from_secs(60);
 /// Between two looks at the requests.
@@ -76,12 +75,7 @@ async fn approve(run: &Run<'_>, api: &Api, node: &HostName) -> Result<Vec<String
 
 /// Only one that nobody has decided on gets here, so the list of conditions is ours to set.
 async fn approved(api: &Api, request: &ServingRequest) -> Result<(), ApiError> {
-    let key = crate::ObjectKey {
-        api_version: REQUESTS.0.into(),
-        kind: REQUESTS.1.into(),
-        namespace: None,
-        name: request.name.clone(),
-    };
+    let key = ObjectKey::of_cluster(REQUESTS.0, REQUESTS.1, &request.name);
     let condition = json!({
         "type": "Approved",
         "status": "True",
@@ -98,10 +92,7 @@ async fn approved(api: &Api, request: &ServingRequest) -> Result<(), ApiError> {
 /// Takes away a serving certificate that will not do: a kubelet keeps one until it expires, whoever signed it. The
 /// record of the kubelet goes first, so that it is started anew also by the run after one that was killed in between.
 pub(super) async fn drop_certificate(host: &dyn Host, setup: &NodeSetup) -> Result<(), ApplyError> {
-    let services = setup.services.iter();
-    for service in services.filter(|service| service.unit.as_str() == KUBELET) {
-        host.remove_file(&service.record.path).await?;
-    }
+    forget_kubelet_start(host, setup).await?;
     host.remove_file(Path::new(kubelet::CURRENT_SERVING_PAIR))
         .await?;
     Ok(())

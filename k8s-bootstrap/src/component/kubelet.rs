@@ -5,6 +5,8 @@ use crate::{CgroupVersion, Role, Shape, hardened, join, kubeadm, yaml};
 use host_exec::{File, Mode};
 use serde_json::{Value, json};
 
+/// Its unit, in both shapes.
+pub(crate) const UNIT: &str = "kubelet.service";
 /// The configuration, at kubeadm's place.
 pub const CONFIG: &str = "/var/lib/kubelet/config.yaml";
 /// Where it finds the API, and itself: names [`CURRENT_PAIR`], as kubeadm's kubelet-finalize leaves it.

@@ -18,7 +18,7 @@ pub mod virtual_address;
 pub use root_dir::RootDir;
 
 use crate::{ClusterSpec, NodePart, NodeSpec, Role, Runtime, Shape, SupportedVersion};
-use host_exec::File;
+use host_exec::{File, HostName};
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// Where certificates and keys lie, kubeadm's place.
@@ -46,6 +46,11 @@ impl<'a> Place<'a> {
             role,
         };
         cluster.nodes().map(place)
+    }
+
+    /// The node of this name; `None` if the cluster has none.
+    pub fn of(cluster: &'a ClusterSpec, name: &HostName) -> Option<Self> {
+        Self::all(cluster).find(|place| place.node.name == *name)
     }
 }
 

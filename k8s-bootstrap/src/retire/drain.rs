@@ -6,17 +6,16 @@ use super::{
     pods::on_node,
     requests,
 };
-use crate::{Api, Desired, Hosts, Readiness, observe, observe::condition};
+use crate::{
+    Api, Desired, Hosts, ObjectKey, Readiness, component::kubelet, observe, observe::condition,
+};
 use futures::future::join_all;
 use host_exec::{
-    Command, EventSink, Host, HostName, Progress,
-    event::Event,
+    Command, EventSink, Host, HostName,
     systemd::{self, UnitName, UnitState},
 };
 use serde_json::Value;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
-
-const KUBELET: &str = "kubelet.service";
 
 /// How a node stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +106,7 @@ pub async fn see_node(
 }
 
 async fn see(api: &Api, node: &HostName) -> Result<NodeFound, RetireError> {
-    let key = requests::node_key(node.as_str());
+    let key = ObjectKey::node(node.as_str());
     let (live, pods) = futures::try_join!(api.get(&key), api.list("v1", "Pod"))?;
     let unschedulable = |live: &Value| live["spec"]["unschedulable"] == true;
     Ok(NodeFound {
@@ -124,7 +123,7 @@ async fn see_kubelet(hosts: &Hosts, node: &HostName) -> Result<Option<UnitState>
     let Some(host) = hosts.get(node) else {
         return Ok(None);
     };
-    let states = systemd::states(&**host, &[kubelet()]).await?;
+    let states = systemd::states(&**host, &[kubelet_unit()]).await?;
     Ok(states.into_values().next())
 }
 
@@ -288,8 +287,7 @@ async fn carry_out(
         match apply(&evicting, hosts, step).await {
             Ok(()) => events.done(node.as_str(), name, ""),
             Err(error) => {
-                let failed = Progress::Failed(error.to_string());
-                events.emit(Event::new(node.as_str(), name, failed));
+                events.failed(node.as_str(), name, &error.to_string());
                 return Err(error);
             }
         }
@@ -328,14 +326,14 @@ async fn apply(
 
 /// Disabled first: killed in between, a reboot does not bring it back.
 async fn end_kubelet(host: &dyn Host) -> Result<(), RetireError> {
-    let disable = Command::new("systemctl").args(["disable", "--quiet", "--", KUBELET]);
+    let disable = Command::new("systemctl").args(["disable", "--quiet", "--", kubelet::UNIT]);
     host.run(&disable).await?;
-    systemd::stop(host, &[kubelet()]).await?;
+    systemd::stop(host, &[kubelet_unit()]).await?;
     Ok(())
 }
 
-fn kubelet() -> UnitName {
-    KUBELET.parse().expect("a constant is a unit name")
+fn kubelet_unit() -> UnitName {
+    kubelet::UNIT.parse().expect("a constant is a unit name")
 }
 
 fn known(desired: &Desired, node: &HostName) -> Result<(), RetireError> {

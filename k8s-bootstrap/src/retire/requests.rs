@@ -16,18 +16,9 @@ pub(super) enum Eviction {
     NotNow(String),
 }
 
-pub(super) fn node_key(name: &str) -> ObjectKey {
-    ObjectKey {
-        api_version: "v1".into(),
-        kind: "Node".into(),
-        namespace: None,
-        name: name.to_owned(),
-    }
-}
-
 /// Sets whether a node takes new pods.
 pub(super) async fn cordon(api: &Api, node: &str, unschedulable: bool) -> Result<(), ApiError> {
-    let key = node_key(node);
+    let key = ObjectKey::node(node);
     let patch = Patch::Merge(json!({"spec": {"unschedulable": unschedulable}}));
     let (nodes, params) = (api.resource(&key), PatchParams::default());
     let verb = if unschedulable { "cordon" } else { "uncordon" };
@@ -88,7 +79,7 @@ fn refusal(status: &kube::core::Status) -> String {
 
 /// Deletes the Node. One that is not there is *not* an error.
 pub(super) async fn delete_node(api: &Api, node: &str) -> Result<(), ApiError> {
-    let key = node_key(node);
+    let key = ObjectKey::node(node);
     let (nodes, params) = (api.resource(&key), DeleteParams::default());
     match api
         .bounded("delete", &key, nodes.delete(node, &params))

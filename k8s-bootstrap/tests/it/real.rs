@@ -17,7 +17,7 @@ use k8s_bootstrap::{
 };
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::PostParams;
-use pki::{ApiUrl, KubeletClients, NodeNames, OsRandom, PkiPlan, PkiSpec, Store};
+use pki::{ApiUrl, NodeNames, OsRandom, PkiPlan, PkiSpec, Store};
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
@@ -130,26 +130,12 @@ fn loopback_spec(bin_dir: &Path) -> ClusterSpec {
 }
 
 fn pki_spec(spec: &ClusterSpec) -> PkiSpec {
-    let name = |name: &str| pki::HostName::new(name).unwrap();
-    let node = |text: &str| NodeNames {
-        name: name(text),
+    let member = NodeNames {
+        name: pki::HostName::new("etcd-0").unwrap(),
         ips: vec!["127.0.0.1".parse().unwrap()],
         api_server_url: None,
     };
-    PkiSpec {
-        cluster_name: spec.cluster_name.clone(),
-        kubernetes_version: spec.version.version(),
-        dns_domain: spec.dns_domain.clone(),
-        api_service_ips: spec.api_service_address().both().to_vec(),
-        api_extra_names: pki::AltNames::default(),
-        api_server_url: spec.api_endpoint.clone(),
-        control_planes: vec![node("cp-0")],
-        nodes: vec![node("cp-0")],
-        etcd_members: vec![node("etcd-0")],
-        authority_life: pki::Life::AUTHORITY,
-        leaf_life: pki::Life::LEAF,
-        kubelet_clients: KubeletClients::None,
-    }
+    spec.certificates(vec![member]).unwrap()
 }
 
 impl World {

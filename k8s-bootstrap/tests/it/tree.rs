@@ -8,10 +8,7 @@ use host_exec::Contents;
 use k8s_bootstrap::{
     APPLIED, CgroupVersion, ClusterSpec, Desired, Material, NodeSpec, Profile, Route, Shape,
 };
-use pki::{
-    AltNames, ApiUrl, CommonName, HostName, KubeletClients, KubernetesVersion, Life, NodeNames,
-    PkiSpec,
-};
+use pki::{ApiUrl, CommonName, KubeletClients, KubernetesVersion, PkiSpec};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// The sections of a tree: a title, which is the same in every version, and the text.
@@ -93,28 +90,18 @@ fn routes(other: u8) -> [Route; 2] {
 }
 
 fn pki_spec(spec: &ClusterSpec) -> PkiSpec {
-    let names = |node: &NodeSpec| NodeNames {
-        name: HostName::new(node.name.as_str()).unwrap(),
-        ips: node.address.both().to_vec(),
-        api_server_url: Some(ApiUrl::of_address(node.address.v4.into(), 6443).unwrap()),
-    };
-    PkiSpec {
-        cluster_name: spec.cluster_name.clone(),
-        kubernetes_version: spec.version.version(),
-        dns_domain: spec.dns_domain.clone(),
-        api_service_ips: spec.api_service_address().both().to_vec(),
-        api_extra_names: AltNames::default(),
-        api_server_url: spec.api_endpoint.clone(),
-        control_planes: spec.control_planes.iter().map(names).collect(),
-        nodes: spec.nodes().map(|(_, node)| names(node)).collect(),
-        etcd_members: Vec::new(),
-        authority_life: Life::AUTHORITY,
-        leaf_life: Life::LEAF,
-        kubelet_clients: match spec.shape {
-            Shape::Services => KubeletClients::None,
-            Shape::StaticPods => KubeletClients::ControlPlanes,
-        },
+    let mut pki_spec = spec.certificates(Vec::new()).unwrap();
+    let own = pki_spec
+        .control_planes
+        .iter_mut()
+        .chain(&mut pki_spec.nodes);
+    for node in own {
+        node.api_server_url = Some(ApiUrl::of_address(node.ips[0], 6443).unwrap());
     }
+    if spec.shape == Shape::StaticPods {
+        pki_spec.kubelet_clients = KubeletClients::ControlPlanes;
+    }
+    pki_spec
 }
 
 /// What several nodes have alike stands there once.

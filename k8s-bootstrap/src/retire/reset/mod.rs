@@ -12,7 +12,7 @@ pub use look::see_machine;
 pub use prune::{plan_prune, prune};
 pub use work::reset;
 
-use crate::{Desired, NodeSetup, ProxyMode, Route, UnknownHost};
+use crate::{Desired, NodeSetup, ProxyMode, Route, UnknownHost, component::Place};
 use host_exec::{
     FileError, HostName, RunError,
     systemd::{UnitName, UnitState},
@@ -217,10 +217,8 @@ fn our_files(setup: &NodeSetup) -> Vec<PathBuf> {
 
 fn uses_iptables(desired: &Desired, node: &HostName) -> bool {
     let spec = &desired.spec;
-    let own = spec.nodes().find(|(_, found)| found.name == *node);
-    let version = own.and_then(|(_, node)| node.programs.as_ref().map(|own| own.version));
-    let release = version.unwrap_or(spec.version).release();
-    release.proxy_mode == ProxyMode::Iptables
+    let version = Place::of(spec, node).map_or(spec.version, |place| place.version());
+    version.release().proxy_mode == ProxyMode::Iptables
 }
 
 impl fmt::Display for ResetPlan {

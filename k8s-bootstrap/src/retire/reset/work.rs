@@ -5,8 +5,7 @@ use super::{
 };
 use crate::{Desired, Hosts, Route, component::Place, observe};
 use host_exec::{
-    Command, EventSink, Host, HostName, Progress, RunError,
-    event::Event,
+    Command, EventSink, Host, HostName, RunError,
     systemd::{self, UnitName},
 };
 use std::{path::PathBuf, time::Duration};
@@ -51,8 +50,7 @@ pub(super) async fn apply(
         let line = step.to_string();
         events.running(name, what, line.lines().next().unwrap_or_default());
         if let Err(error) = step_done(desired, plan, host, step).await {
-            let failed = Progress::Failed(error.to_string());
-            events.emit(Event::new(name, what, failed));
+            events.failed(name, what, &error.to_string());
             return Err(error);
         }
     }
@@ -117,22 +115,14 @@ async fn step_done(
 }
 
 fn program(desired: &Desired, node: &HostName) -> Result<String, ResetError> {
-    let cluster = &desired.spec;
-    let found = cluster.nodes().find(|(_, found)| found.name == *node);
-    let (role, node) = found.ok_or_else(|| ResetError::UnknownNode(node.clone()))?;
-    let place = Place {
-        cluster,
-        node,
-        role,
-    };
+    let place = Place::of(&desired.spec, node);
+    let place = place.ok_or_else(|| ResetError::UnknownNode(node.clone()))?;
     Ok(place.program("kube-proxy"))
 }
 
 /// The routes that the spec gives a node.
 pub(super) fn routes_of<'d>(desired: &'d Desired, node: &HostName) -> &'d [Route] {
-    let mut nodes = desired.spec.nodes();
-    let found = nodes.find(|(_, found)| found.name == *node);
-    found.map_or(&[], |(_, node)| &node.routes)
+    Place::of(&desired.spec, node).map_or(&[], |place| &place.node.routes)
 }
 
 async fn disable(host: &dyn Host, units: &[UnitName]) -> Result<(), RunError> {
