@@ -22,6 +22,10 @@ const OLD: &str = "1.36.3";
 const NEW: &str = "1.37.2";
 /// How long the application may fail to answer: the moment in which a pod that ends is still somebody's target.
 const LONGEST_SILENCE: Duration = Duration::from_secs(1);
+/// Two seconds between the end of a pod as an endpoint and the signal to its program (KEP-3960).
+const ENDS_SLOWLY: &str = r#"{"spec": {"template": {"spec": {"containers": [
+    {"name": "web", "lifecycle": {"preStop": {"sleep": {"seconds": 2}}}}
+]}}}}"#;
 /// A kubelet that starts with the old version only.
 const BREAK: &str = "mkdir -p /etc/systemd/system/kubelet.service.d && \
     printf '[Service]\\nExecStartPre=/bin/grep -q /opt/lab/bin/kubelet /etc/systemd/system/kubelet.service\\n' \
@@ -35,6 +39,9 @@ fn a_running_lab_is_upgraded() {
     let lab = scene.lab("t-upgr");
     lab.up(&["--kubernetes", OLD, "--workers", "2"]);
     let web = Web::deploy(&lab);
+    // As an application has to be that is moved under load: a pod that ends still answers those who have not heard of it.
+    lab.kubectl(&["patch", "deployment", "web", "--patch", ENDS_SLOWLY]);
+    lab.kubectl(&["rollout", "status", "deployment", "web", "--timeout=120s"]);
     lab.apply("web-budget.yaml");
     let plan = lab.json(&["upgrade", "--to", NEW, "--dry-run"]);
     assert_eq!(plan["steps"].as_array().unwrap().len(), 5, "{plan}");
