@@ -7,6 +7,7 @@ mod client;
 mod ensure;
 mod issue;
 mod kill;
+mod matrix;
 mod names;
 mod outputs;
 mod real;
