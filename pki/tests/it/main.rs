@@ -10,6 +10,8 @@ mod kill;
 mod matrix;
 mod names;
 mod outputs;
+mod policy;
 mod real;
+mod revocation;
 mod roles;
 mod support;
