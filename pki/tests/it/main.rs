@@ -5,6 +5,7 @@
 
 mod client;
 mod ensure;
+mod foreign;
 mod issue;
 mod kill;
 mod matrix;
