@@ -46,6 +46,7 @@
 
 mod apply;
 mod authority;
+mod bundle;
 mod certificate_request;
 mod constraints;
 mod decide;
@@ -53,6 +54,7 @@ mod disk;
 mod expiry;
 mod files;
 mod kubeconfig;
+mod manifest;
 mod name;
 mod plan;
 mod random;
@@ -69,6 +71,7 @@ mod x509;
 
 pub use apply::{ApplyError, Event, Report, apply, apply_with_events};
 pub use authority::{Authority, IssueError, Issued, LoadError};
+pub use bundle::{bundle, read_bundle};
 pub use certificate_request::{AnswerError, CertificateRequest, RequestCreateError};
 pub use constraints::{ConstraintsError, NameConstraints};
 pub use decide::{
@@ -78,6 +81,7 @@ pub use decide::{
 pub use expiry::{Expiry, ExpiryLevel, expiry};
 pub use files::{FileContent, NodeFile, UnknownNode};
 pub use kubeconfig::{bootstrap_kubeconfig, kubeconfig, kubeconfig_of_file};
+pub use manifest::{ManifestEntry, manifest};
 pub use name::{AltNames, ApiUrl, HostName, NameError, WildcardName};
 pub use plan::{PkiPlan, PlanError, PlanItem, Snapshot, observe};
 pub use random::{OsRandom, Random, RandomError};

@@ -238,6 +238,15 @@ impl Store {
         })
     }
 
+    /// The certificate in a file that [`Store::certificate_files`] has listed.
+    pub(crate) fn certificate_at(&self, path: &Path) -> Result<Certificate, ReadError> {
+        let pem = read_text(path)?.unwrap_or_default();
+        Certificate::from_pem(&pem).map_err(|source| ReadError::Certificate {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
     /// The bytes of a file of a machine, from what lies in the store.
     ///
     /// # Errors

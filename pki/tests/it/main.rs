@@ -5,9 +5,11 @@
 
 mod client;
 mod ensure;
+mod etcd;
 mod foreign;
 mod issue;
 mod kill;
+mod kubeadm;
 mod matrix;
 mod names;
 mod outputs;
