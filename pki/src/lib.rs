@@ -55,8 +55,11 @@ mod kubeconfig;
 mod name;
 mod plan;
 mod random;
+mod renewal;
 mod request;
 mod role;
+pub mod rotation;
+mod seen;
 mod spec;
 mod store;
 mod token;
@@ -74,13 +77,14 @@ pub use expiry::{Expiry, ExpiryLevel, expiry};
 pub use files::{FileContent, NodeFile, UnknownNode};
 pub use kubeconfig::{bootstrap_kubeconfig, kubeconfig, kubeconfig_of_file};
 pub use name::{AltNames, ApiUrl, HostName, NameError};
-pub use plan::{PkiPlan, PlanError, PlanItem, Snapshot, observe};
+pub use plan::{PkiPlan, PlanError, PlanItem, Renewal, Snapshot, observe};
 pub use random::{OsRandom, Random, RandomError};
 pub use request::{LeafRequest, Life, Purpose, RequestError, Subject};
 pub use role::{
     AltNameRule, CaRole, CommonName, GroupsSince, LeafRole, PROFILES, Placement, Profile,
     RequiredBinding, Scope, required_bindings,
 };
+pub use seen::certificate_in;
 pub use spec::{ItemId, KubeletClients, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf};
 pub use store::{Material, ReadError, Store, WriteError, WriteStep};
 pub use token::{BootstrapToken, TokenError};

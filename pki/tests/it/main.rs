@@ -11,4 +11,5 @@ mod names;
 mod outputs;
 mod real;
 mod roles;
+mod rotation;
 mod support;
