@@ -321,7 +321,11 @@ pub(crate) fn desired(
     key: Option<&EncryptionKey>,
 ) -> Result<Desired, ObserveError> {
     let material = blueprint.cluster_material(token, source, key)?;
-    Ok(Desired::new(blueprint.kubernetes()?, &material)?)
+    let spec = k8s_bootstrap::ClusterSpec {
+        authority_rotates: material.trusts_two(),
+        ..blueprint.kubernetes()?
+    };
+    Ok(Desired::new(spec, &material)?)
 }
 
 /// What the guests among `hosts` lack, by machine.

@@ -58,9 +58,12 @@ mod manifest;
 mod name;
 mod plan;
 mod random;
+mod renewal;
 mod request;
 mod revocation;
 mod role;
+pub mod rotation;
+mod seen;
 mod serial;
 mod signing_policy;
 mod spec;
@@ -83,7 +86,7 @@ pub use files::{FileContent, NodeFile, UnknownNode};
 pub use kubeconfig::{bootstrap_kubeconfig, kubeconfig, kubeconfig_of_file};
 pub use manifest::{ManifestEntry, manifest};
 pub use name::{AltNames, ApiUrl, HostName, NameError, WildcardName};
-pub use plan::{PkiPlan, PlanError, PlanItem, Snapshot, observe};
+pub use plan::{PkiPlan, PlanError, PlanItem, Renewal, Snapshot, observe};
 pub use random::{OsRandom, Random, RandomError};
 pub use request::{AuthorityRequest, LeafRequest, Life, Purpose, RequestError, Subject};
 pub use revocation::{RevocationList, RevocationReason, RevokeError, Revoked};
@@ -91,6 +94,7 @@ pub use role::{
     AltNameRule, CaRole, CommonName, GroupsSince, LeafRole, PROFILES, Placement, Profile,
     RequiredBinding, Scope, required_bindings,
 };
+pub use seen::certificate_in;
 pub use serial::{SerialError, SerialLedger, SerialNumber};
 pub use signing_policy::{NamePolicy, SignRequestError, SigningPolicy};
 pub use spec::{ItemId, KubeletClients, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf};
