@@ -44,6 +44,7 @@
 //! Follows RFC 5280 (certificates), RFC 5958 and RFC 7468 (keys, PEM), and kubernetes.io, "PKI
 //! certificates and requirements".
 
+mod adopt;
 mod apply;
 mod authority;
 mod bundle;
@@ -54,8 +55,10 @@ mod disk;
 mod expiry;
 mod files;
 mod kubeconfig;
+mod ledger;
 mod manifest;
 mod name;
+mod pair;
 mod plan;
 mod random;
 mod renewal;
@@ -63,6 +66,7 @@ mod request;
 mod revocation;
 mod role;
 pub mod rotation;
+mod sealed;
 mod seen;
 mod serial;
 mod signing_policy;
@@ -72,6 +76,7 @@ mod token;
 mod version;
 mod x509;
 
+pub use adopt::{AdoptError, adopt};
 pub use apply::{ApplyError, Event, Report, apply, apply_with_events};
 pub use authority::{Authority, IssueError, Issued, LoadError};
 pub use bundle::{bundle, read_bundle};
@@ -84,6 +89,7 @@ pub use decide::{
 pub use expiry::{Expiry, ExpiryLevel, expiry};
 pub use files::{FileContent, NodeFile, UnknownNode};
 pub use kubeconfig::{bootstrap_kubeconfig, kubeconfig, kubeconfig_of_file};
+pub use ledger::{LedgerEntry, LedgerError};
 pub use manifest::{ManifestEntry, manifest};
 pub use name::{AltNames, ApiUrl, HostName, NameError, WildcardName};
 pub use plan::{PkiPlan, PlanError, PlanItem, Renewal, Snapshot, observe};
@@ -94,6 +100,7 @@ pub use role::{
     AltNameRule, CaRole, CommonName, GroupsSince, LeafRole, PROFILES, Placement, Profile,
     RequiredBinding, Scope, required_bindings,
 };
+pub use sealed::SealError;
 pub use seen::certificate_in;
 pub use serial::{SerialError, SerialLedger, SerialNumber};
 pub use signing_policy::{NamePolicy, SignRequestError, SigningPolicy};

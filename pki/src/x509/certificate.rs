@@ -11,8 +11,8 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
-use super::KeyAlgorithm;
 use super::verify::{CheckError, check_authority, check_client, check_server};
+use super::{KeyAlgorithm, PrivateKey};
 use crate::constraints::NameConstraints;
 use crate::name::{AltNames, HostName, WildcardName};
 use crate::request::Subject;
@@ -235,6 +235,12 @@ impl Certificate {
     /// Whether it names `ca` as its issuer, byte for byte.
     pub(crate) fn is_issued_by(&self, ca: &Certificate) -> bool {
         self.issuer_der == ca.subject_der
+    }
+
+    /// Whether it is about this key.
+    #[must_use]
+    pub fn is_about(&self, key: &PrivateKey) -> bool {
+        self.public_key_der == key.public_key_der()
     }
 
     pub(crate) fn holds_public_key(&self, public_key_der: &[u8]) -> bool {

@@ -18,4 +18,5 @@ mod real;
 mod revocation;
 mod roles;
 mod rotation;
+mod store;
 mod support;
