@@ -63,6 +63,7 @@
 //! "Monitoring etcd") and source; the units follow `systemd.service(5)`.
 
 mod apply;
+pub mod certificates;
 mod gate;
 mod health;
 mod id;
