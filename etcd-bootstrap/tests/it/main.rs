@@ -7,6 +7,7 @@
 
 mod certificates;
 mod golden;
+mod history;
 mod model;
 mod plan;
 mod real;
