@@ -81,6 +81,7 @@ mod snapshot;
 mod spec;
 mod state;
 mod tls;
+pub mod tuning;
 
 pub use apply::{
     ApplyError, FILES_STEP, RESTART_STEP, START_STEP, apply, finish, prepare, start_members,

@@ -6,10 +6,12 @@
 )]
 
 mod certificates;
+mod forms;
 mod golden;
 mod history;
 mod model;
 mod plan;
 mod real;
 mod spec;
+mod tuning;
 mod world;
