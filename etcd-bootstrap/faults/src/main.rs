@@ -1,0 +1,3 @@
+//! The program of the fault table.
+
+fn main() {}
