@@ -8,7 +8,7 @@ use crate::{
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -27,6 +27,7 @@ const PACE: Duration = Duration::from_millis(25);
 pub struct Load {
     started: Instant,
     stop: Arc<AtomicBool>,
+    members: Members,
     clients: Vec<JoinHandle<Vec<Operation>>>,
 }
 
@@ -37,6 +38,9 @@ pub struct History {
     pub operations: Vec<Operation>,
 }
 
+/// The members, which all clients look up anew for each call.
+type Members = Arc<RwLock<Vec<Client>>>;
+
 /// Where the values of writes come from: no two are the same.
 #[derive(Debug, Clone, Default)]
 pub struct Values(Arc<AtomicU64>);
@@ -45,17 +49,18 @@ impl Load {
     /// One client for each of `members` that never speaks with another one, and as many that go on to the next
     /// member when one fails. The first ones have the numbers 0, 1 and so on, in the order of `members`.
     #[must_use]
-    pub fn start(members: &[Client], values: &Values, dice: &mut Dice) -> Self {
+    pub fn start(members: Vec<Client>, values: &Values, dice: &mut Dice) -> Self {
         let started = Instant::now();
         let stop = Arc::new(AtomicBool::new(false));
+        let count = members.len();
+        let members: Members = Arc::new(RwLock::new(members));
         let mut clients = Vec::new();
-        for number in 0..2 * members.len() {
+        for number in 0..2 * count {
             let one = OneClient {
                 number: u32::try_from(number).unwrap_or(u32::MAX),
-                members: match members.get(number) {
-                    Some(own) => vec![own.clone()],
-                    None => members.to_vec(),
-                },
+                at: number % count,
+                roams: number >= count,
+                members: Arc::clone(&members),
                 values: values.clone(),
                 dice: Dice::new(dice.below(u64::MAX)),
                 started,
@@ -66,8 +71,14 @@ impl Load {
         Self {
             started,
             stop,
+            members,
             clients,
         }
+    }
+
+    /// Has all further calls made by `members`, which are the same ones with other certificates.
+    pub fn renew(&self, members: Vec<Client>) {
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
     }
 
     /// The time of this moment, as in the history.
@@ -94,7 +105,11 @@ impl Load {
 
 struct OneClient {
     number: u32,
-    members: Vec<Client>,
+    /// The member that it speaks with.
+    at: usize,
+    /// Whether it goes on to the next one when that fails.
+    roams: bool,
+    members: Members,
     values: Values,
     dice: Dice,
     started: Instant,
@@ -106,23 +121,23 @@ impl OneClient {
         let mut told = Vec::new();
         let mut pace = interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut at = usize::try_from(self.number).unwrap_or(0);
         while !self.stop.load(Ordering::SeqCst) {
             pace.tick().await;
-            told.extend(self.one(&mut at).await);
+            told.extend(self.one().await);
         }
         told
     }
 
     /// One operation; `None` if no member took the connection, so that it cannot have happened.
-    async fn one(&mut self, at: &mut usize) -> Option<Operation> {
+    async fn one(&mut self) -> Option<Operation> {
         let called = since(self.started);
         let asked = match self.dice.below(2) {
             0 => Action::Write(self.values.0.fetch_add(1, Ordering::SeqCst)),
             _ => Action::Read(None),
         };
-        for _ in 0..self.members.len() {
-            let member = &self.members[*at % self.members.len()];
+        let members = present(&self.members);
+        for _ in 0..if self.roams { members.len() } else { 1 } {
+            let member = &members[self.at % members.len()];
             let told = match asked {
                 Action::Write(value) => member.write(value).await.map(|()| asked),
                 Action::Read(_) => member.read().await.map(Action::Read),
@@ -136,7 +151,7 @@ impl OneClient {
             match told {
                 Ok(action) => return Some(operation(action, Some(since(self.started)))),
                 Err(error) => {
-                    *at += 1;
+                    self.at += usize::from(self.roams);
                     if !was_refused(&error) {
                         return Some(operation(asked, None));
                     }
@@ -145,6 +160,11 @@ impl OneClient {
         }
         None
     }
+}
+
+fn present(members: &Members) -> Vec<Client> {
+    let members = members.read().unwrap_or_else(PoisonError::into_inner);
+    members.clone()
 }
 
 impl History {
@@ -166,11 +186,13 @@ impl History {
             .collect()
     }
 
-    /// How many writes were asked for and not answered with yes.
+    /// How many writes of clients that roam, which are those from number `members` on, were not answered with yes. One
+    /// that a member refused to take and another one took is none of them.
     #[must_use]
-    pub fn failed_writes(&self) -> usize {
+    pub fn failed_writes(&self, members: usize) -> usize {
         self.operations
             .iter()
+            .filter(|operation| usize::try_from(operation.client).is_ok_and(|n| n >= members))
             .filter(|operation| matches!(operation.action, Action::Write(_)))
             .filter(|operation| operation.answered.is_none())
             .count()

@@ -90,9 +90,11 @@ impl Rig {
         let count = |n: usize| u32::try_from(n).map_or(f64::MAX, f64::from);
         self.figures
             .insert("writes (count)".into(), count(written.len()));
-        let failed = count(history.failed_writes());
-        self.figures
-            .insert("unanswered writes (count)".into(), failed);
+        let failed = count(history.failed_writes(self.scene.members.len()));
+        self.figures.insert(
+            "unanswered writes of roaming clients (count)".into(),
+            failed,
+        );
         Ok(())
     }
 

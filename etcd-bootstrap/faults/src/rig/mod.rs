@@ -139,6 +139,9 @@ impl Rig {
     /// Its leader does not end.
     pub async fn remove_machine(&mut self, number: u8) -> anyhow::Result<()> {
         let member = self.process(number).await?;
+        let port = format!("port{number}");
+        let unplug = Command::new("ip").args(["link", "delete", port.as_str()]);
+        self.here.run(&unplug).await?;
         let machine = self.machines.remove(&number);
         machine.context("no such machine")?.end().await?;
         if let Some(member) = member {
@@ -198,23 +201,6 @@ impl Rig {
             .context("no such machine")?
             .leader();
         Ok(NetworkNamespace::new(format!("/proc/{leader}/ns/net")))
-    }
-
-    /// Gives member `number` a peer certificate that begins `late` from now, and is for the address of `whose`.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be issued.
-    pub fn give_peer_certificate(
-        &mut self,
-        number: u8,
-        late: time::Duration,
-        whose: u8,
-    ) -> anyhow::Result<()> {
-        let now = time::OffsetDateTime::now_utc() + late;
-        let peer = material::leaf(&self.authorities.peers, &[address(whose).into()], now)?;
-        self.scene.pairs.get_mut(&number).context("no member")?.peer = peer;
-        Ok(())
     }
 
     /// Gives all members and the client new certificates by the present authorities.
@@ -337,13 +323,20 @@ impl Rig {
     ///
     /// The certificates cannot be used.
     pub fn load(&mut self) -> anyhow::Result<Load> {
-        let clients = self
-            .scene
-            .members
-            .iter()
+        let clients = self.clients()?;
+        Ok(Load::start(clients, &self.values, &mut self.dice))
+    }
+
+    /// Clients of all members with the present certificates, as the load has them.
+    ///
+    /// # Errors
+    ///
+    /// The certificates cannot be used.
+    pub fn clients(&self) -> anyhow::Result<Vec<Client>> {
+        let members = self.scene.members.iter();
+        members
             .map(|number| self.client(*number, CALL_LIMIT))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(Load::start(&clients, &self.values, &mut self.dice))
+            .collect()
     }
 
     /// Lets the load run undisturbed.

@@ -48,8 +48,6 @@ pub const ROWS: &[Row] = &[
     row!("disk-full", false, trouble::disk_full),
     row!("lost-data", false, trouble::lost_data),
     row!("foreign-member", false, trust::foreign),
-    row!("clock-skew", true, trust::clock_skew),
-    row!("bad-peer-certificate", true, trust::bad_peer_certificate),
     row!("ca-rotation", false, trust::ca_rotation),
 ];
 

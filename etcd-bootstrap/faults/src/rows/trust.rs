@@ -47,27 +47,6 @@ pub(super) async fn foreign(rig: &mut Rig) -> anyhow::Result<()> {
     rig.conclude(None).await
 }
 
-/// The certificate of one member begins ten minutes from now.
-pub(super) async fn clock_skew(rig: &mut Rig) -> anyhow::Result<()> {
-    let good = rig.scene.clone();
-    let victim = *rig.dice.one_of(&rig.scene.members.clone());
-    rig.give_peer_certificate(victim, time::Duration::minutes(15), victim)?;
-    rig.scene.ready_limit = Duration::from_secs(6);
-    rig.ask()?;
-    let refusal = rig.refused().await?;
-    ensure!(refusal.contains(&format!("etcd-{victim}")), "{refusal}");
-    ensure!(refusal.contains("not valid yet"), "{refusal}");
-    rig.scene = good;
-    rig.ask()?;
-    rig.conclude(None).await
-}
-
-/// A running member gets a peer certificate that has expired, is for another address, or is by another authority.
-pub(super) async fn bad_peer_certificate(rig: &mut Rig) -> anyhow::Result<()> {
-    rig.converge().await?;
-    rig.conclude(None).await
-}
-
 /// Both authorities are replaced under load: first the bundles hold old and new, then the leaves are new, then the bundles.
 pub(super) async fn ca_rotation(rig: &mut Rig) -> anyhow::Result<()> {
     rig.converge().await?;
@@ -83,6 +62,7 @@ pub(super) async fn ca_rotation(rig: &mut Rig) -> anyhow::Result<()> {
     rig.renew_leaves()?;
     rig.ask()?;
     rig.converge().await?;
+    load.renew(rig.clients()?);
     rig.scene.client_ca = rig.authorities.clients.certificate_pem().into();
     rig.scene.peer_ca = rig.authorities.peers.certificate_pem().into();
     rig.ask()?;
