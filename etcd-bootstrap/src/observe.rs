@@ -10,6 +10,7 @@ use host_exec::{
     files::{self, Drift},
     systemd::{self, UnitState},
 };
+use serde::Serialize;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -73,6 +74,7 @@ impl Observed {
                 },
                 has_wal: false,
                 configured: None,
+                certificate_faults: Vec::new(),
                 peer: PeerAnswer::Silent("the machine is not there yet".into()),
                 client: ClientAnswer::Silent("the machine is not there yet".into()),
             };
@@ -82,6 +84,30 @@ impl Observed {
             members: spec.members().iter().map(absent).collect(),
         }
     }
+
+    /// The same observation with what a check of the members' certificates found. Faults of a member that
+    /// was not observed are dropped.
+    #[must_use]
+    pub fn with_certificate_faults(
+        mut self,
+        faults: BTreeMap<MemberName, Vec<CertificateFault>>,
+    ) -> Self {
+        for (name, faults) in faults {
+            if let Some(member) = self.members.get_mut(&name) {
+                member.certificate_faults = faults;
+            }
+        }
+        self
+    }
+}
+
+/// A certificate that will keep a member from its peers or its clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CertificateFault {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it: a date, an address, an issuer; with the clock's difference where it is the date.
+    pub problem: String,
 }
 
 /// What is there of one member: facts, not yet judged (see [`Observed::state`]).
@@ -93,8 +119,12 @@ pub struct MemberObservation {
     pub unit: UnitState,
     /// Whether its data directory holds a write-ahead log: it once belonged to a cluster, if only half-formed.
     pub has_wal: bool,
-    /// The cluster that its present environment file describes; `None` without such a file.
+    /// The cluster that its present environment file founds; `None` without such a file, and for a member
+    /// that joined a cluster which was there before (its file does not tell which).
     pub configured: Option<ClusterId>,
+    /// What is wrong with its certificates, as far as the caller had them checked
+    /// ([`Observed::with_certificate_faults`]).
+    pub certificate_faults: Vec<CertificateFault>,
     /// What it says to its peers.
     pub peer: PeerAnswer,
     /// What it says to its clients.
@@ -186,6 +216,7 @@ async fn look(
         unit,
         has_wal,
         configured,
+        certificate_faults: Vec::new(),
         peer,
         client,
     };
@@ -223,11 +254,12 @@ async fn has_wal(member: &MemberSpec, host: &dyn Host) -> Result<bool, ObserveEr
         .map_err(run)
 }
 
-/// The ID of the cluster that an environment file of ours describes.
+/// The ID of the cluster that an environment file of ours founds.
 ///
 /// ```text
 /// ETCD_INITIAL_CLUSTER=etcd-0=https://10.0.0.1:2380,etcd-1=https://10.0.0.2:2380
 /// ETCD_INITIAL_CLUSTER_TOKEN=lab-1
+/// ETCD_INITIAL_CLUSTER_STATE=new
 /// ```
 fn configured_cluster(environment: &[u8]) -> Option<ClusterId> {
     let text = std::str::from_utf8(environment).ok()?;
@@ -235,6 +267,9 @@ fn configured_cluster(environment: &[u8]) -> Option<ClusterId> {
         let line = |line: &'_ str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
         text.lines().find_map(line)
     };
+    if value("ETCD_INITIAL_CLUSTER_STATE")? != "new" {
+        return None;
+    }
     let token: ClusterToken = value("ETCD_INITIAL_CLUSTER_TOKEN")?.parse().ok()?;
     let members: Vec<(MemberName, String)> = value("ETCD_INITIAL_CLUSTER")?
         .split(',')

@@ -50,6 +50,12 @@ pub struct ListedMember {
     /// Its name; empty for one that was added and has not started yet.
     #[serde(default)]
     pub name: String,
+    /// Where the others reach it.
+    #[serde(default, rename = "peerURLs")]
+    pub peer_urls: Vec<String>,
+    /// Whether it has no vote yet.
+    #[serde(default, rename = "isLearner")]
+    pub is_learner: bool,
     /// Where it serves clients. Empty until it has joined for the first time: the one true sign.
     #[serde(default, rename = "clientURLs")]
     pub client_urls: Vec<String>,
@@ -87,6 +93,8 @@ pub struct Status {
     pub member_id: MemberId,
     /// The leader it follows; `None` while there is none.
     pub leader: Option<MemberId>,
+    /// Whether it has no vote yet.
+    pub is_learner: bool,
     /// The term of that leader.
     pub raft_term: u64,
     /// The last entry it knows to be committed.
@@ -310,6 +318,7 @@ fn parse_status(body: &[u8]) -> Result<Status, String> {
         cluster_id: ClusterId(wire.header.cluster_id),
         member_id: MemberId(wire.header.member_id),
         leader: (wire.leader != 0).then_some(MemberId(wire.leader)),
+        is_learner: wire.is_learner,
         raft_term: wire.raft_term,
         raft_index: wire.raft_index,
         revision: wire.header.revision,
@@ -336,6 +345,8 @@ struct WireStatus {
     raft_index: u64,
     #[serde(default, deserialize_with = "number_in_text")]
     raft_term: u64,
+    #[serde(default)]
+    is_learner: bool,
     #[serde(default)]
     errors: Vec<String>,
 }

@@ -21,12 +21,14 @@ pub fn unit_name() -> UnitName {
 /// than the YAML file because that one, once given, silences every other setting (etcd.io,
 /// "Configuration options").
 ///
-/// The `INITIAL` ones are read only while there is no write-ahead log yet, so they can stay for ever.
+/// The `INITIAL` ones are read only while there is no write-ahead log yet, so they stay as they were when the
+/// member came in, whoever came or went since ([`ClusterSpec::initial_cluster_of`]).
 #[must_use]
 pub fn environment(spec: &ClusterSpec, member: &MemberSpec) -> Vec<(&'static str, String)> {
     let path = |path: &Path| path.display().to_string();
-    let initial_cluster: Vec<String> = spec
-        .initial_cluster()
+    let initial = spec.initial_cluster_of(member);
+    let initial_cluster: Vec<String> = initial
+        .members
         .iter()
         .map(|(name, url)| format!("{name}={url}"))
         .collect();
@@ -47,7 +49,7 @@ pub fn environment(spec: &ClusterSpec, member: &MemberSpec) -> Vec<(&'static str
         ),
         ("ETCD_INITIAL_CLUSTER", initial_cluster.join(",")),
         ("ETCD_INITIAL_CLUSTER_TOKEN", spec.token().to_string()),
-        ("ETCD_INITIAL_CLUSTER_STATE", "new".into()),
+        ("ETCD_INITIAL_CLUSTER_STATE", initial.state().into()),
         ("ETCD_CERT_FILE", path(&member.pki.server_certificate)),
         ("ETCD_KEY_FILE", path(&member.pki.server_key)),
         ("ETCD_TRUSTED_CA_FILE", path(&member.pki.client_ca)),

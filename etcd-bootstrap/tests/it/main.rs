@@ -6,6 +6,7 @@
 )]
 
 mod golden;
+mod history;
 mod model;
 mod plan;
 mod real;

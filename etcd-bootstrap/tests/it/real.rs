@@ -165,6 +165,7 @@ impl Cluster {
                 unit,
                 has_wal: member.data_dir.join("member/wal").exists(),
                 configured: None,
+                certificate_faults: Vec::new(),
                 peer: self.probe.peer(&member.name).await,
                 client: self.probe.client(&member.name).await,
             };
