@@ -21,6 +21,9 @@ impl Machine {
     /// Starts machine `number`, whose files are below `dir`, and gives it its address.
     pub(super) async fn start(number: u8, dir: &Path, here: &dyn Host) -> anyhow::Result<Self> {
         fs::create_dir_all(dir)?;
+        let socket = dir.join("var/manager.sock");
+        // One from before would look as if the machine was up already.
+        let _ = fs::remove_file(&socket);
         let log = fs::File::create(dir.join("leader.log"))?;
         let leader = tokio::process::Command::new("unshare")
             .args([
@@ -42,7 +45,6 @@ impl Machine {
             .context("unshare")?;
         let pid = leader.id().context("the machine ended at once")?;
         let host = NamespaceHost::new(format!("etcd-{number}").parse()?, pid);
-        let socket = dir.join("var/manager.sock");
         let wait = Wait::new(format!("machine {number}"), Duration::from_secs(20))
             .longest_pause(Duration::from_millis(10));
         let look = || async {
