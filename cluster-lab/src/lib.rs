@@ -37,6 +37,7 @@ mod change;
 mod check;
 mod doctor;
 mod down;
+mod etcd;
 mod facts;
 mod first_boot;
 mod guest;
@@ -63,6 +64,7 @@ pub use certs::{
 pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;
 pub use down::{DownError, Gone};
+pub use etcd::{EtcdMember, EtcdStatus};
 pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
 pub use guest::{GuestError, GuestStep};
 pub use host_exec::Condition;
