@@ -122,6 +122,9 @@ pub enum ObserveError {
     /// What each crate wants told.
     #[error(transparent)]
     Blueprint(#[from] BlueprintError),
+    /// A file of a machine.
+    #[error(transparent)]
+    Look(host_exec::FileError),
     /// The services of a machine.
     #[error("cannot look at the services of a machine")]
     Services(#[source] host_exec::RunError),

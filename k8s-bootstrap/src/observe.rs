@@ -271,15 +271,31 @@ async fn observe_node(
     })
 }
 
+/// What each control plane's API server says about itself.
+///
+/// # Errors
+///
+/// A host is missing, or the material makes no TLS client. A silent server is *not* an error.
+pub async fn readiness(
+    desired: &Desired,
+    hosts: &Hosts,
+) -> Result<BTreeMap<HostName, Readiness>, ObserveError> {
+    Ok(readiness_of(&apis(desired, hosts)?).await)
+}
+
+async fn readiness_of(clients: &[(HostName, Api)]) -> BTreeMap<HostName, Readiness> {
+    let looks = clients
+        .iter()
+        .map(|(name, api)| async { (name.clone(), api.readiness().await) });
+    join_all(looks).await.into_iter().collect()
+}
+
 async fn observe_apis(
     desired: &Desired,
     hosts: &Hosts,
 ) -> Result<(BTreeMap<HostName, Readiness>, Option<ClusterObserved>), ObserveError> {
     let clients = apis(desired, hosts)?;
-    let looks = clients
-        .iter()
-        .map(|(name, api)| async { (name.clone(), api.readiness().await) });
-    let readiness: BTreeMap<HostName, Readiness> = join_all(looks).await.into_iter().collect();
+    let readiness = readiness_of(&clients).await;
     let ready = clients
         .iter()
         .find(|(name, _)| readiness.get(name) == Some(&Readiness::Ready));
