@@ -65,6 +65,7 @@
 //! "Monitoring etcd") and source; the units follow `systemd.service(5)`.
 
 mod apply;
+pub mod certificates;
 mod gate;
 mod health;
 mod history;
@@ -80,6 +81,7 @@ mod snapshot;
 mod spec;
 mod state;
 mod tls;
+pub mod tuning;
 
 pub use apply::{
     ApplyError, FILES_STEP, RESTART_STEP, START_STEP, apply, finish, prepare, start_members,
