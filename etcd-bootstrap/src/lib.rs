@@ -65,7 +65,9 @@
 //! "Monitoring etcd") and source; the units follow `systemd.service(5)`.
 
 mod apply;
+pub mod change;
 mod gate;
+mod gateway;
 mod health;
 mod history;
 mod id;
@@ -85,6 +87,7 @@ pub use apply::{
     ApplyError, FILES_STEP, RESTART_STEP, START_STEP, apply, finish, prepare, start_members,
 };
 pub use gate::{GATE_LIMIT, gate, start_gated};
+pub use gateway::RequestFailed;
 pub use health::{conditions, health};
 pub use history::{History, InitialCluster, InitialMembers, Joined, LearnError};
 pub use id::{ClusterId, MemberId, ids_of};
