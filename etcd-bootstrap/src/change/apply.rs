@@ -4,6 +4,7 @@ use super::{
     ChangePlan, ChangeStep, aside,
     cluster::{List, passes},
     model::name_of,
+    told::Told,
 };
 use crate::{
     ANSWER_TIMEOUT, ClusterSpec, History, Hosts, InitialMembers, Joined, MemberId, MemberName,
@@ -219,7 +220,12 @@ impl Change<'_> {
             if list.by_url(peer_url).is_some() {
                 return Ok(Some(list));
             }
-            this.ask.add_learner(&asked, peer_url).await.map(Some)
+            match this.ask.add_learner(&asked, peer_url).await {
+                // The ID is made of address and second. One that was removed in this same second would come back
+                // with its ID, which etcd refuses for ever, in these words: the next second gives another.
+                Err(failed) if failed.said.contains("member not found") => Ok(None),
+                answer => answer.map(Some),
+            }
         };
         let list = this.until(member, "not added", look).await?;
         let Some(added) = list.by_url(peer_url) else {
@@ -331,12 +337,12 @@ impl Change<'_> {
     {
         let limit = self.spec.ready_limit();
         let wait = Wait::new(format!("change of etcd member {member}"), limit);
+        let told = &Told::new(self.events, member);
         let attempt = |answer: Result<Option<T>, RequestFailed>| match answer {
             Ok(Some(value)) => Ok(Attempt::Ready(value)),
             Ok(None) => Ok(Attempt::NotYet("not yet".into())),
             Err(failed) if passes(&failed) => {
-                self.events
-                    .running(member.as_str(), MEMBERS_STEP, &failed.said);
+                told.tell(&failed.said);
                 Ok(Attempt::NotYet(failed.to_string()))
             }
             Err(failed) => Err(failed),

@@ -1,6 +1,6 @@
 //! Starting a learner, and taking it back when it never comes.
 
-use super::{ChangeError, MEMBERS_STEP, apply::Change};
+use super::{ChangeError, apply::Change, told::Told};
 use crate::{ClientAnswer, MemberId, MemberName, render};
 use host_exec::{
     Host, RunError, files,
@@ -37,6 +37,7 @@ impl Change<'_> {
     async fn joined(&self, member: &MemberName, id: MemberId) -> Result<(), String> {
         let what = format!("etcd member {member} in the list of its cluster");
         let wait = Wait::new(what, self.spec.ready_limit());
+        let told = &Told::new(self.events, member);
         let look = || async move {
             let listed = match self.list(Some(member)).await {
                 Ok((_, list)) => list.by_id(id).cloned(),
@@ -46,7 +47,7 @@ impl Change<'_> {
                 return Ok(Attempt::Ready(()));
             }
             let seen = self.seen(member).await;
-            self.events.running(member.as_str(), MEMBERS_STEP, &seen);
+            told.tell(&seen);
             Ok(Attempt::NotYet(seen))
         };
         let waited = poll::until(&wait, look).await;

@@ -44,6 +44,7 @@ mod observe;
 mod plan;
 mod quorum;
 mod step;
+mod told;
 
 pub use apply::{ChangeError, KeepHistory, MEMBERS_STEP, apply};
 pub use observe::{Membership, ObserveMembersError, Site, observe};

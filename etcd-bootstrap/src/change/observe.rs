@@ -6,8 +6,15 @@ use crate::{
     MemberName, MemberSpec, ObserveError, Probe, Tls, observe::has_wal, render,
 };
 use futures::future::{join_all, try_join_all};
-use host_exec::systemd;
-use std::{collections::BTreeMap, slice};
+use host_exec::{
+    poll::{self, Attempt, Wait, WaitError},
+    systemd,
+};
+use std::{collections::BTreeMap, slice, time::Duration};
+
+/// How long a majority is waited for. One that lost its leader has another one after two election time-outs of 1 s, and
+/// each member that says nothing takes [`ANSWER_TIMEOUT`].
+const MAJORITY_LIMIT: Duration = Duration::from_secs(8);
 
 /// The membership could not be found out. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -76,17 +83,26 @@ pub async fn observe(
     hosts: &Hosts,
     tls: &Tls,
 ) -> Result<Membership, ObserveMembersError> {
-    let probe = Probe::of_reachable(spec, hosts, tls, ANSWER_TIMEOUT);
-    let asked = spec.members().iter().map(|m| probe.client(&m.name));
-    let answers: Vec<ClientAnswer> = join_all(asked).await;
+    let probe = &Probe::of_reachable(spec, hosts, tls, ANSWER_TIMEOUT);
+    let wait = Wait::new("majority of etcd members", MAJORITY_LIMIT);
+    let asked = poll::until(&wait, || async move {
+        let asked = spec.members().iter().map(|m| probe.client(&m.name));
+        let answers: Vec<ClientAnswer> = join_all(asked).await;
+        Ok(match majority(spec, probe, &answers).await? {
+            Ok((list, leader)) => Attempt::Ready((answers, list, leader)),
+            Err(said) => Attempt::NotYet(said),
+        })
+    });
+    let (answers, list, leader) = asked.await.map_err(|error| match error {
+        WaitError::Failed(error) => error,
+        WaitError::TimedOut { last: said, .. } => ObserveMembersError::NoMajority { said },
+    })?;
     let members = spec.members().iter().zip(&answers);
     let sites = members.map(|(member, answer)| look(member, answer, hosts));
-    let sites = try_join_all(sites).await?.into_iter().collect();
-    let (list, leader) = majority(spec, &probe, &answers).await?;
     Ok(Membership {
         listed: list.members,
         leader,
-        sites,
+        sites: try_join_all(sites).await?.into_iter().collect(),
     })
 }
 
@@ -117,12 +133,12 @@ async fn look(
     Ok((name, site))
 }
 
-/// The list of the first member that has a majority behind it, and its leader.
+/// The list of the first member that has a majority behind it, and its leader; or what each one said instead.
 async fn majority(
     spec: &ClusterSpec,
     probe: &Probe,
     answers: &[ClientAnswer],
-) -> Result<(List, Option<MemberId>), ObserveMembersError> {
+) -> Result<Result<(List, Option<MemberId>), String>, ObserveMembersError> {
     let mut said = Vec::new();
     for (member, answer) in spec.members().iter().zip(answers) {
         let name = &member.name;
@@ -144,10 +160,9 @@ async fn majority(
                     expected: spec.cluster_id(),
                 });
             }
-            Ok(list) => return Ok((list, status.as_ref().and_then(|s| s.leader))),
+            Ok(list) => return Ok(Ok((list, status.as_ref().and_then(|s| s.leader)))),
             Err(failed) => said.push(failed.to_string()),
         }
     }
-    let said = said.join("; ");
-    Err(ObserveMembersError::NoMajority { said })
+    Ok(Err(said.join("; ")))
 }
