@@ -65,6 +65,7 @@
 //! "Monitoring etcd") and source; the units follow `systemd.service(5)`.
 
 mod apply;
+pub mod certificates;
 pub mod change;
 mod gate;
 mod gateway;
@@ -82,6 +83,7 @@ mod snapshot;
 mod spec;
 mod state;
 mod tls;
+pub mod tuning;
 
 pub use apply::{
     ApplyError, FILES_STEP, RESTART_STEP, START_STEP, apply, finish, prepare, start_members,

@@ -2,7 +2,8 @@
 
 use crate::{
     ClientAnswer, ClusterId, ClusterSpec, ClusterToken, Hosts, MemberName, MemberSpec, PeerAnswer,
-    Probe, Tls, Unreachable, id, render,
+    Probe, Tls, Unreachable, id,
+    render::{self, SettingsForm},
 };
 use futures::future::try_join_all;
 use host_exec::{
@@ -11,11 +12,7 @@ use host_exec::{
     systemd::{self, UnitState},
 };
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// How long one answer of a member may take. Shorter than etcd's own limit for a health check (7 s): a
 /// member that is slower than this is reported as silent, not waited for.
@@ -119,7 +116,7 @@ pub struct MemberObservation {
     pub unit: UnitState,
     /// Whether its data directory holds a write-ahead log: it once belonged to a cluster, if only half-formed.
     pub has_wal: bool,
-    /// The cluster that its present environment file founds; `None` without such a file, and for a member
+    /// The cluster that its present settings found; `None` without such a file, and for a member
     /// that joined a cluster which was there before (its file does not tell which).
     pub configured: Option<ClusterId>,
     /// What is wrong with its certificates, as far as the caller had them checked
@@ -185,10 +182,11 @@ async fn look(
             .into_iter()
             .map(|(file, drift)| (file.path.clone(), drift))
             .collect();
-        let environment = host.read_file(Path::new(render::ENVIRONMENT_FILE)).await?;
+        let form = spec.settings_form();
+        let settings = host.read_file(form.file()).await?;
         Ok((
             drifted,
-            environment.and_then(|text| configured_cluster(&text)),
+            settings.and_then(|text| configured_cluster(form, &text)),
         ))
     };
     let files = async {
@@ -254,24 +252,15 @@ pub(crate) async fn has_wal(member: &MemberSpec, host: &dyn Host) -> Result<bool
         .map_err(run)
 }
 
-/// The ID of the cluster that an environment file of ours founds.
-///
-/// ```text
-/// ETCD_INITIAL_CLUSTER=etcd-0=https://10.0.0.1:2380,etcd-1=https://10.0.0.2:2380
-/// ETCD_INITIAL_CLUSTER_TOKEN=lab-1
-/// ETCD_INITIAL_CLUSTER_STATE=new
-/// ```
-fn configured_cluster(environment: &[u8]) -> Option<ClusterId> {
-    let text = std::str::from_utf8(environment).ok()?;
-    let value = |key: &str| {
-        let line = |line: &'_ str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
-        text.lines().find_map(line)
-    };
-    if value("ETCD_INITIAL_CLUSTER_STATE")? != "new" {
+/// The ID of the cluster that a settings file of ours founds.
+fn configured_cluster(form: SettingsForm, settings: &[u8]) -> Option<ClusterId> {
+    let text = std::str::from_utf8(settings).ok()?;
+    let value = |name: &str| render::read_back(form, text, name);
+    if value("initial-cluster-state")? != "new" {
         return None;
     }
-    let token: ClusterToken = value("ETCD_INITIAL_CLUSTER_TOKEN")?.parse().ok()?;
-    let members: Vec<(MemberName, String)> = value("ETCD_INITIAL_CLUSTER")?
+    let token: ClusterToken = value("initial-cluster-token")?.parse().ok()?;
+    let members: Vec<(MemberName, String)> = value("initial-cluster")?
         .split(',')
         .map(|member| {
             let (name, url) = member.split_once('=')?;
@@ -295,9 +284,14 @@ mod tests {
         let members = (0..3).map(member).collect();
         let spec = ClusterSpec::new("lab".parse().unwrap(), version, "/bin/etcd".into(), members);
         let spec = spec.unwrap();
-        let text = render::environment_text(&spec, &spec.members()[1]);
-        assert_eq!(configured_cluster(text.as_bytes()), Some(spec.cluster_id()));
-        assert_eq!(configured_cluster(b"ETCD_NAME=x\n"), None);
+        for form in SettingsForm::ALL {
+            let spec = spec.clone().with_settings_form(form);
+            let files = render::files(&spec, &spec.members()[1]);
+            let file = files.iter().find(|file| file.path == form.file()).unwrap();
+            let found = configured_cluster(form, file.contents.bytes());
+            assert_eq!(found, Some(spec.cluster_id()), "{form:?}");
+            assert_eq!(configured_cluster(form, b"ETCD_NAME=x\n"), None);
+        }
     }
 
     #[tokio::test]

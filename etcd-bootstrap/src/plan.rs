@@ -247,6 +247,7 @@ impl Subject<'_> {
     fn needs_restart(&self) -> bool {
         let own = [
             Path::new(render::ENVIRONMENT_FILE),
+            Path::new(render::YAML_FILE),
             Path::new(render::UNIT_FILE),
         ];
         let read_at_start = |path: &PathBuf| {

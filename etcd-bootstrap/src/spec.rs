@@ -3,6 +3,8 @@
 use crate::{
     ClusterId, ClusterToken, EtcdVersion, History, InitialCluster, InitialMembers, MemberId,
     MemberName, MemberSpec, READY_LIMIT,
+    render::SettingsForm,
+    tuning::{ADVISED_QUOTA_BYTES, ADVISED_REQUEST_BYTES, Tuning, TuningError},
 };
 use host_exec::{Contents, Mode};
 use std::{
@@ -87,6 +89,16 @@ pub enum SpecLint {
         /// How many members there are.
         members: usize,
     },
+    /// A store may grow beyond what etcd's authors advise (etcd.io, "System limits").
+    LargeQuota {
+        /// The quota in bytes.
+        bytes: u64,
+    },
+    /// A request may be larger than etcd's authors advise.
+    LargeRequests {
+        /// The limit in bytes.
+        bytes: u32,
+    },
 }
 
 impl fmt::Display for SpecLint {
@@ -96,6 +108,16 @@ impl fmt::Display for SpecLint {
                 f,
                 "{members} members survive no more losses than {}; take an odd number",
                 members - 1
+            ),
+            Self::LargeQuota { bytes } => write!(
+                f,
+                "quota_backend_bytes {bytes} is more than the advised {ADVISED_QUOTA_BYTES}; a member that \
+                 comes back has to be sent all of it"
+            ),
+            Self::LargeRequests { bytes } => write!(
+                f,
+                "max_request_bytes {bytes} is more than the advised {ADVISED_REQUEST_BYTES}; one such request \
+                 holds up all others"
             ),
         }
     }
@@ -111,6 +133,8 @@ pub struct ClusterSpec {
     history: History,
     ready_limit: Duration,
     file_mode: Mode,
+    tuning: Tuning,
+    settings_form: SettingsForm,
 }
 
 impl ClusterSpec {
@@ -158,6 +182,8 @@ impl ClusterSpec {
             history,
             ready_limit: READY_LIMIT,
             file_mode: Mode::PUBLIC,
+            tuning: Tuning::default(),
+            settings_form: SettingsForm::default(),
         })
     }
 
@@ -185,6 +211,36 @@ impl ClusterSpec {
     #[must_use]
     pub fn ready_limit(&self) -> Duration {
         self.ready_limit
+    }
+
+    /// The same cluster with settings other than etcd's own, equal on all members.
+    ///
+    /// # Errors
+    ///
+    /// A setting that etcd of this version would not start with; see [`Tuning::check`].
+    pub fn with_tuning(mut self, tuning: Tuning) -> Result<Self, TuningError> {
+        tuning.check(self.version)?;
+        self.tuning = tuning;
+        Ok(self)
+    }
+
+    /// Settings other than etcd's own.
+    #[must_use]
+    pub fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+
+    /// The same cluster with its settings given in another form. On members that run it means a restart.
+    #[must_use]
+    pub fn with_settings_form(mut self, form: SettingsForm) -> Self {
+        self.settings_form = form;
+        self
+    }
+
+    /// How members are given their settings.
+    #[must_use]
+    pub fn settings_form(&self) -> SettingsForm {
+        self.settings_form
     }
 
     /// What sets this cluster apart from an earlier one on the same machines.
@@ -277,11 +333,19 @@ impl ClusterSpec {
     #[must_use]
     pub fn lints(&self) -> Vec<SpecLint> {
         let members = self.members.len();
-        if members.is_multiple_of(2) {
-            vec![SpecLint::EvenSize { members }]
-        } else {
-            Vec::new()
-        }
+        let even = members.is_multiple_of(2);
+        let quota = self.tuning.quota_backend_bytes;
+        let quota = quota.filter(|bytes| *bytes > ADVISED_QUOTA_BYTES);
+        let request = self.tuning.max_request_bytes;
+        let request = request.filter(|bytes| *bytes > ADVISED_REQUEST_BYTES);
+        [
+            even.then_some(SpecLint::EvenSize { members }),
+            quota.map(|bytes| SpecLint::LargeQuota { bytes }),
+            request.map(|bytes| SpecLint::LargeRequests { bytes }),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 }
 

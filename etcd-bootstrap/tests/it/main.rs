@@ -5,11 +5,14 @@
     reason = "clippy allows it in test functions, not in what they share"
 )]
 
+mod certificates;
 mod change;
+mod forms;
 mod golden;
 mod history;
 mod model;
 mod plan;
 mod real;
 mod spec;
+mod tuning;
 mod world;
