@@ -131,7 +131,7 @@ pub fn apply_with_events(
     }
     let lock = store.lock().map_err(ApplyError::Lock)?;
     let snapshot = observe(plan.spec(), store)?;
-    check_fresh(plan, &PkiPlan::from_snapshot(plan.spec(), &snapshot, now)?)?;
+    check_fresh(plan, &plan.again(&snapshot, now)?)?;
     let authorities = BTreeMap::new();
     let mut run = Run {
         store,

@@ -7,13 +7,11 @@ use zeroize::Zeroizing;
 
 use crate::request::LeafRequest;
 use crate::role::CaRole;
+use crate::rotation;
 use crate::x509::{
     Certificate, CertificateError, CheckError, KeyError, PrivateKey, check_authority,
     check_leaf_content, check_trust,
 };
-
-/// Below this share of its life a leaf is renewed: a third, as most tools of the field do.
-const RENEW_BELOW: f64 = 1.0 / 3.0;
 
 /// The two halves of an item as they lie in a store.
 #[derive(Clone, Default)]
@@ -86,11 +84,19 @@ pub enum Reason {
     /// Its authority is made in the same run.
     #[error("its authority is new")]
     NewAuthority,
-    /// Little of its life is left.
-    #[error("{percent_left} % of its life is left, less than a third")]
+    /// Little of its life is left, see [`Certificate::renewal`].
+    #[error("due since {}, with {percent_left} % of its life left", .due.date())]
     Age {
+        /// The moment from which on it is renewed.
+        due: OffsetDateTime,
         /// The share left, rounded down.
         percent_left: u8,
+    },
+    /// It is in order and replaced all the same, see [`Renewal::All`](crate::Renewal::All).
+    #[error("asked for; it was in order, valid until {}", .not_after.date())]
+    Asked {
+        /// The end of its life.
+        not_after: OffsetDateTime,
     },
     /// It is as wanted.
     #[error("in order, valid until {}", .not_after.date())]
@@ -167,11 +173,10 @@ fn judge(
     check_leaf_content(&leaf, request).map_err(Reason::Check)?;
     let authority = authority.ok_or(Reason::NewAuthority)?;
     check_trust(&leaf, request, authority, now).map_err(Reason::Check)?;
-    let remaining = leaf.remaining(now);
-    if remaining < RENEW_BELOW {
-        return Err(Reason::Age {
-            percent_left: percent(remaining),
-        });
+    let due = leaf.renewal();
+    if now >= due {
+        let percent_left = percent(leaf.remaining(now));
+        return Err(Reason::Age { due, percent_left });
     }
     Ok(leaf.not_after())
 }
@@ -215,7 +220,7 @@ pub fn decide_authority(
     };
     let certificate = read_pair(certificate_pem, existing).map_err(unusable)?;
     check_authority(&certificate, now).map_err(|error| unusable(Reason::Check(error)))?;
-    if certificate.common_name() != role.common_name() {
+    if rotation::generation(role, certificate.common_name()).is_none() {
         return Err(unusable(Reason::Check(CheckError::Differs {
             field: "common name",
             found: certificate.common_name().to_owned(),

@@ -56,9 +56,12 @@ mod kubeconfig;
 mod name;
 mod plan;
 mod random;
+mod renewal;
 mod request;
 mod revocation;
 mod role;
+pub mod rotation;
+mod seen;
 mod serial;
 mod signing_policy;
 mod spec;
@@ -79,7 +82,7 @@ pub use expiry::{Expiry, ExpiryLevel, expiry};
 pub use files::{FileContent, NodeFile, UnknownNode};
 pub use kubeconfig::{bootstrap_kubeconfig, kubeconfig, kubeconfig_of_file};
 pub use name::{AltNames, ApiUrl, HostName, NameError, WildcardName};
-pub use plan::{PkiPlan, PlanError, PlanItem, Snapshot, observe};
+pub use plan::{PkiPlan, PlanError, PlanItem, Renewal, Snapshot, observe};
 pub use random::{OsRandom, Random, RandomError};
 pub use request::{AuthorityRequest, LeafRequest, Life, Purpose, RequestError, Subject};
 pub use revocation::{RevocationList, RevocationReason, RevokeError, Revoked};
@@ -87,6 +90,7 @@ pub use role::{
     AltNameRule, CaRole, CommonName, GroupsSince, LeafRole, PROFILES, Placement, Profile,
     RequiredBinding, Scope, required_bindings,
 };
+pub use seen::certificate_in;
 pub use serial::{SerialError, SerialLedger, SerialNumber};
 pub use signing_policy::{NamePolicy, SignRequestError, SigningPolicy};
 pub use spec::{ItemId, KubeletClients, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf};

@@ -5,6 +5,7 @@
 //! cluster/admin.{crt,key}  ...
 //! node/NAME/apiserver.{crt,key}  ...
 //! sa.{pub,key}
+//! ca/etcd.next.{crt,key}  ca/etcd.rotation  while an authority is rotated
 //! .lock
 //! ```
 
@@ -21,6 +22,7 @@ use crate::disk::{
 };
 use crate::files::FileContent;
 use crate::kubeconfig::kubeconfig;
+use crate::rotation::{self, Rotated};
 use crate::spec::ItemId;
 use crate::x509::{Certificate, CertificateError};
 
@@ -58,6 +60,16 @@ pub enum ReadError {
         item: ItemId,
         /// The store's directory.
         store: PathBuf,
+    },
+    /// The word about a rotation is none.
+    #[error(
+        "{} does not say how far the rotation is; write the last phase that `lab certs rotate` told (add, trust, \
+         swap or drop) into it",
+        path.display()
+    )]
+    Rotation {
+        /// The record.
+        path: PathBuf,
     },
     /// A certificate of the store cannot be read.
     #[error("reading {}", path.display())]
@@ -113,8 +125,8 @@ pub struct Material {
     pub public_pem: String,
     /// The key, unencrypted PKCS#8 PEM.
     pub key_pem: Zeroizing<String>,
-    /// The certificate of the authority that signed it, PEM; its own for an authority, none for
-    /// the service account pair.
+    /// The certificates of the authorities that its owner trusts, PEM, one or, while one is rotated, two; its own
+    /// for an authority, none for the service account pair.
     pub authority_pem: Option<String>,
 }
 
@@ -152,21 +164,22 @@ impl Store {
         &self.root
     }
 
-    /// Where the certificate of an item lies, or the public key of the service account pair.
+    /// Where the certificate of an item lies, or the public key of the service account pair. While one of these is
+    /// rotated it is that of the pair that signs.
     #[must_use]
     pub fn public_path(&self, id: &ItemId) -> PathBuf {
-        match id {
-            ItemId::Authority(_) | ItemId::Leaf { .. } => self.root.join(format!("{id}.crt")),
-            ItemId::ServiceAccount => self.root.join("sa.pub"),
+        match id.rotated() {
+            Some(rotated) => rotation::signing_half(&self.root, rotated, true),
+            None => self.root.join(format!("{id}.crt")),
         }
     }
 
     /// Where the key of an item lies.
     #[must_use]
     pub fn key_path(&self, id: &ItemId) -> PathBuf {
-        match id {
-            ItemId::Authority(_) | ItemId::Leaf { .. } => self.root.join(format!("{id}.key")),
-            ItemId::ServiceAccount => self.root.join("sa.key"),
+        match id.rotated() {
+            Some(rotated) => rotation::signing_half(&self.root, rotated, false),
+            None => self.root.join(format!("{id}.key")),
         }
     }
 
@@ -204,7 +217,7 @@ impl Store {
             ItemId::Authority(_) => Some(public_pem.clone()),
             ItemId::ServiceAccount => None,
             ItemId::Leaf { role, .. } => {
-                Some(self.read_public(&ItemId::Authority(role.profile().signer))?)
+                Some(self.trusted(Rotated::Authority(role.profile().signer))?)
             }
         };
         Ok(Material {
@@ -244,7 +257,11 @@ impl Store {
     /// When an item that the file needs is missing or cannot be read.
     pub fn contents(&self, content: &FileContent) -> Result<Zeroizing<String>, ReadError> {
         match content {
-            FileContent::Public(id) => self.read_public(id).map(Zeroizing::new),
+            FileContent::Public(id) => match id.rotated() {
+                Some(rotated) => self.trusted(rotated),
+                None => self.read_public(id),
+            }
+            .map(Zeroizing::new),
             FileContent::Key(id) => {
                 let missing = || ReadError::Missing {
                     item: id.clone(),

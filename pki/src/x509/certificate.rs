@@ -115,6 +115,12 @@ impl Certificate {
         &self.groups
     }
 
+    /// Whether it is an authority's (RFC 5280, basic constraints).
+    #[must_use]
+    pub fn is_authority(&self) -> bool {
+        matches!(self.extensions.basic_constraints, Some((true, _)))
+    }
+
     /// The names under which it serves.
     #[must_use]
     pub fn alt_names(&self) -> &AltNames {

@@ -15,4 +15,5 @@ mod policy;
 mod real;
 mod revocation;
 mod roles;
+mod rotation;
 mod support;
