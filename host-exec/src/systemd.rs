@@ -174,6 +174,15 @@ pub async fn enable(host: &dyn Host, units: &[UnitName]) -> Result<Output, RunEr
     Ok(output)
 }
 
+/// Has `units` started at no boot any more. What runs is left alone.
+///
+/// # Errors
+///
+/// The host is unreachable. A unit that is not enabled is *not* an error.
+pub async fn disable(host: &dyn Host, units: &[UnitName]) -> Result<Output, RunError> {
+    unit_command(host, &["disable", "--quiet"], units).await
+}
+
 /// Asks for `units` to be started and does not wait for it. One that runs is left alone.
 ///
 /// # Errors
