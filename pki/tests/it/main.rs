@@ -10,6 +10,7 @@ mod foreign;
 mod issue;
 mod kill;
 mod kubeadm;
+mod lint;
 mod matrix;
 mod names;
 mod outputs;
