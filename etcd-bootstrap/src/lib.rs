@@ -70,6 +70,7 @@ mod gate;
 mod health;
 mod history;
 mod id;
+mod listen;
 mod member;
 mod name;
 mod observe;
