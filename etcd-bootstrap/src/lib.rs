@@ -62,13 +62,13 @@
 //! # What this crate does not do
 //!
 //! It keeps no certificates (crate `pki` does; [`certificates::Authorities`] are gone with the program) and installs
-//! no program. It does not yet replace, add or
-//! remove members, take or restore snapshots, or upgrade: a member that needs that is reported and
-//! refused, never guessed at. No discovery service, no proxies, no etcd before 3.5.11.
+//! no program. Forming never replaces, adds or removes a member: one that needs that is reported and refused, and
+//! [`change`] does it when asked. No discovery service, no proxies, no etcd before 3.5.11.
 //!
 //! # Invariants
 //!
-//! - No data directory is ever removed, moved or emptied.
+//! - No data directory is ever removed or emptied. Of a member that is removed or replaced the data is renamed aside.
+//! - No planned step leaves fewer healthy voters than must agree; a plan shows both numbers for each step.
 //! - A member whose data is lost is not started with an empty memory: it could help to elect a leader that
 //!   lacks acknowledged writes.
 //! - What a cluster is follows from who founded it ([`History`]), not from who is in it now; the settings of a
@@ -84,7 +84,9 @@
 
 mod apply;
 pub mod certificates;
+pub mod change;
 mod gate;
+mod gateway;
 mod health;
 mod history;
 mod id;
@@ -106,6 +108,7 @@ pub use apply::{
     ApplyError, FILES_STEP, RESTART_STEP, START_STEP, apply, finish, prepare, start_members,
 };
 pub use gate::{GATE_LIMIT, gate, start_gated};
+pub use gateway::RequestFailed;
 pub use health::{conditions, health};
 pub use history::{History, InitialCluster, InitialMembers, Joined, LearnError};
 pub use id::{ClusterId, MemberId, ids_of};

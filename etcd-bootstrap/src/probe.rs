@@ -118,11 +118,11 @@ pub struct Probe {
 }
 
 #[derive(Debug, Clone)]
-struct Endpoints {
+pub(crate) struct Endpoints {
     peer: HttpsClient,
     peer_url: String,
-    client: HttpsClient,
-    client_url: String,
+    pub(crate) client: HttpsClient,
+    pub(crate) client_url: String,
 }
 
 impl Probe {
@@ -222,7 +222,7 @@ impl Probe {
         })
     }
 
-    fn endpoints(&self, name: &MemberName) -> Result<&Endpoints, String> {
+    pub(crate) fn endpoints(&self, name: &MemberName) -> Result<&Endpoints, String> {
         self.members
             .get(name)
             .ok_or_else(|| format!("the machine of {name} cannot be reached"))
@@ -271,12 +271,12 @@ impl Endpoints {
 }
 
 /// The error as one text: it is an observation here, to be shown and not to be matched on.
-fn why(error: &RequestError) -> String {
+pub(crate) fn why(error: &RequestError) -> String {
     error.to_string()
 }
 
 /// Status and body of an answer that is not 200, such as `503 Service Unavailable: [-]data_corruption failed`.
-fn one_line(answer: &Answer) -> String {
+pub(crate) fn one_line(answer: &Answer) -> String {
     let body = String::from_utf8_lossy(answer.body());
     let words: Vec<&str> = body.split_whitespace().take(40).collect();
     format!("{}: {}", answer.status(), words.join(" "))
@@ -361,7 +361,7 @@ struct WireHeader {
     revision: u64,
 }
 
-fn number_in_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(crate) fn number_in_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     String::deserialize(deserializer)?
         .parse()
         .map_err(de::Error::custom)

@@ -7,6 +7,7 @@
 
 mod bad;
 mod certificates;
+mod change;
 mod forms;
 mod golden;
 mod history;
