@@ -254,7 +254,7 @@ fn by_clock(
     }
 }
 
-fn moment(moment: OffsetDateTime) -> String {
+pub(super) fn moment(moment: OffsetDateTime) -> String {
     // Only a year beyond 9999 cannot be written so.
     moment
         .format(&Rfc3339)
