@@ -181,6 +181,16 @@ impl fmt::Display for CertificateProblem {
                     "; issue it anew"
                 })
             }
+            // A cluster that was made anew has authorities of the same names and other keys.
+            Self::OtherAuthority {
+                issuer,
+                trusted,
+                authorities,
+            } if trusted.contains(issuer) => write!(
+                f,
+                "was signed by another {issuer} than the one in {}; issue it by that one",
+                authorities.display()
+            ),
             Self::OtherAuthority {
                 issuer,
                 trusted,
