@@ -63,9 +63,12 @@
 //! "Monitoring etcd") and source; the units follow `systemd.service(5)`.
 
 mod apply;
+mod etcdutl;
 mod gate;
+mod gateway;
 mod health;
 mod id;
+pub mod maintenance;
 mod member;
 mod name;
 mod observe;
@@ -73,24 +76,31 @@ mod plan;
 mod probe;
 mod ready;
 pub mod render;
+pub mod restore;
 mod snapshot;
 mod spec;
 mod state;
 mod tls;
+pub mod upgrade;
 
 pub use apply::{
     ApplyError, FILES_STEP, RESTART_STEP, START_STEP, apply, finish, prepare, start_members,
 };
+pub use etcdutl::EtcdutlError;
 pub use gate::{GATE_LIMIT, gate, start_gated};
+pub use gateway::{Alarm, AlarmKind, DowngradeAction, KvHash, RequestFailed};
 pub use health::{conditions, health};
 pub use id::{ClusterId, MemberId, ids_of};
-pub use member::{CLIENT_PORT, MemberPems, MemberSpec, PEER_PORT, PkiPaths};
+pub use member::{CLIENT_PORT, MemberPems, MemberProgram, MemberSpec, PEER_PORT, PkiPaths};
 pub use name::{ClusterToken, EtcdVersion, InvalidName, MemberName};
 pub use observe::{ANSWER_TIMEOUT, MemberObservation, ObserveError, Observed, observe};
 pub use plan::{Plan, PlanError, Step, plan};
 pub use probe::{ClientAnswer, Hosts, ListedMember, PeerAnswer, Probe, Status, Unreachable};
 pub use ready::{Laggard, READY_LIMIT, READY_STEP, WaitReadyError, wait_ready};
-pub use snapshot::{Snapshot, SnapshotError, SnapshotStatus, snapshot};
+pub use snapshot::{
+    Damage, Snapshot, SnapshotError, SnapshotRecord, SnapshotStatus, StoredSnapshot,
+    StoredSnapshotError, TrialError, check_whole, record_path, snapshot, try_restore,
+};
 pub use spec::{ClusterSpec, SpecError, SpecLint};
 pub use state::MemberState;
 pub use tls::{Tls, TlsError};

@@ -87,6 +87,8 @@ pub struct Status {
     pub member_id: MemberId,
     /// The leader it follows; `None` while there is none.
     pub leader: Option<MemberId>,
+    /// Whether it has no vote yet.
+    pub is_learner: bool,
     /// The term of that leader.
     pub raft_term: u64,
     /// The last entry it knows to be committed.
@@ -99,6 +101,10 @@ pub struct Status {
     pub db_in_use_bytes: u64,
     /// The version it runs.
     pub version: String,
+    /// The version of the format that its store is in, as `3.6.0`; empty before 3.6.
+    pub storage_version: String,
+    /// How large the store's file may become, in bytes; 0 where etcd does not say, which it does from 3.6 on.
+    pub quota_bytes: u64,
     /// Alarms and other trouble, in etcd's words.
     pub errors: Vec<String>,
 }
@@ -110,11 +116,11 @@ pub struct Probe {
 }
 
 #[derive(Debug, Clone)]
-struct Endpoints {
+pub(crate) struct Endpoints {
     peer: HttpsClient,
     peer_url: String,
-    client: HttpsClient,
-    client_url: String,
+    pub(crate) client: HttpsClient,
+    pub(crate) client_url: String,
 }
 
 impl Probe {
@@ -216,7 +222,7 @@ impl Probe {
         })
     }
 
-    fn endpoints(&self, name: &MemberName) -> Result<&Endpoints, String> {
+    pub(crate) fn endpoints(&self, name: &MemberName) -> Result<&Endpoints, String> {
         self.members
             .get(name)
             .ok_or_else(|| format!("{name} is not a member of this cluster"))
@@ -249,12 +255,12 @@ impl Endpoints {
 }
 
 /// The error as one text: it is an observation here, to be shown and not to be matched on.
-fn why(error: &RequestError) -> String {
+pub(crate) fn why(error: &RequestError) -> String {
     error.to_string()
 }
 
 /// Status and body of an answer that is not 200, such as `503 Service Unavailable: [-]data_corruption failed`.
-fn one_line(answer: &Answer) -> String {
+pub(crate) fn one_line(answer: &Answer) -> String {
     let body = String::from_utf8_lossy(answer.body());
     let words: Vec<&str> = body.split_whitespace().take(40).collect();
     format!("{}: {}", answer.status(), words.join(" "))
@@ -296,12 +302,15 @@ fn parse_status(body: &[u8]) -> Result<Status, String> {
         cluster_id: ClusterId(wire.header.cluster_id),
         member_id: MemberId(wire.header.member_id),
         leader: (wire.leader != 0).then_some(MemberId(wire.leader)),
+        is_learner: wire.is_learner,
         raft_term: wire.raft_term,
         raft_index: wire.raft_index,
         revision: wire.header.revision,
         db_size_bytes: wire.db_size,
         db_in_use_bytes: wire.db_size_in_use,
         version: wire.version,
+        storage_version: wire.storage_version,
+        quota_bytes: wire.db_size_quota,
         errors: wire.errors,
     })
 }
@@ -312,6 +321,10 @@ struct WireStatus {
     header: WireHeader,
     #[serde(default)]
     version: String,
+    #[serde(default)]
+    storage_version: String,
+    #[serde(default, deserialize_with = "number_in_text")]
+    db_size_quota: u64,
     #[serde(default, deserialize_with = "number_in_text")]
     db_size: u64,
     #[serde(default, deserialize_with = "number_in_text")]
@@ -322,6 +335,8 @@ struct WireStatus {
     raft_index: u64,
     #[serde(default, deserialize_with = "number_in_text")]
     raft_term: u64,
+    #[serde(default)]
+    is_learner: bool,
     #[serde(default)]
     errors: Vec<String>,
 }
@@ -336,7 +351,7 @@ struct WireHeader {
     revision: u64,
 }
 
-fn number_in_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(crate) fn number_in_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     String::deserialize(deserializer)?
         .parse()
         .map_err(de::Error::custom)

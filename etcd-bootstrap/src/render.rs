@@ -57,7 +57,9 @@ pub fn environment(spec: &ClusterSpec, member: &MemberSpec) -> Vec<(&'static str
         ("ETCD_PEER_TRUSTED_CA_FILE", path(&member.pki.peer_ca)),
         ("ETCD_PEER_CLIENT_CERT_AUTH", "true".into()),
     ];
-    settings.extend(minor_settings(spec.version().minor).map(|(key, value)| (key, value.into())));
+    settings.extend(
+        minor_settings(spec.version_of(member).minor).map(|(key, value)| (key, value.into())),
+    );
     settings
 }
 
@@ -97,7 +99,7 @@ pub fn environment_text(spec: &ClusterSpec, member: &MemberSpec) -> String {
 /// The unit of the service, see `systemd.service(5)` and `systemd.exec(5)`.
 #[must_use]
 pub fn unit_text(spec: &ClusterSpec, member: &MemberSpec) -> String {
-    let program = spec.program().display();
+    let program = spec.program_of(member).display();
     let state_directory = state_directory(&member.data_dir);
     format!(
         "\
