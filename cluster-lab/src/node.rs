@@ -1,6 +1,6 @@
 //! One node of a lab that is there: drained, given back, made clean.
 
-use crate::{Hosts, Lab, LabPlanError, StateError};
+use crate::{Hosts, Lab, LabPlanError, StateError, Wired};
 use host_exec::{EventSink, HostName};
 use k8s_bootstrap::{
     Desired, ExpiringToken,
@@ -124,11 +124,17 @@ impl Lab {
 
     /// Kubernetes of a lab that is there, and its machines that run.
     pub(crate) async fn running_cluster(&self) -> Result<(Desired, Hosts), LabPlanError> {
+        let (wired, hosts) = self.running().await?;
+        Ok((wired.kubernetes, hosts))
+    }
+
+    /// etcd and Kubernetes of a lab that is there, and its machines that run.
+    pub(crate) async fn running(&self) -> Result<(Wired, Hosts), LabPlanError> {
         let blueprint = self.draft().await?;
         let seen = self.see(&blueprint).await?;
         let blueprint = self.informed(blueprint, &seen).await;
         let wired = self.wire(&blueprint, &self.token_to_look_with::<LabPlanError>()?)?;
-        Ok((wired.kubernetes, seen.hosts))
+        Ok((wired, seen.hosts))
     }
 
     /// A token for a look at the cluster: nobody joins with it.

@@ -187,11 +187,15 @@ pub(crate) async fn plan_kubernetes(
     wired: &Wired,
     hosts: &Hosts,
 ) -> Result<k8s_bootstrap::Plan, LabPlanError> {
-    let observed = k8s_bootstrap::observe(&wired.kubernetes, hosts).await;
-    Ok(k8s_bootstrap::plan(
-        &wired.kubernetes,
-        &observed.map_err(ObserveError::from)?,
-    ))
+    let observed = observe_kubernetes(wired, hosts).await?;
+    Ok(k8s_bootstrap::plan(&wired.kubernetes, &observed))
+}
+
+pub(crate) async fn observe_kubernetes(
+    wired: &Wired,
+    hosts: &Hosts,
+) -> Result<k8s_bootstrap::Observed, ObserveError> {
+    Ok(k8s_bootstrap::observe(&wired.kubernetes, hosts).await?)
 }
 
 /// What guests lack that run, and what those will lack that a VM's image makes.

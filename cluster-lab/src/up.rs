@@ -7,8 +7,8 @@ use crate::{
     check::dns,
     guest::GuestError,
     lab::{etcd_hosts, guest_steps, programs_places},
-    plan::{plan_etcd, plan_kubernetes, plan_machines},
-    preflight::{self, PreflightError},
+    plan::{observe_kubernetes, plan_etcd, plan_machines},
+    preflight::{self as here, PreflightError},
     supplies::{Supplies, SupplyError},
 };
 use artifacts::ProgramName;
@@ -17,9 +17,13 @@ use host_exec::{
     EventSink, HostName,
     poll::{self, Attempt, Wait, WaitError},
 };
-use k8s_bootstrap::{ExpiringToken, hardened::EncryptionKey};
+use k8s_bootstrap::{
+    Desired, ExpiringToken,
+    hardened::EncryptionKey,
+    preflight::{self, Severity},
+};
 use pki::PkiPlan;
-use std::{convert::Infallible, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, path::PathBuf, time::Duration};
 
 /// How long kube-proxy may take to lead a node to a name server that is available. It took up to 5 s beside builds.
 const DNS_LIMIT: Duration = Duration::from_secs(60);
@@ -93,6 +97,12 @@ pub enum UpError {
     /// etcd.
     #[error("cannot bring up etcd")]
     Etcd(#[from] etcd_bootstrap::ApplyError),
+    /// Machines on which Kubernetes cannot run as they are. Nothing of it was put on them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Unfit(Vec<preflight::Finding>),
+    /// They could not be asked.
+    #[error(transparent)]
+    Look(#[from] preflight::LookError),
     /// Kubernetes.
     #[error("cannot bring up Kubernetes")]
     Kubernetes(#[source] Box<k8s_bootstrap::ApplyError>),
@@ -139,7 +149,7 @@ impl Lab {
     /// The first step that failed. Dropping the future stops between two effects; either way the next `up` goes
     /// on from what is there.
     pub async fn up(&self, events: &dyn EventSink) -> Result<Up, UpError> {
-        preflight::check(self).await?;
+        here::check(self).await?;
         let blueprint = self.draft().await?;
         let state = self.state();
         let is_new = |record: &Record| record.spec != self.spec;
@@ -378,13 +388,46 @@ impl Lab {
         hosts: &Hosts,
         events: &dyn EventSink,
     ) -> Result<bool, UpError> {
-        let plan = plan_kubernetes(wired, hosts).await?;
+        let desired = &wired.kubernetes;
+        let seen = observe_kubernetes(wired, hosts).await?;
+        let plan = k8s_bootstrap::plan(desired, &seen);
         if plan.is_empty() {
             return Ok(false);
         }
+        self.judge_nodes(desired, &seen, hosts, events).await?;
         // Before it is handed out: a run that is killed after that must find the same one.
         self.state().remember_token(&token.token, token.expires)?;
-        k8s_bootstrap::apply(&wired.kubernetes, &plan, hosts, events).await?;
+        k8s_bootstrap::apply(desired, &plan, hosts, events).await?;
         Ok(true)
+    }
+
+    /// Machines that come from an image, on which nothing of ours has run yet, are looked at as `kubeadm init` does.
+    /// Those made of namespaces are this machine, and boot with their files.
+    async fn judge_nodes(
+        &self,
+        desired: &Desired,
+        seen: &k8s_bootstrap::Observed,
+        hosts: &Hosts,
+        events: &dyn EventSink,
+    ) -> Result<(), UpError> {
+        let new = seen.nodes.iter().filter(|(_, node)| node.is_untouched());
+        let new: BTreeSet<_> = new.map(|(name, _)| name.clone()).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let step = "fit for Kubernetes";
+        events.started("", step);
+        let (errors, warnings): (Vec<_>, Vec<_>) = preflight::look(desired.spec(), hosts, &new)
+            .await?
+            .into_iter()
+            .partition(|found| found.severity == Severity::Error);
+        for warning in &warnings {
+            events.running(&warning.place, step, &warning.to_string());
+        }
+        if !errors.is_empty() {
+            return Err(UpError::Unfit(errors));
+        }
+        events.done("", step, &format!("{} machines", new.len()));
+        Ok(())
     }
 }

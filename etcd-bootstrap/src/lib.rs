@@ -55,6 +55,8 @@
 //! - No data directory is ever removed, moved or emptied.
 //! - A member whose data is lost is not started with an empty memory: it could help to elect a leader that
 //!   lacks acknowledged writes.
+//! - What a cluster is follows from who founded it ([`History`]), not from who is in it now; the settings of a
+//!   running member never change because another one comes or goes.
 //! - A member of another cluster (token, member list, former use) is refused by its ID, not waited for.
 //! - A member that may be part of a majority is restarted only alone, and the next one only when it is ready.
 //! - A second run plans nothing; a run killed anywhere is finished by the next.
@@ -63,10 +65,12 @@
 //! "Monitoring etcd") and source; the units follow `systemd.service(5)`.
 
 mod apply;
+pub mod certificates;
 mod etcdutl;
 mod gate;
 mod gateway;
 mod health;
+mod history;
 mod id;
 pub mod maintenance;
 mod member;
@@ -81,6 +85,7 @@ mod snapshot;
 mod spec;
 mod state;
 mod tls;
+pub mod tuning;
 pub mod upgrade;
 
 pub use apply::{
@@ -90,10 +95,13 @@ pub use etcdutl::EtcdutlError;
 pub use gate::{GATE_LIMIT, gate, start_gated};
 pub use gateway::{Alarm, AlarmKind, DowngradeAction, KvHash, RequestFailed};
 pub use health::{conditions, health};
+pub use history::{History, InitialCluster, InitialMembers, Joined, LearnError};
 pub use id::{ClusterId, MemberId, ids_of};
 pub use member::{CLIENT_PORT, MemberPems, MemberProgram, MemberSpec, PEER_PORT, PkiPaths};
 pub use name::{ClusterToken, EtcdVersion, InvalidName, MemberName};
-pub use observe::{ANSWER_TIMEOUT, MemberObservation, ObserveError, Observed, observe};
+pub use observe::{
+    ANSWER_TIMEOUT, CertificateFault, MemberObservation, ObserveError, Observed, observe,
+};
 pub use plan::{Plan, PlanError, Step, plan};
 pub use probe::{ClientAnswer, Hosts, ListedMember, PeerAnswer, Probe, Status, Unreachable};
 pub use ready::{Laggard, READY_LIMIT, READY_STEP, WaitReadyError, wait_ready};

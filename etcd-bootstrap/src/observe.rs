@@ -2,7 +2,8 @@
 
 use crate::{
     ClientAnswer, ClusterId, ClusterSpec, ClusterToken, Hosts, MemberName, MemberSpec, PeerAnswer,
-    Probe, Tls, Unreachable, id, render,
+    Probe, Tls, Unreachable, id,
+    render::{self, SettingsForm},
 };
 use futures::future::try_join_all;
 use host_exec::{
@@ -10,11 +11,8 @@ use host_exec::{
     files::{self, Drift},
     systemd::{self, UnitState},
 };
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use serde::Serialize;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// How long one answer of a member may take. Shorter than etcd's own limit for a health check (7 s): a
 /// member that is slower than this is reported as silent, not waited for.
@@ -73,6 +71,7 @@ impl Observed {
                 },
                 has_wal: false,
                 configured: None,
+                certificate_faults: Vec::new(),
                 peer: PeerAnswer::Silent("the machine is not there yet".into()),
                 client: ClientAnswer::Silent("the machine is not there yet".into()),
             };
@@ -82,6 +81,30 @@ impl Observed {
             members: spec.members().iter().map(absent).collect(),
         }
     }
+
+    /// The same observation with what a check of the members' certificates found. Faults of a member that
+    /// was not observed are dropped.
+    #[must_use]
+    pub fn with_certificate_faults(
+        mut self,
+        faults: BTreeMap<MemberName, Vec<CertificateFault>>,
+    ) -> Self {
+        for (name, faults) in faults {
+            if let Some(member) = self.members.get_mut(&name) {
+                member.certificate_faults = faults;
+            }
+        }
+        self
+    }
+}
+
+/// A certificate that will keep a member from its peers or its clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CertificateFault {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it: a date, an address, an issuer; with the clock's difference where it is the date.
+    pub problem: String,
 }
 
 /// What is there of one member: facts, not yet judged (see [`Observed::state`]).
@@ -93,8 +116,12 @@ pub struct MemberObservation {
     pub unit: UnitState,
     /// Whether its data directory holds a write-ahead log: it once belonged to a cluster, if only half-formed.
     pub has_wal: bool,
-    /// The cluster that its present environment file describes; `None` without such a file.
+    /// The cluster that its present settings found; `None` without such a file, and for a member
+    /// that joined a cluster which was there before (its file does not tell which).
     pub configured: Option<ClusterId>,
+    /// What is wrong with its certificates, as far as the caller had them checked
+    /// ([`Observed::with_certificate_faults`]).
+    pub certificate_faults: Vec<CertificateFault>,
     /// What it says to its peers.
     pub peer: PeerAnswer,
     /// What it says to its clients.
@@ -155,10 +182,11 @@ async fn look(
             .into_iter()
             .map(|(file, drift)| (file.path.clone(), drift))
             .collect();
-        let environment = host.read_file(Path::new(render::ENVIRONMENT_FILE)).await?;
+        let form = spec.settings_form();
+        let settings = host.read_file(form.file()).await?;
         Ok((
             drifted,
-            environment.and_then(|text| configured_cluster(&text)),
+            settings.and_then(|text| configured_cluster(form, &text)),
         ))
     };
     let files = async {
@@ -186,6 +214,7 @@ async fn look(
         unit,
         has_wal,
         configured,
+        certificate_faults: Vec::new(),
         peer,
         client,
     };
@@ -223,20 +252,15 @@ async fn has_wal(member: &MemberSpec, host: &dyn Host) -> Result<bool, ObserveEr
         .map_err(run)
 }
 
-/// The ID of the cluster that an environment file of ours describes.
-///
-/// ```text
-/// ETCD_INITIAL_CLUSTER=etcd-0=https://10.0.0.1:2380,etcd-1=https://10.0.0.2:2380
-/// ETCD_INITIAL_CLUSTER_TOKEN=lab-1
-/// ```
-fn configured_cluster(environment: &[u8]) -> Option<ClusterId> {
-    let text = std::str::from_utf8(environment).ok()?;
-    let value = |key: &str| {
-        let line = |line: &'_ str| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned());
-        text.lines().find_map(line)
-    };
-    let token: ClusterToken = value("ETCD_INITIAL_CLUSTER_TOKEN")?.parse().ok()?;
-    let members: Vec<(MemberName, String)> = value("ETCD_INITIAL_CLUSTER")?
+/// The ID of the cluster that a settings file of ours founds.
+fn configured_cluster(form: SettingsForm, settings: &[u8]) -> Option<ClusterId> {
+    let text = std::str::from_utf8(settings).ok()?;
+    let value = |name: &str| render::read_back(form, text, name);
+    if value("initial-cluster-state")? != "new" {
+        return None;
+    }
+    let token: ClusterToken = value("initial-cluster-token")?.parse().ok()?;
+    let members: Vec<(MemberName, String)> = value("initial-cluster")?
         .split(',')
         .map(|member| {
             let (name, url) = member.split_once('=')?;
@@ -260,9 +284,14 @@ mod tests {
         let members = (0..3).map(member).collect();
         let spec = ClusterSpec::new("lab".parse().unwrap(), version, "/bin/etcd".into(), members);
         let spec = spec.unwrap();
-        let text = render::environment_text(&spec, &spec.members()[1]);
-        assert_eq!(configured_cluster(text.as_bytes()), Some(spec.cluster_id()));
-        assert_eq!(configured_cluster(b"ETCD_NAME=x\n"), None);
+        for form in SettingsForm::ALL {
+            let spec = spec.clone().with_settings_form(form);
+            let files = render::files(&spec, &spec.members()[1]);
+            let file = files.iter().find(|file| file.path == form.file()).unwrap();
+            let found = configured_cluster(form, file.contents.bytes());
+            assert_eq!(found, Some(spec.cluster_id()), "{form:?}");
+            assert_eq!(configured_cluster(form, b"ETCD_NAME=x\n"), None);
+        }
     }
 
     #[tokio::test]

@@ -124,6 +124,8 @@ pub fn plan(spec: &ClusterSpec, observed: &Observed) -> Result<Plan, PlanError> 
     let members = spec
         .members()
         .iter()
+        // One that is yet to be added must not run before: etcd would take it for a stranger.
+        .filter(|member| spec.is_member(&member.name))
         .map(|member| judge(spec, observed, member))
         .collect::<Result<Vec<_>, _>>()?;
     let mut plan = Plan::default();
@@ -245,6 +247,7 @@ impl Subject<'_> {
     fn needs_restart(&self) -> bool {
         let own = [
             Path::new(render::ENVIRONMENT_FILE),
+            Path::new(render::YAML_FILE),
             Path::new(render::UNIT_FILE),
         ];
         let read_at_start = |path: &PathBuf| {

@@ -50,6 +50,12 @@ pub struct ListedMember {
     /// Its name; empty for one that was added and has not started yet.
     #[serde(default)]
     pub name: String,
+    /// Where the others reach it.
+    #[serde(default, rename = "peerURLs")]
+    pub peer_urls: Vec<String>,
+    /// Whether it has no vote yet.
+    #[serde(default, rename = "isLearner")]
+    pub is_learner: bool,
     /// Where it serves clients. Empty until it has joined for the first time: the one true sign.
     #[serde(default, rename = "clientURLs")]
     pub client_urls: Vec<String>,
@@ -135,20 +141,18 @@ impl Probe {
         tls: &Tls,
         timeout: Duration,
     ) -> Result<Self, Unreachable> {
-        let one = |member: &MemberSpec| {
-            let lacks = |what| Unreachable {
-                member: member.name.clone(),
-                what,
-            };
-            let host = hosts.get(&member.name).ok_or_else(|| lacks("host"))?;
-            let tls = tls.of(&member.name).ok_or_else(|| lacks("certificates"))?;
-            Ok((
-                member.name.clone(),
-                Endpoints::new(member, host, tls, timeout),
-            ))
-        };
+        let one = |member: &MemberSpec| Endpoints::find(member, hosts, tls, timeout);
         let members = spec.members().iter().map(one).collect::<Result<_, _>>()?;
         Ok(Self { members })
+    }
+
+    /// The same for a cluster that is looked at while machines are missing: a member without a host or
+    /// without certificates is silent, and says that as its reason.
+    #[must_use]
+    pub fn of_reachable(spec: &ClusterSpec, hosts: &Hosts, tls: &Tls, timeout: Duration) -> Self {
+        let one = |member: &MemberSpec| Endpoints::find(member, hosts, tls, timeout).ok();
+        let members = spec.members().iter().filter_map(one).collect();
+        Self { members }
     }
 
     /// Whether the member serves its peers: what the next one needs to start without waiting.
@@ -225,11 +229,27 @@ impl Probe {
     pub(crate) fn endpoints(&self, name: &MemberName) -> Result<&Endpoints, String> {
         self.members
             .get(name)
-            .ok_or_else(|| format!("{name} is not a member of this cluster"))
+            .ok_or_else(|| format!("the machine of {name} cannot be reached"))
     }
 }
 
 impl Endpoints {
+    fn find(
+        member: &MemberSpec,
+        hosts: &Hosts,
+        tls: &Tls,
+        timeout: Duration,
+    ) -> Result<(MemberName, Self), Unreachable> {
+        let lacks = |what| Unreachable {
+            member: member.name.clone(),
+            what,
+        };
+        let host = hosts.get(&member.name).ok_or_else(|| lacks("host"))?;
+        let tls = tls.of(&member.name).ok_or_else(|| lacks("certificates"))?;
+        let endpoints = Self::new(member, host, tls, timeout);
+        Ok((member.name.clone(), endpoints))
+    }
+
     fn new(member: &MemberSpec, host: &Arc<dyn Host>, tls: &MemberTls, timeout: Duration) -> Self {
         let over = |tls: &Arc<rustls::ClientConfig>| {
             let connector = Connector::new(Arc::clone(host), Arc::clone(tls), timeout);

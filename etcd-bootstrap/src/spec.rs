@@ -1,8 +1,10 @@
 //! The cluster that is asked for.
 
 use crate::{
-    ClusterId, ClusterToken, EtcdVersion, MemberId, MemberName, MemberProgram, MemberSpec,
-    READY_LIMIT, id,
+    ClusterId, ClusterToken, EtcdVersion, History, InitialCluster, InitialMembers, MemberId,
+    MemberName, MemberProgram, MemberSpec, READY_LIMIT,
+    render::SettingsForm,
+    tuning::{ADVISED_QUOTA_BYTES, ADVISED_REQUEST_BYTES, Tuning, TuningError},
 };
 use host_exec::{Contents, Mode};
 use std::{
@@ -65,6 +67,17 @@ pub enum SpecError {
         /// The version as given.
         version: EtcdVersion,
     },
+    /// What is remembered of the cluster contradicts itself or the members that are asked for.
+    #[error(
+        "the history of the cluster and its members disagree: {member} {problem}; mend the record, or \
+         learn it anew from the running members"
+    )]
+    History {
+        /// The member.
+        member: MemberName,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
 }
 
 /// Something legal that is rarely meant.
@@ -76,6 +89,16 @@ pub enum SpecLint {
         /// How many members there are.
         members: usize,
     },
+    /// A store may grow beyond what etcd's authors advise (etcd.io, "System limits").
+    LargeQuota {
+        /// The quota in bytes.
+        bytes: u64,
+    },
+    /// A request may be larger than etcd's authors advise.
+    LargeRequests {
+        /// The limit in bytes.
+        bytes: u32,
+    },
 }
 
 impl fmt::Display for SpecLint {
@@ -85,6 +108,16 @@ impl fmt::Display for SpecLint {
                 f,
                 "{members} members survive no more losses than {}; take an odd number",
                 members - 1
+            ),
+            Self::LargeQuota { bytes } => write!(
+                f,
+                "quota_backend_bytes {bytes} is more than the advised {ADVISED_QUOTA_BYTES}; a member that \
+                 comes back has to be sent all of it"
+            ),
+            Self::LargeRequests { bytes } => write!(
+                f,
+                "max_request_bytes {bytes} is more than the advised {ADVISED_REQUEST_BYTES}; one such request \
+                 holds up all others"
             ),
         }
     }
@@ -97,13 +130,17 @@ pub struct ClusterSpec {
     version: EtcdVersion,
     program: PathBuf,
     members: Vec<MemberSpec>,
+    history: History,
     ready_limit: Duration,
     file_mode: Mode,
+    tuning: Tuning,
+    settings_form: SettingsForm,
 }
 
 impl ClusterSpec {
     /// Checks a cluster. `program` is the path of the etcd binary on every member, and `version` what
-    /// that binary is.
+    /// that binary is. Its members are taken to be its founders; see [`ClusterSpec::with_history`] for one
+    /// that has changed since.
     ///
     /// # Errors
     ///
@@ -132,13 +169,17 @@ impl ClusterSpec {
             let own: BTreeSet<_> = m.client_ips.iter().map(ToString::to_string).collect();
             own.into_iter().collect()
         })?;
+        let history = History::founded_by(urls_of(&members));
         Ok(Self {
             token,
             version,
             program,
             members,
+            history,
             ready_limit: READY_LIMIT,
             file_mode: Mode::PUBLIC,
+            tuning: Tuning::default(),
+            settings_form: SettingsForm::default(),
         })
     }
 
@@ -166,6 +207,36 @@ impl ClusterSpec {
     #[must_use]
     pub fn ready_limit(&self) -> Duration {
         self.ready_limit
+    }
+
+    /// The same cluster with settings other than etcd's own, equal on all members.
+    ///
+    /// # Errors
+    ///
+    /// A setting that etcd of this version would not start with; see [`Tuning::check`].
+    pub fn with_tuning(mut self, tuning: Tuning) -> Result<Self, TuningError> {
+        tuning.check(self.version)?;
+        self.tuning = tuning;
+        Ok(self)
+    }
+
+    /// Settings other than etcd's own.
+    #[must_use]
+    pub fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+
+    /// The same cluster with its settings given in another form. On members that run it means a restart.
+    #[must_use]
+    pub fn with_settings_form(mut self, form: SettingsForm) -> Self {
+        self.settings_form = form;
+        self
+    }
+
+    /// How members are given their settings.
+    #[must_use]
+    pub fn settings_form(&self) -> SettingsForm {
+        self.settings_form
     }
 
     /// What sets this cluster apart from an earlier one on the same machines.
@@ -239,37 +310,79 @@ impl ClusterSpec {
         self.members.len() / 2 + 1
     }
 
-    /// The value of `--initial-cluster`, in pairs.
-    #[must_use]
-    pub fn initial_cluster(&self) -> Vec<(MemberName, String)> {
-        self.members
-            .iter()
-            .map(|m| (m.name.clone(), m.peer_url()))
-            .collect()
+    /// The same cluster with a past: who founded it and who joined it later. Members that are in neither are
+    /// wanted and yet to be added.
+    ///
+    /// # Errors
+    ///
+    /// The history contradicts itself, gives a member another peer URL, or knows none of the members.
+    /// A member of the history that is not asked for is *not* an error: it is to be removed.
+    pub fn with_history(mut self, history: History) -> Result<Self, SpecError> {
+        history.check(&urls_of(&self.members))?;
+        self.history = history;
+        Ok(self)
     }
 
-    /// The ID that the formed cluster will have.
+    /// Who founded the cluster, and who joined it later.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Whether a member is in the cluster, and not only wanted there.
+    #[must_use]
+    pub fn is_member(&self, name: &MemberName) -> bool {
+        self.history.is_member(name)
+    }
+
+    /// The name and peer URL of each member that is asked for: `--initial-cluster` of a cluster that they found.
+    #[must_use]
+    pub fn initial_cluster(&self) -> InitialMembers {
+        urls_of(&self.members)
+    }
+
+    /// What this member is, was or will be started with. It never changes while the member is one.
+    #[must_use]
+    pub fn initial_cluster_of(&self, member: &MemberSpec) -> InitialCluster {
+        self.history
+            .initial_cluster(&member.name, &member.peer_url())
+    }
+
+    /// The ID of the cluster: what its founders made, whoever is in it now.
     #[must_use]
     pub fn cluster_id(&self) -> ClusterId {
-        id::ids_of(&self.initial_cluster(), &self.token).1
+        self.history.cluster_id(&self.token)
     }
 
-    /// The IDs that its members will have.
+    /// The IDs of its members. One that is asked for and not added yet has none; one that is to be removed has.
     #[must_use]
     pub fn member_ids(&self) -> BTreeMap<MemberName, MemberId> {
-        id::ids_of(&self.initial_cluster(), &self.token).0
+        self.history.member_ids(&self.token)
     }
 
     /// What is legal here and probably not meant.
     #[must_use]
     pub fn lints(&self) -> Vec<SpecLint> {
         let members = self.members.len();
-        if members.is_multiple_of(2) {
-            vec![SpecLint::EvenSize { members }]
-        } else {
-            Vec::new()
-        }
+        let even = members.is_multiple_of(2);
+        let quota = self.tuning.quota_backend_bytes;
+        let quota = quota.filter(|bytes| *bytes > ADVISED_QUOTA_BYTES);
+        let request = self.tuning.max_request_bytes;
+        let request = request.filter(|bytes| *bytes > ADVISED_REQUEST_BYTES);
+        [
+            even.then_some(SpecLint::EvenSize { members }),
+            quota.map(|bytes| SpecLint::LargeQuota { bytes }),
+            request.map(|bytes| SpecLint::LargeRequests { bytes }),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
+}
+
+fn urls_of(members: &[MemberSpec]) -> InitialMembers {
+    let pair = |member: &MemberSpec| (member.name.clone(), member.peer_url());
+    members.iter().map(pair).collect()
 }
 
 /// Whether a path can stand in a unit and an environment file as it is (`systemd.syntax(7)`), and in

@@ -93,6 +93,11 @@ impl NodeObserved {
         }
     }
 
+    /// Whether nothing of ours was ever started here: no record of a start, no certificate of a kubelet.
+    pub fn is_untouched(&self) -> bool {
+        self.certificate == NodeCertificate::Missing && self.unrecorded.len() == self.units.len()
+    }
+
     /// Whether the node has a client certificate that the cluster accepts.
     pub fn joined(&self) -> bool {
         self.certificate == NodeCertificate::Valid

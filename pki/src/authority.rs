@@ -1,15 +1,19 @@
 //! A certificate authority: made, loaded, and issuing with a self-check each time.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
+use rustls_pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
 use crate::random::{Random, RandomError};
-use crate::request::{LeafRequest, Life, Subject};
+use crate::request::{AuthorityRequest, LeafRequest, Life, Subject};
+use crate::serial::{self, SerialLedger, SerialNumber};
 use crate::x509::{
-    AuthorityParams, Certificate, CertificateError, CheckError, KeyError, LeafParams, PrivateKey,
-    SignError, check_authority, check_leaf, sign_authority, sign_leaf,
+    AuthorityParams, Certificate, CertificateError, CheckError, KeyError, LeafParams, Passphrase,
+    PrivateKey, SignError, Signer, check_authority, check_leaf, check_own_authority, encode_pem,
+    sign_authority,
 };
 
 /// How far a life starts before the moment of issue, so that machines whose clocks are a little
@@ -28,6 +32,17 @@ pub enum IssueError {
         /// The failure of the source.
         #[source]
         source: RandomError,
+    },
+    /// The source of random bytes gave a number that the authority has given before.
+    #[error(
+        "the serial number {serial} drawn for `{subject}` was given before; 127 random bits do not repeat, so the source \
+         of random bytes is broken"
+    )]
+    RepeatedSerial {
+        /// Whom the certificate is about.
+        subject: String,
+        /// The number.
+        serial: SerialNumber,
     },
     /// No key could be drawn.
     #[error("drawing a key for `{subject}`")]
@@ -60,6 +75,19 @@ pub enum IssueError {
         authority: String,
         /// The authority's end.
         authority_end: OffsetDateTime,
+    },
+    /// The authority may not vouch for one of the names.
+    #[error(
+        "`{subject}` has the name `{name}`, which the name constraints of its authority `{authority}` do not permit; leave \
+         the name out, or make an authority that permits it"
+    )]
+    Constrained {
+        /// Whom the certificate is about.
+        subject: String,
+        /// The first name or address that is not permitted.
+        name: String,
+        /// The authority's common name.
+        authority: String,
     },
     /// The encoder refused.
     #[error("signing `{subject}`")]
@@ -106,6 +134,24 @@ pub enum LoadError {
         /// The certificate's common name.
         common_name: String,
     },
+    /// Every certificate below it would be refused, since the encoder writes its name in other bytes.
+    #[error(
+        "the name of `{common_name}` cannot be written as it is: it has an attribute twice, or several in one part; \
+         sign by another program, or make a new authority"
+    )]
+    Name {
+        /// The certificate's common name.
+        common_name: String,
+    },
+    /// The encoder cannot sign in its name.
+    #[error("signing in the name of `{common_name}`")]
+    Sign {
+        /// The certificate's common name.
+        common_name: String,
+        /// The encoder's reason.
+        #[source]
+        source: SignError,
+    },
     /// The certificate is none of an authority, or not at this moment.
     #[error("`{common_name}` cannot act as an authority")]
     Unusable {
@@ -118,11 +164,15 @@ pub enum LoadError {
 }
 
 /// A self-signed authority with its key. It signs leaves only (path length 0).
+///
+/// It remembers the serial numbers that it has given, and is told by [`Authority::with_issued`] of those that it gave in
+/// another life.
 #[derive(Debug)]
 pub struct Authority {
     certificate: Certificate,
     certificate_pem: String,
-    key: PrivateKey,
+    signer: Signer,
+    ledger: Mutex<SerialLedger>,
 }
 
 /// A certificate with its key, as two PEM texts.
@@ -171,102 +221,227 @@ impl Authority {
         now: OffsetDateTime,
         random: &dyn Random,
     ) -> Result<Self, IssueError> {
-        let name = subject.to_string();
-        let (not_before, not_after) = validity(&name, life, now)?;
-        let serial = draw_serial(&name, random)?;
+        let request = AuthorityRequest {
+            subject: subject.clone(),
+            life,
+            constraints: None,
+        };
+        Self::create_from(&request, key, now, random)
+    }
+
+    /// Makes an authority of a key, with everything that can be chosen about it.
+    ///
+    /// # Errors
+    /// As [`Authority::create`].
+    pub fn create_from(
+        request: &AuthorityRequest,
+        key: PrivateKey,
+        now: OffsetDateTime,
+        random: &dyn Random,
+    ) -> Result<Self, IssueError> {
+        let subject = request.subject.to_string();
+        let (not_before, not_after) = validity(&subject, request.life, now)?;
+        let constraints = request.constraints.as_ref();
         let params = AuthorityParams {
-            subject,
-            serial,
+            subject: &request.subject,
+            constraints,
+            serial: draw_serial(&subject, random)?,
             not_before,
             not_after,
         };
-        let der = sign_authority(&params, &key).map_err(|source| IssueError::Sign {
-            subject: name.clone(),
+        let sign = |source| IssueError::Sign {
+            subject: subject.clone(),
             source,
-        })?;
-        let certificate_pem = to_pem(&der);
+        };
+        let der = sign_authority(&params, &key).map_err(sign)?;
         let certificate = Certificate::from_der(&der).map_err(|source| IssueError::ReadBack {
-            subject: name.clone(),
+            subject: subject.clone(),
             source,
         })?;
-        check_authority(&certificate, now).map_err(|source| IssueError::Check {
-            subject: name,
-            source,
-        })?;
+        check_own_authority(&certificate, &request.subject, constraints, now).map_err(
+            |source| IssueError::Check {
+                subject: subject.clone(),
+                source,
+            },
+        )?;
         Ok(Self {
+            signer: Signer::new(&certificate, key).map_err(sign)?,
+            certificate_pem: to_pem(&der),
+            ledger: ledger_of(&certificate),
             certificate,
-            certificate_pem,
-            key,
         })
     }
 
-    /// Loads an authority from two PEM texts.
+    /// Loads an authority from two PEM texts, this crate's or another program's: kubeadm's and OpenSSL's too, with keys in
+    /// PKCS#8, SEC1 or PKCS#1. Its name and key identifier stay as they are, byte for byte.
     ///
     /// # Errors
-    /// Unreadable halves, halves of two pairs, no authority, or one whose life does not hold `now`.
+    /// Unreadable halves, halves of two pairs, no authority, one whose life does not hold `now`, or a name that would be
+    /// written in other bytes.
     pub fn from_pem(
         certificate_pem: &str,
         key_pem: &str,
         now: OffsetDateTime,
     ) -> Result<Self, LoadError> {
-        let certificate = Certificate::from_pem(certificate_pem).map_err(LoadError::Certificate)?;
         let key = PrivateKey::from_pem(key_pem).map_err(LoadError::Key)?;
+        Self::from_key(certificate_pem, key, now)
+    }
+
+    /// As [`Authority::from_pem`], with a key under a pass phrase.
+    ///
+    /// # Errors
+    /// As [`Authority::from_pem`], and for a pass phrase that does not fit.
+    pub fn from_encrypted_pem(
+        certificate_pem: &str,
+        key_pem: &str,
+        passphrase: &Passphrase,
+        now: OffsetDateTime,
+    ) -> Result<Self, LoadError> {
+        let key = PrivateKey::from_encrypted_pem(key_pem, passphrase).map_err(LoadError::Key)?;
+        Self::from_key(certificate_pem, key, now)
+    }
+
+    fn from_key(
+        certificate_pem: &str,
+        key: PrivateKey,
+        now: OffsetDateTime,
+    ) -> Result<Self, LoadError> {
+        let certificate = Certificate::from_pem(certificate_pem).map_err(LoadError::Certificate)?;
         let common_name = certificate.common_name().to_owned();
         if !certificate.holds_public_key(&key.public_key_der()) {
             return Err(LoadError::Mismatch { common_name });
         }
-        check_authority(&certificate, now).map_err(|source| LoadError::Unusable {
-            common_name,
-            source,
-        })?;
+        if let Err(source) = check_authority(&certificate, now) {
+            return Err(LoadError::Unusable {
+                common_name,
+                source,
+            });
+        }
+        let signer = match signer_of(&certificate, key) {
+            Ok(Some(signer)) => signer,
+            Ok(None) => return Err(LoadError::Name { common_name }),
+            Err(source) => {
+                return Err(LoadError::Sign {
+                    common_name,
+                    source,
+                });
+            }
+        };
         Ok(Self {
-            certificate,
+            signer,
             certificate_pem: certificate_pem.to_owned(),
-            key,
+            ledger: ledger_of(&certificate),
+            certificate,
         })
     }
 
-    /// Issues a leaf with a fresh key and checks it as its peers will.
+    /// The same authority, which will not give these numbers again.
+    #[must_use]
+    pub fn with_issued(self, given: impl IntoIterator<Item = SerialNumber>) -> Self {
+        let mut ledger = self
+            .ledger
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        for number in given {
+            ledger.claim(number);
+        }
+        Self {
+            ledger: Mutex::new(ledger),
+            ..self
+        }
+    }
+
+    /// Issues a leaf with a fresh P-256 key and checks it as its peers will.
     ///
     /// # Errors
-    /// A failing source of random bytes, an impossible clock, a life past the authority's end, or a
-    /// failed self-check. A life that would start before the authority's is cut to it, which is not
-    /// an error.
+    /// A failing or repeating source of random bytes, an impossible clock, a life past the authority's end, a name that it
+    /// may not vouch for, or a failed self-check. A life that would start before the authority's is cut to it, which is
+    /// not an error.
     pub fn issue(
         &self,
         request: &LeafRequest,
         now: OffsetDateTime,
         random: &dyn Random,
     ) -> Result<Issued, IssueError> {
-        let subject = request.subject().to_string();
-        let (not_before, not_after) = self.leaf_validity(&subject, request.life(), now)?;
-        let serial = draw_serial(&subject, random)?;
         let key = PrivateKey::generate().map_err(|source| IssueError::Key {
-            subject: subject.clone(),
+            subject: request.subject().to_string(),
             source,
         })?;
+        self.issue_for(request, &key, now, random)
+    }
+
+    /// Issues a leaf about a key that exists already, of any kind.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    pub fn issue_for(
+        &self,
+        request: &LeafRequest,
+        key: &PrivateKey,
+        now: OffsetDateTime,
+        random: &dyn Random,
+    ) -> Result<Issued, IssueError> {
+        let sign = |params: &LeafParams<'_>| self.signer.sign_leaf(params, key);
+        Ok(Issued {
+            certificate_pem: self.issue_by(request, now, random, sign)?,
+            key_pem: key.to_pem(),
+        })
+    }
+
+    /// All of an issue but the key: what is decided before, the signature, and the check of what came out of it.
+    pub(crate) fn issue_by(
+        &self,
+        request: &LeafRequest,
+        now: OffsetDateTime,
+        random: &dyn Random,
+        sign: impl FnOnce(&LeafParams<'_>) -> Result<CertificateDer<'static>, SignError>,
+    ) -> Result<String, IssueError> {
+        let subject = request.subject().to_string();
+        let (not_before, not_after) = self.leaf_validity(&subject, request.life(), now)?;
+        self.check_constraints(&subject, request)?;
         let params = LeafParams {
             request,
-            serial,
+            serial: self.claim_serial(&subject, random)?,
             not_before,
             not_after,
         };
-        let der = sign_leaf(&params, &key, &self.certificate, &self.key).map_err(|source| {
-            IssueError::Sign {
-                subject: subject.clone(),
-                source,
-            }
+        let der = sign(&params).map_err(|source| IssueError::Sign {
+            subject: subject.clone(),
+            source,
         })?;
-        let certificate_pem = to_pem(&der);
         let leaf = Certificate::from_der(&der).map_err(|source| IssueError::ReadBack {
             subject: subject.clone(),
             source,
         })?;
         check_leaf(&leaf, request, &self.certificate, now)
             .map_err(|source| IssueError::Check { subject, source })?;
-        Ok(Issued {
-            certificate_pem,
-            key_pem: key.to_pem(),
+        Ok(to_pem(&der))
+    }
+
+    fn check_constraints(&self, subject: &str, request: &LeafRequest) -> Result<(), IssueError> {
+        let constraints = self.certificate.name_constraints();
+        let outside = constraints.and_then(|found| found.first_outside(request.alt_names()));
+        match outside {
+            None => Ok(()),
+            Some(name) => Err(IssueError::Constrained {
+                subject: subject.to_owned(),
+                name,
+                authority: self.certificate.common_name().to_owned(),
+            }),
+        }
+    }
+
+    /// A number that this authority has not given before.
+    fn claim_serial(&self, subject: &str, random: &dyn Random) -> Result<[u8; 16], IssueError> {
+        let drawn = draw_serial(subject, random)?;
+        let serial = SerialNumber::new(&drawn).expect("a drawn number is not zero");
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        if ledger.claim(serial.clone()) {
+            return Ok(drawn);
+        }
+        Err(IssueError::RepeatedSerial {
+            subject: subject.to_owned(),
+            serial,
         })
     }
 
@@ -303,8 +478,38 @@ impl Authority {
     /// The authority's key as PKCS#8 PEM; wiped when dropped.
     #[must_use]
     pub fn key_pem(&self) -> Zeroizing<String> {
-        self.key.to_pem()
+        self.signer.key().to_pem()
     }
+
+    /// The authority's key as PKCS#8 PEM under a pass phrase.
+    ///
+    /// # Errors
+    /// When the source gives no bytes for salt and initialization vector.
+    pub fn encrypted_key_pem(
+        &self,
+        passphrase: &Passphrase,
+        random: &dyn Random,
+    ) -> Result<Zeroizing<String>, RandomError> {
+        self.signer.key().to_encrypted_pem(passphrase, random)
+    }
+
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+}
+
+/// The signer of an authority, or `None` where its certificates would not name it byte for byte.
+fn signer_of(ca: &Certificate, key: PrivateKey) -> Result<Option<Signer>, SignError> {
+    let signer = Signer::new(ca, key)?;
+    let probe = Certificate::from_der(&signer.sign_probe()?);
+    Ok(probe
+        .is_ok_and(|probe| probe.is_issued_by(ca))
+        .then_some(signer))
+}
+
+/// Its own number is the first that an authority has given.
+fn ledger_of(ca: &Certificate) -> Mutex<SerialLedger> {
+    Mutex::new(SerialNumber::of(ca).into_iter().collect())
 }
 
 /// Start and end of a life in whole seconds, the resolution of X.509.
@@ -326,33 +531,13 @@ fn validity(
     Ok((not_before, not_after))
 }
 
-/// A positive number of 127 bits, so that it fits sixteen bytes with the sign bit clear.
 fn draw_serial(subject: &str, random: &dyn Random) -> Result<[u8; 16], IssueError> {
-    let failed = |source| IssueError::Serial {
+    serial::draw(random).map_err(|source| IssueError::Serial {
         subject: subject.to_owned(),
         source,
-    };
-    let mut serial = [0; 16];
-    random.fill(&mut serial).map_err(failed)?;
-    serial[0] &= 0x7f;
-    if serial == [0; 16] {
-        return Err(failed(RandomError));
-    }
-    Ok(serial)
+    })
 }
 
-/// PEM of RFC 7468: 64 characters a line.
 fn to_pem(der: &[u8]) -> String {
-    use base64::Engine as _;
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let (line, tail) = rest.split_at(rest.len().min(64));
-        pem.push_str(line);
-        pem.push('\n');
-        rest = tail;
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    pem
+    encode_pem("CERTIFICATE", der).to_string()
 }

@@ -47,6 +47,7 @@
 mod apply;
 mod authority;
 mod certificate_request;
+mod constraints;
 mod decide;
 mod disk;
 mod expiry;
@@ -56,7 +57,10 @@ mod name;
 mod plan;
 mod random;
 mod request;
+mod revocation;
 mod role;
+mod serial;
+mod signing_policy;
 mod spec;
 mod store;
 mod token;
@@ -66,6 +70,7 @@ mod x509;
 pub use apply::{ApplyError, Event, Report, apply, apply_with_events};
 pub use authority::{Authority, IssueError, Issued, LoadError};
 pub use certificate_request::{AnswerError, CertificateRequest, RequestCreateError};
+pub use constraints::{ConstraintsError, NameConstraints};
 pub use decide::{
     Action, AuthorityError, Decision, Existing, Reason, ServiceAccountError, decide,
     decide_authority, decide_service_account,
@@ -73,19 +78,22 @@ pub use decide::{
 pub use expiry::{Expiry, ExpiryLevel, expiry};
 pub use files::{FileContent, NodeFile, UnknownNode};
 pub use kubeconfig::{bootstrap_kubeconfig, kubeconfig, kubeconfig_of_file};
-pub use name::{AltNames, ApiUrl, HostName, NameError};
+pub use name::{AltNames, ApiUrl, HostName, NameError, WildcardName};
 pub use plan::{PkiPlan, PlanError, PlanItem, Snapshot, observe};
 pub use random::{OsRandom, Random, RandomError};
-pub use request::{LeafRequest, Life, Purpose, RequestError, Subject};
+pub use request::{AuthorityRequest, LeafRequest, Life, Purpose, RequestError, Subject};
+pub use revocation::{RevocationList, RevocationReason, RevokeError, Revoked};
 pub use role::{
     AltNameRule, CaRole, CommonName, GroupsSince, LeafRole, PROFILES, Placement, Profile,
     RequiredBinding, Scope, required_bindings,
 };
+pub use serial::{SerialError, SerialLedger, SerialNumber};
+pub use signing_policy::{NamePolicy, SignRequestError, SigningPolicy};
 pub use spec::{ItemId, KubeletClients, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf};
 pub use store::{Material, ReadError, Store, WriteError, WriteStep};
 pub use token::{BootstrapToken, TokenError};
 pub use version::{KubernetesVersion, VersionError};
 pub use x509::{
-    Certificate, CertificateError, CheckError, ForeignRequest, ForeignRequestError, KeyError,
-    PrivateKey, SignError,
+    Certificate, CertificateError, CheckError, ForeignRequest, ForeignRequestError, KeyAlgorithm,
+    KeyError, KeySpec, Passphrase, PassphraseError, PrivateKey, RevocationListError, SignError,
 };

@@ -59,6 +59,15 @@ pub enum NameError {
         /// What is repeated.
         name: String,
     },
+    /// A wildcard that verifiers disagree about.
+    #[error(
+        "wildcard `{name}` is not `*.` and a name of at least two labels, as `*.lab.test`; OpenSSL and webpki match \
+         no other"
+    )]
+    Wildcard {
+        /// The wildcard as given.
+        name: String,
+    },
     /// A server URL that is not `https://HOST[:PORT]`.
     #[error("API server URL `{url}` is not of the form https://HOST[:PORT]")]
     Url {
@@ -128,6 +137,47 @@ impl FromStr for HostName {
     }
 }
 
+/// A wildcard for every name of one more label, as `*.apps.lab.test`: asked for by name only, since whoever holds its
+/// key can stand for all of them.
+///
+/// The star is the whole first label and two labels or more follow. `*.lab` is accepted by Go and by nobody else
+/// (tests/data/verifiers.txt).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WildcardName(String);
+
+impl WildcardName {
+    /// Checks a wildcard.
+    ///
+    /// # Errors
+    /// [`NameError::Wildcard`] for another form, and the errors of [`HostName::new`] for the part behind the star.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        let wrong = || NameError::Wildcard { name: name.into() };
+        let parent = name.strip_prefix("*.").ok_or_else(wrong)?;
+        if !HostName::new(parent)?.as_str().contains('.') {
+            return Err(wrong());
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The wildcard as text, with its star.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part behind the star and its dot.
+    #[must_use]
+    pub fn parent(&self) -> &str {
+        &self.0[2..]
+    }
+}
+
+impl fmt::Display for WildcardName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Refuses addresses that a certificate of one machine cannot hold.
 pub(crate) fn check_address(address: IpAddr) -> Result<IpAddr, NameError> {
     let canonical = address.to_canonical();
@@ -146,6 +196,7 @@ pub(crate) fn check_address(address: IpAddr) -> Result<IpAddr, NameError> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AltNames {
     dns: BTreeSet<HostName>,
+    wildcards: BTreeSet<WildcardName>,
     ips: BTreeSet<IpAddr>,
 }
 
@@ -175,10 +226,24 @@ impl AltNames {
         Ok(names)
     }
 
+    /// The same names and wildcards beside them.
+    ///
+    /// # Errors
+    /// A wildcard that is repeated.
+    pub fn with_wildcards(mut self, wildcards: Vec<WildcardName>) -> Result<Self, NameError> {
+        for name in wildcards {
+            if let Some(name) = self.wildcards.replace(name) {
+                return Err(NameError::Duplicate { name: name.0 });
+            }
+        }
+        Ok(self)
+    }
+
     /// Both sets of names together; what both hold appears once.
     #[must_use]
     pub fn union(mut self, other: &Self) -> Self {
         self.dns.extend(other.dns.iter().cloned());
+        self.wildcards.extend(other.wildcards.iter().cloned());
         self.ips.extend(other.ips.iter().copied());
         self
     }
@@ -186,6 +251,11 @@ impl AltNames {
     /// The DNS names in their order.
     pub fn dns(&self) -> impl Iterator<Item = &HostName> {
         self.dns.iter()
+    }
+
+    /// The wildcards in their order.
+    pub fn wildcards(&self) -> impl Iterator<Item = &WildcardName> {
+        self.wildcards.iter()
     }
 
     /// The addresses in their order.
@@ -196,15 +266,30 @@ impl AltNames {
     /// Whether there is neither a name nor an address.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.dns.is_empty() && self.ips.is_empty()
+        self.dns.is_empty() && self.wildcards.is_empty() && self.ips.is_empty()
+    }
+
+    /// Whether every name, wildcard and address of `other` is also here, letter by letter: a wildcard here does not
+    /// hold the names that it matches.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        other.dns.is_subset(&self.dns)
+            && other.wildcards.is_subset(&self.wildcards)
+            && other.ips.is_subset(&self.ips)
     }
 }
 
 impl fmt::Display for AltNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dns = self.dns.iter().map(|name| format!("DNS:{name}"));
+        let wildcards = self.wildcards.iter().map(|name| format!("DNS:{name}"));
         let ips = self.ips.iter().map(|address| format!("IP:{address}"));
-        f.write_str(&dns.chain(ips).collect::<Vec<_>>().join(", "))
+        f.write_str(
+            &dns.chain(wildcards)
+                .chain(ips)
+                .collect::<Vec<_>>()
+                .join(", "),
+        )
     }
 }
 

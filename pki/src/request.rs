@@ -1,5 +1,6 @@
 //! What a certificate shall say, independent of who signs it.
 
+use crate::constraints::NameConstraints;
 use crate::name::AltNames;
 
 /// Upper bound of X.520 for common and organisation names (RFC 5280 appendix A.1, `ub-common-name`).
@@ -172,6 +173,17 @@ impl Life {
     pub(crate) fn duration(self) -> time::Duration {
         time::Duration::days(self.days.into())
     }
+}
+
+/// An authority to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorityRequest {
+    /// Who it is.
+    pub subject: Subject,
+    /// How long it lives.
+    pub life: Life,
+    /// What it may vouch for; `None` for everything.
+    pub constraints: Option<NameConstraints>,
 }
 
 /// A leaf to be issued.

@@ -7,7 +7,7 @@ use crate::world;
 use etcd_bootstrap::{EtcdVersion, render};
 use std::{fs, path::Path};
 
-fn check(case: &str, text: &str) {
+pub(crate) fn check(case: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
         .join(case);

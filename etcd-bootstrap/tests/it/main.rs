@@ -5,9 +5,13 @@
     reason = "clippy allows it in test functions, not in what they share"
 )]
 
+mod certificates;
+mod forms;
 mod golden;
+mod history;
 mod model;
 mod plan;
 mod real;
 mod spec;
+mod tuning;
 mod world;

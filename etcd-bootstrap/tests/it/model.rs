@@ -115,6 +115,7 @@ impl World {
                 },
                 has_wal: member.has_wal,
                 configured: None,
+                certificate_faults: Vec::new(),
                 peer,
                 client,
             }

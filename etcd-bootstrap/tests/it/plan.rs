@@ -23,6 +23,7 @@ fn absent() -> MemberObservation {
         },
         has_wal: false,
         configured: None,
+        certificate_faults: Vec::new(),
         peer,
         client,
     }

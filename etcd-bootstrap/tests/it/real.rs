@@ -1,12 +1,13 @@
 //! Real etcd processes on loopback addresses with real mTLS. `LAB_BIN_DIR` says where the programs are.
 //!
-//! systemd is not part of it: the processes get the rendered settings as their environment, as the
-//! unit would give them.
+//! systemd is not part of it: the processes get the rendered settings as the unit would give them.
 
 use etcd_bootstrap::{
     ClientAnswer, ClusterSpec, Hosts, MemberName, MemberObservation, MemberPems, MemberSpec,
     MemberState, Observed, PeerAnswer, PkiPaths, PlanError, Probe, Tls, WaitReadyError, conditions,
-    health, plan, render, start_gated, wait_ready,
+    health, plan,
+    render::{self, SettingsForm},
+    start_gated, wait_ready,
 };
 use host_exec::{Host, LocalHost, event::Silent, systemd::UnitState};
 use pki::{AltNames, Authority, Issued, LeafRequest, Life, OsRandom, Purpose, Subject};
@@ -26,8 +27,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The time for one answer.
 const ANSWER: Duration = Duration::from_millis(1500);
 
-struct Cluster {
-    spec: ClusterSpec,
+pub(crate) struct Cluster {
+    pub(crate) spec: ClusterSpec,
     probe: Probe,
     children: BTreeMap<MemberName, Child>,
     // Removed when the cluster is dropped, after the processes.
@@ -78,6 +79,16 @@ fn leaf(issuer: &Authority, name: &str, purpose: Purpose, ips: &[IpAddr]) -> Iss
 impl Cluster {
     /// Three members on 127.83.`net`.1 to 3, their certificates on disk, nothing started.
     async fn new(net: u8) -> Self {
+        Self::of(net, &program(), 3, |spec| spec).await
+    }
+
+    /// As many members of this etcd as wanted, after a change of their specification.
+    pub(crate) async fn of(
+        net: u8,
+        program: &Path,
+        size: u8,
+        change: impl FnOnce(ClusterSpec) -> ClusterSpec,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (clients, peers) = (authority("clients"), authority("peers"));
         let member = |index: u8| {
@@ -99,9 +110,10 @@ impl Cluster {
                 peer: (&peer.certificate_pem, &peer.key_pem),
             })
         };
-        let members: Vec<_> = (1..=3).map(member).collect();
-        let token = "first".parse().unwrap();
-        let spec = ClusterSpec::new(token, version(&program()).await, program(), members).unwrap();
+        let members: Vec<_> = (1..=size).map(member).collect();
+        let (token, version) = ("first".parse().unwrap(), version(program).await);
+        let spec = ClusterSpec::new(token, version, program.to_owned(), members).unwrap();
+        let spec = change(spec);
         let here = Arc::new(LocalHost::new("here".parse().unwrap()));
         let hosts: Hosts = spec
             .members()
@@ -124,7 +136,7 @@ impl Cluster {
         }
     }
 
-    fn names(&self) -> Vec<MemberName> {
+    pub(crate) fn names(&self) -> Vec<MemberName> {
         self.spec
             .members()
             .iter()
@@ -132,21 +144,40 @@ impl Cluster {
             .collect()
     }
 
-    async fn start(&mut self, names: &[MemberName]) {
+    pub(crate) async fn start(&mut self, names: &[MemberName]) {
         let (spec, children) = (&self.spec, &mut self.children);
         start_gated(names, &self.probe, |name| {
-            children.insert(name.clone(), spawn(spec, &name));
+            children.insert(name.clone(), spawn(spec, &name, &[]));
             async { Ok::<_, std::convert::Infallible>(()) }
         })
         .await
         .unwrap();
     }
 
+    /// Starts one with more arguments than the specification gives it.
+    pub(crate) fn start_with(&mut self, name: &MemberName, more: &[String]) {
+        let child = spawn(&self.spec, name, more);
+        self.children.insert(name.clone(), child);
+    }
+
+    /// Waits for the end of one that cannot run, and says whether it called that a success.
+    pub(crate) async fn ended_well(&mut self, name: &MemberName) -> bool {
+        let child = self.children.get_mut(name).unwrap();
+        let status = tokio::time::timeout(LIMIT, child.wait()).await;
+        status.expect("it ends by itself").unwrap().success()
+    }
+
+    /// What a member wrote since it was last started.
+    pub(crate) fn log(&self, name: &MemberName) -> String {
+        let data_dir = &self.spec.member(name).unwrap().data_dir;
+        fs::read_to_string(data_dir.with_extension("log")).unwrap()
+    }
+
     async fn kill(&mut self, name: &MemberName) {
         self.children.remove(name).unwrap().kill().await.unwrap();
     }
 
-    async fn wait(&self, names: &[MemberName]) -> Result<(), WaitReadyError> {
+    pub(crate) async fn wait(&self, names: &[MemberName]) -> Result<(), WaitReadyError> {
         wait_ready(&self.spec, names, &self.probe, LIMIT, &Silent).await
     }
 
@@ -165,6 +196,7 @@ impl Cluster {
                 unit,
                 has_wal: member.data_dir.join("member/wal").exists(),
                 configured: None,
+                certificate_faults: Vec::new(),
                 peer: self.probe.peer(&member.name).await,
                 client: self.probe.client(&member.name).await,
             };
@@ -186,12 +218,21 @@ impl Cluster {
     clippy::disallowed_methods,
     reason = "a test runs etcd in the place of systemd"
 )]
-fn spawn(spec: &ClusterSpec, name: &MemberName) -> Child {
+fn spawn(spec: &ClusterSpec, name: &MemberName, more: &[String]) -> Child {
     let member = spec.member(name).unwrap();
     let log = fs::File::create(member.data_dir.with_extension("log")).unwrap();
-    tokio::process::Command::new(spec.program())
-        .env_clear()
-        .envs(render::environment(spec, member))
+    let mut etcd = tokio::process::Command::new(spec.program());
+    etcd.env_clear();
+    match spec.settings_form() {
+        SettingsForm::Environment => etcd.envs(render::environment(spec, member)),
+        SettingsForm::Flags => etcd.args(render::flags(spec, member)),
+        SettingsForm::Yaml => {
+            let path = member.data_dir.with_extension("yaml");
+            fs::write(&path, render::yaml_text(spec, member)).unwrap();
+            etcd.arg("--config-file").arg(path)
+        }
+    };
+    etcd.args(more)
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .kill_on_drop(true)
@@ -278,7 +319,7 @@ async fn a_member_with_another_token_is_told_from_a_slow_one() {
     cluster.start(&names[..2]).await;
     cluster
         .children
-        .insert(names[2].clone(), spawn(&other, &names[2]));
+        .insert(names[2].clone(), spawn(&other, &names[2], &[]));
 
     let error = cluster.wait(&names).await.unwrap_err();
     let expected = WaitReadyError::Foreign {

@@ -63,6 +63,8 @@ pub(crate) fn serving(spec: &ClusterSpec, formed: bool, joined: &[MemberName]) -
     let list = spec.members().iter().map(|member| ListedMember {
         id: spec.member_ids()[&member.name],
         name: member.name.to_string(),
+        peer_urls: vec![member.peer_url()],
+        is_learner: false,
         client_urls: if joined.contains(&member.name) {
             member.client_urls()
         } else {
@@ -88,6 +90,7 @@ pub(crate) fn healthy_member(spec: &ClusterSpec) -> MemberObservation {
         unit: unit(true, true),
         has_wal: true,
         configured: Some(spec.cluster_id()),
+        certificate_faults: Vec::new(),
         peer: serving(spec, true, &all),
         client: ClientAnswer::Serving {
             unready: None,

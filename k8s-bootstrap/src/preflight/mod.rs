@@ -1,30 +1,26 @@
 //! What is wrong with hosts and material before anything of ours is on them, as `kubeadm init` looks before it begins.
 //!
-//! [`facts`] asks the hosts and changes nothing; [`judge`] is pure. A caller goes on when no finding is an
-//! [`Severity::Error`].
+//! [`facts`] asks a host and changes nothing; [`judge`] is pure; [`look`] does both for many nodes and compares their
+//! clocks. A caller goes on when no finding is an [`Severity::Error`].
 //!
 //! ```
-//! use host_exec::Host;
-//! use k8s_bootstrap::{ClusterSpec, preflight};
+//! use k8s_bootstrap::{ClusterSpec, Hosts, preflight};
 //!
-//! async fn look(spec: &ClusterSpec, hosts: &k8s_bootstrap::Hosts) -> Vec<preflight::Finding> {
-//!     let mut found = Vec::new();
-//!     for (role, node) in spec.nodes() {
-//!         match preflight::facts(spec, role, node, &*hosts[&node.name]).await {
-//!             Ok(facts) => found.extend(preflight::judge(spec, role, node, &facts)),
-//!             Err(error) => panic!("{error}"),
-//!         }
-//!     }
-//!     found
+//! async fn stands_in_the_way(spec: &ClusterSpec, hosts: &Hosts) -> Result<bool, preflight::LookError> {
+//!     let nodes = spec.nodes().map(|(_, node)| node.name.clone()).collect();
+//!     let found = preflight::look(spec, hosts, &nodes).await?;
+//!     Ok(found.iter().any(|one| one.severity == preflight::Severity::Error))
 //! }
 //! ```
 
 mod facts;
 mod judge;
+mod look;
 mod material;
 
 pub use facts::{FactsError, HostFacts, Listener, facts};
 pub use judge::{judge, judge_clocks};
+pub use look::{LookError, look};
 pub use material::judge_material;
 
 use std::fmt;

@@ -3,14 +3,18 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::verify::{CheckError, check_client, check_server};
-use crate::name::{AltNames, HostName};
+use super::KeyAlgorithm;
+use super::verify::{CheckError, check_authority, check_client, check_server};
+use crate::constraints::NameConstraints;
+use crate::name::{AltNames, HostName, WildcardName};
 use crate::request::Subject;
 
 /// A text or some bytes that are no certificate which can be used here.
@@ -40,6 +44,8 @@ pub struct Certificate {
     pub(super) not_before: OffsetDateTime,
     pub(super) not_after: OffsetDateTime,
     pub(super) public_key_der: Vec<u8>,
+    /// `None` for a kind that is not issued here.
+    pub(super) key_algorithm: Option<KeyAlgorithm>,
     pub(super) alt_names: AltNames,
     pub(super) extensions: Extensions,
 }
@@ -57,6 +63,8 @@ pub(super) struct Extensions {
     pub(super) other_usage: bool,
     pub(super) subject_key_id: Option<Vec<u8>>,
     pub(super) authority_key_id: Option<Vec<u8>>,
+    /// Those that this crate could have written; what others write is left to webpki.
+    pub(super) name_constraints: Option<NameConstraints>,
 }
 
 impl Certificate {
@@ -88,6 +96,7 @@ impl Certificate {
             not_before: parsed.validity().not_before.to_datetime(),
             not_after: parsed.validity().not_after.to_datetime(),
             public_key_der: parsed.public_key().raw.to_vec(),
+            key_algorithm: key_algorithm(parsed.public_key()),
             alt_names: read_alt_names(&parsed)?,
             extensions: read_extensions(&parsed)?,
             der: der.clone(),
@@ -141,10 +150,61 @@ impl Certificate {
     #[must_use]
     pub fn public_key_pin(&self) -> String {
         use sha2::Digest as _;
-        let digest = sha2::Sha256::digest(&self.public_key_der);
-        digest
-            .iter()
-            .fold("sha256:".to_owned(), |pin, byte| format!("{pin}{byte:02x}"))
+        format!(
+            "sha256:{}",
+            hex(&sha2::Sha256::digest(&self.public_key_der))
+        )
+    }
+
+    /// Its fingerprint: SHA-256 over the whole certificate in hex, as `openssl x509 -fingerprint -sha256` without
+    /// colons and in lower case.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        use sha2::Digest as _;
+        hex(&sha2::Sha256::digest(&self.der))
+    }
+
+    /// The serial number in hex, two digits for each byte.
+    #[must_use]
+    pub fn serial_hex(&self) -> String {
+        hex(&self.serial)
+    }
+
+    /// What kind of key it is about, or `None` for a kind that is not issued here.
+    #[must_use]
+    pub fn key_algorithm(&self) -> Option<KeyAlgorithm> {
+        self.key_algorithm
+    }
+
+    /// The domains and networks that an authority permits, if it has constraints of the kind that are issued here.
+    #[must_use]
+    pub fn name_constraints(&self) -> Option<&NameConstraints> {
+        self.extensions.name_constraints.as_ref()
+    }
+
+    /// Checks that this certificate may act as an authority at a moment, by the rules of the strictest verifiers:
+    /// Go's and OpenSSL's, which look at a root's life, usages and flag.
+    ///
+    /// # Errors
+    /// The first rule that it breaks. A missing key usage is none: verifiers take that for every usage.
+    pub fn check_authority(&self, now: OffsetDateTime) -> Result<(), CheckError> {
+        check_authority(self, now)
+    }
+
+    /// Whether its own key signed it.
+    pub(super) fn is_self_signed(&self) -> bool {
+        let parsed = X509Certificate::from_der(&self.der);
+        parsed.is_ok_and(|(_, parsed)| parsed.verify_signature(None).is_ok())
+    }
+
+    /// The subject key identifier, by which certificates below an authority name its key.
+    pub(crate) fn subject_key_id(&self) -> Option<&[u8]> {
+        self.extensions.subject_key_id.as_deref()
+    }
+
+    /// Whether it names `ca` as its issuer, byte for byte.
+    pub(crate) fn is_issued_by(&self, ca: &Certificate) -> bool {
+        self.issuer_der == ca.subject_der
     }
 
     pub(crate) fn holds_public_key(&self, public_key_der: &[u8]) -> bool {
@@ -206,6 +266,14 @@ impl fmt::Debug for Certificate {
     }
 }
 
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 fn read_alt_names(parsed: &X509Certificate<'_>) -> Result<AltNames, CertificateError> {
     let extension = parsed
         .subject_alternative_name()
@@ -218,11 +286,15 @@ fn read_alt_names(parsed: &X509Certificate<'_>) -> Result<AltNames, CertificateE
 pub(super) fn alt_names<'a>(
     names: impl IntoIterator<Item = &'a GeneralName<'a>>,
 ) -> Result<AltNames, CertificateError> {
-    let (mut dns, mut ips) = (Vec::new(), Vec::new());
+    let (mut dns, mut wildcards, mut ips) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
         match name {
             GeneralName::DNSName(name) => {
-                dns.push(HostName::new(name).map_err(|_| CertificateError::AltName)?);
+                let bad = |_| CertificateError::AltName;
+                match name.starts_with('*') {
+                    true => wildcards.push(WildcardName::new(name).map_err(bad)?),
+                    false => dns.push(HostName::new(name).map_err(bad)?),
+                }
             }
             GeneralName::IPAddress(octets) => {
                 ips.push(read_address(octets).ok_or(CertificateError::AltName)?);
@@ -230,13 +302,50 @@ pub(super) fn alt_names<'a>(
             _ => return Err(CertificateError::AltName),
         }
     }
-    AltNames::new(dns, ips).map_err(|_| CertificateError::AltName)
+    AltNames::new(dns, ips)
+        .and_then(|names| names.with_wildcards(wildcards))
+        .map_err(|_| CertificateError::AltName)
 }
 
 fn read_address(octets: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
     v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
         .ok()
+}
+
+/// The kind of a public key, by RFC 5480 and RFC 8017.
+pub(super) fn key_algorithm(key: &SubjectPublicKeyInfo<'_>) -> Option<KeyAlgorithm> {
+    let curve = || key.algorithm.parameters.as_ref()?.as_oid().ok();
+    match key.algorithm.algorithm.to_id_string().as_str() {
+        "1.2.840.113549.1.1.1" => Some(KeyAlgorithm::Rsa),
+        "1.2.840.10045.2.1" => match curve()?.to_id_string().as_str() {
+            "1.2.840.10045.3.1.7" => Some(KeyAlgorithm::EcdsaP256),
+            "1.3.132.0.34" => Some(KeyAlgorithm::EcdsaP384),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn read_constraints(
+    found: &x509_parser::extensions::NameConstraints<'_>,
+) -> Option<NameConstraints> {
+    let (mut domains, mut networks) = (Vec::new(), Vec::new());
+    if found.excluded_subtrees.is_some() {
+        return None;
+    }
+    for subtree in found.permitted_subtrees.as_deref().unwrap_or_default() {
+        match &subtree.base {
+            GeneralName::DNSName(name) => domains.push(HostName::new(name).ok()?),
+            GeneralName::IPAddress(octets) => {
+                let (address, mask) = octets.split_at(octets.len() / 2);
+                let network = IpNet::with_netmask(read_address(address)?, read_address(mask)?);
+                networks.push(network.ok()?);
+            }
+            _ => return None,
+        }
+    }
+    NameConstraints::new(domains, networks).ok()
 }
 
 fn read_extensions(parsed: &X509Certificate<'_>) -> Result<Extensions, CertificateError> {
@@ -268,6 +377,9 @@ fn read_extensions(parsed: &X509Certificate<'_>) -> Result<Extensions, Certifica
             }
             ParsedExtension::AuthorityKeyIdentifier(id) => {
                 found.authority_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
+            }
+            ParsedExtension::NameConstraints(constraints) => {
+                found.name_constraints = read_constraints(constraints);
             }
             ParsedExtension::ParseError { .. } => return Err(CertificateError::Form),
             _ => {}

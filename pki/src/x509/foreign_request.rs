@@ -3,7 +3,8 @@
 use rustls_pki_types::{CertificateSigningRequestDer, pem::PemObject as _};
 use x509_parser::prelude::{FromDer as _, ParsedExtension, X509CertificationRequest};
 
-use super::certificate::alt_names;
+use super::KeyAlgorithm;
+use super::certificate::{alt_names, key_algorithm};
 use crate::name::AltNames;
 
 /// A text that is no certificate request, or asks for what nobody here would sign.
@@ -26,12 +27,16 @@ pub enum ForeignRequestError {
 
 /// What somebody else's request (PKCS #10, RFC 2986) asks for.
 ///
-/// Its signature is not looked at: the Kubernetes API refuses a request that its own key has not signed.
+/// Its signature is told by [`ForeignRequest::proves_its_key`], and is no reason not to read it: the Kubernetes API refuses a
+/// request that its own key has not signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignRequest {
     common_name: String,
     groups: Vec<String>,
     alt_names: AltNames,
+    public_key_der: Vec<u8>,
+    key_algorithm: Option<KeyAlgorithm>,
+    proven: bool,
 }
 
 impl ForeignRequest {
@@ -48,7 +53,8 @@ impl ForeignRequest {
         if !rest.is_empty() {
             return Err(form);
         }
-        let subject = &request.certification_request_info.subject;
+        let info = &request.certification_request_info;
+        let subject = &info.subject;
         let text = |value: &x509_parser::x509::AttributeTypeAndValue<'_>| {
             value.as_str().map(str::to_owned).map_err(|_| form)
         };
@@ -82,6 +88,9 @@ impl ForeignRequest {
             common_name,
             groups,
             alt_names: alt_names(general).map_err(|_| ForeignRequestError::AltName)?,
+            public_key_der: info.subject_pki.raw.to_vec(),
+            key_algorithm: key_algorithm(&info.subject_pki),
+            proven: request.verify_signature().is_ok(),
         })
     }
 
@@ -101,5 +110,23 @@ impl ForeignRequest {
     #[must_use]
     pub fn alt_names(&self) -> &AltNames {
         &self.alt_names
+    }
+
+    /// The public key as DER `SubjectPublicKeyInfo`.
+    #[must_use]
+    pub fn public_key_der(&self) -> &[u8] {
+        &self.public_key_der
+    }
+
+    /// What kind of key it is about, or `None` for a kind that is not issued here.
+    #[must_use]
+    pub fn key_algorithm(&self) -> Option<KeyAlgorithm> {
+        self.key_algorithm
+    }
+
+    /// Whether its own key signed it, so that its sender holds the private half.
+    #[must_use]
+    pub fn proves_its_key(&self) -> bool {
+        self.proven
     }
 }

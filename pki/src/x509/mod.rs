@@ -3,15 +3,29 @@
 //! that no mistake of the encoder is judged by the encoder.
 
 mod certificate;
+mod container;
 mod foreign_request;
 mod key;
+mod passphrase;
+mod pem;
+mod revocations;
 mod sign;
 mod verify;
 
+pub(crate) use certificate::hex;
 pub use certificate::{Certificate, CertificateError};
 pub use foreign_request::{ForeignRequest, ForeignRequestError};
-pub use key::{KeyError, PrivateKey};
+pub use key::{KeyAlgorithm, KeyError, KeySpec, PrivateKey};
+pub use passphrase::{Passphrase, PassphraseError};
+pub(crate) use pem::encode as encode_pem;
+pub use revocations::RevocationListError;
+pub(crate) use revocations::check_revocations;
 pub use sign::SignError;
-pub(crate) use sign::{AuthorityParams, LeafParams, encode_request, sign_authority, sign_leaf};
+pub(crate) use sign::{
+    AuthorityParams, LeafParams, RevocationParams, Signer, encode_request, sign_authority,
+};
 pub use verify::CheckError;
-pub(crate) use verify::{check_authority, check_leaf, check_leaf_content, check_trust};
+pub(crate) use verify::{
+    check_authority, check_leaf, check_leaf_content, check_own_authority, check_trust,
+    may_sign_revocations,
+};

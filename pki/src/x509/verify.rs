@@ -1,25 +1,36 @@
 //! The self-check: what was issued is read back, compared with what was asked, and verified as a
 //! peer would verify it.
 //!
-//! webpki takes only name and key from an anchor, so the rules about the authority itself are
-//! checked here: without them a chain would pass that Go and OpenSSL refuse.
+//! webpki takes only name, key and name constraints from an anchor, so the rules about the authority
+//! itself are checked here: without them a chain would pass that Go and OpenSSL refuse
+//! (tests/data/verifiers.txt).
 
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, IpAddr as TlsIpAddr, ServerName, UnixTime};
 use time::OffsetDateTime;
-use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId};
+use webpki::{KeyPurposeIdIter, KeyUsage, anchor_from_trusted_cert};
 
-use super::Certificate;
+use super::{Certificate, KeyAlgorithm};
 use crate::{
+    constraints::NameConstraints,
     name::AltNames,
-    request::{LeafRequest, Subject},
+    request::{LeafRequest, Purpose, Subject},
 };
 
 /// Bit 0 of RFC 5280 section 4.2.1.3.
 const DIGITAL_SIGNATURE: u16 = 1;
+/// Bit 2.
+const KEY_ENCIPHERMENT: u16 = 1 << 2;
 /// Bit 5.
 const KEY_CERT_SIGN: u16 = 1 << 5;
+/// Bit 6.
+const CRL_SIGN: u16 = 1 << 6;
+/// id-kp-serverAuth, RFC 5280 section 4.2.1.12.
+const SERVER_AUTH: KeyPurposeId<'_> = KeyPurposeId::new(&[0x2b, 6, 1, 5, 5, 7, 3, 1]);
+/// id-kp-clientAuth.
+const CLIENT_AUTH: KeyPurposeId<'_> = KeyPurposeId::new(&[0x2b, 6, 1, 5, 5, 7, 3, 2]);
 
 /// Why a certificate is not what was asked for, or would not be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,21 +70,30 @@ pub enum CheckError {
     },
 }
 
-/// Whether a certificate may act as one of our authorities at a moment.
+fn rule(holds: bool, rule: &'static str) -> Result<(), CheckError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(CheckError::Rule { rule })
+    }
+}
+
+/// Whether a certificate may act as an authority at a moment, whoever made it: what Go and OpenSSL ask of a root and
+/// webpki does not.
 pub(crate) fn check_authority(ca: &Certificate, now: OffsetDateTime) -> Result<(), CheckError> {
-    let rule = |holds: bool, rule| {
-        if holds {
-            Ok(())
-        } else {
-            Err(CheckError::Rule { rule })
-        }
-    };
+    check_authority_rules(ca, now)?;
+    rule(ca.is_self_signed(), "is not signed by its own key")
+}
+
+/// The part that costs no signature.
+fn check_authority_rules(ca: &Certificate, now: OffsetDateTime) -> Result<(), CheckError> {
     let extensions = &ca.extensions;
     let is_ca = matches!(extensions.basic_constraints, Some((true, _)));
     rule(is_ca, "is not an authority (basic constraints)")?;
+    // `openssl req -x509` leaves key usages out, which Go and OpenSSL take for all of them.
     let signs = extensions
         .key_usage
-        .is_some_and(|(bits, _)| bits & KEY_CERT_SIGN != 0);
+        .is_none_or(|(bits, _)| bits & KEY_CERT_SIGN != 0);
     rule(signs, "may not sign certificates (key usage)")?;
     let usage = extensions.server_auth || extensions.client_auth || extensions.other_usage;
     rule(
@@ -89,26 +109,44 @@ pub(crate) fn check_authority(ca: &Certificate, now: OffsetDateTime) -> Result<(
         positive(&ca.serial),
         "has a serial number that is not positive",
     )?;
-    check_time(ca, now)?;
-    check_self_signature(ca)
+    check_time(ca, now)
 }
 
-fn check_self_signature(ca: &Certificate) -> Result<(), CheckError> {
-    use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-    use x509_parser::prelude::{FromDer as _, X509Certificate};
-    let refused = CheckError::Rule {
-        rule: "is not signed by its own ECDSA P-256 key",
+/// Whether what was made as an authority is all that ours are, beyond what is asked of foreign ones.
+pub(crate) fn check_own_authority(
+    ca: &Certificate,
+    wanted: &Subject,
+    constraints: Option<&NameConstraints>,
+    now: OffsetDateTime,
+) -> Result<(), CheckError> {
+    check_authority(ca, now)?;
+    same("common name", ca.common_name(), wanted.common_name())?;
+    same("groups", &ca.groups().join(","), &wanted.groups().join(","))?;
+    let extensions = &ca.extensions;
+    let usage = Some((DIGITAL_SIGNATURE | KEY_CERT_SIGN | CRL_SIGN, true));
+    rule(
+        extensions.key_usage == usage,
+        "has other key usages than critical ones for signatures, certificates and revocation lists",
+    )?;
+    rule(
+        extensions.basic_constraints == Some((true, Some(0))),
+        "does not limit its path to leaves",
+    )?;
+    rule(
+        extensions.authority_key_id == extensions.subject_key_id,
+        "does not point at its own key",
+    )?;
+    let words = |constraints: Option<&NameConstraints>| {
+        constraints.map_or_else(|| "none".to_owned(), ToString::to_string)
     };
-    let Ok((_, parsed)) = X509Certificate::from_der(&ca.der) else {
-        return Err(refused);
-    };
-    let key = &parsed.public_key().subject_public_key.data;
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key)
-        .verify(
-            parsed.tbs_certificate.as_ref(),
-            &parsed.signature_value.data,
-        )
-        .map_err(|_| refused)
+    let found = words(extensions.name_constraints.as_ref());
+    same("name constraints", &found, &words(constraints))
+}
+
+/// Whether an authority may sign revocation lists: a kubeadm's may not, and OpenSSL refuses them then.
+pub(crate) fn may_sign_revocations(ca: &Certificate) -> bool {
+    let usage = ca.extensions.key_usage;
+    usage.is_none_or(|(bits, _)| bits & CRL_SIGN != 0)
 }
 
 /// Whether a leaf says what was asked for and is accepted by a peer at a moment.
@@ -155,19 +193,15 @@ pub(crate) fn check_leaf_content(
             wanted: words(wanted).to_owned(),
         });
     }
-    let rule = |holds: bool, rule| {
-        if holds {
-            Ok(())
-        } else {
-            Err(CheckError::Rule { rule })
-        }
-    };
     let not_ca = extensions.basic_constraints == Some((false, None));
     rule(not_ca, "does not say that it is no authority")?;
-    let usage = extensions.key_usage == Some((DIGITAL_SIGNATURE, true));
+    let bits = match leaf.key_algorithm {
+        Some(KeyAlgorithm::Rsa) => DIGITAL_SIGNATURE | KEY_ENCIPHERMENT,
+        _ => DIGITAL_SIGNATURE,
+    };
     rule(
-        usage,
-        "has other key usages than a critical digital signature",
+        extensions.key_usage == Some((bits, true)),
+        "has other key usages than a critical digital signature (and key encipherment for RSA)",
     )?;
     rule(
         extensions.subject_key_id.is_some(),
@@ -186,15 +220,9 @@ pub(crate) fn check_trust(
     ca: &Certificate,
     now: OffsetDateTime,
 ) -> Result<(), CheckError> {
-    check_authority(ca, now)?;
+    // The authority's own signature was checked when it was loaded; it says nothing about the leaf.
+    check_authority_rules(ca, now)?;
     check_time(leaf, now)?;
-    let rule = |holds: bool, rule| {
-        if holds {
-            Ok(())
-        } else {
-            Err(CheckError::Rule { rule })
-        }
-    };
     rule(
         leaf.issuer_der == ca.subject_der,
         "names another issuer than its authority",
@@ -244,14 +272,39 @@ fn verify_chain(
     ca: &CertificateDer<'_>,
     now: OffsetDateTime,
 ) -> Result<(), CheckError> {
-    let purpose = request.purpose();
-    if purpose.serves() {
-        verify_usage(leaf, "server", KeyUsage::server_auth(), ca, now)?;
-    }
-    if purpose.dials() {
-        verify_usage(leaf, "client", KeyUsage::client_auth(), ca, now)?;
-    }
+    let what = match request.purpose() {
+        Purpose::Server => "server",
+        Purpose::Client => "client",
+        Purpose::ServerAndClient => "server and client",
+    };
+    verify_usage(leaf, what, Usages(request.purpose()), ca, now)?;
     verify_names(leaf, request.alt_names())
+}
+
+/// Asks for each usage of a purpose at once, so that the signature is verified once.
+struct Usages(Purpose);
+
+impl ExtendedKeyUsageValidator for Usages {
+    fn validate(&self, found: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        let (mut serves, mut dials, mut present) = (false, false, Vec::new());
+        for usage in found {
+            let usage = usage?;
+            serves |= usage == SERVER_AUTH;
+            dials |= usage == CLIENT_AUTH;
+            present.push(usage.to_decoded_oid());
+        }
+        let missing = match (self.0.serves() && !serves, self.0.dials() && !dials) {
+            (false, false) => return Ok(()),
+            (true, _) => KeyUsage::server_auth(),
+            (false, true) => KeyUsage::client_auth(),
+        };
+        Err(webpki::Error::RequiredEkuNotFoundContext(
+            webpki::RequiredEkuNotFoundContext {
+                required: missing,
+                present,
+            },
+        ))
+    }
 }
 
 /// Whether a peer finds each of the names in a certificate.
@@ -259,6 +312,13 @@ fn verify_names(leaf: &Certificate, names: &AltNames) -> Result<(), CheckError> 
     let end = EndEntityCert::try_from(&leaf.der).map_err(|e| refused(&"its form", e))?;
     for name in names.dns() {
         let server = ServerName::try_from(name.as_str())
+            .map_err(|_| refused(&name, webpki::Error::MalformedDnsIdentifier))?;
+        end.verify_is_valid_for_subject_name(&server)
+            .map_err(|e| refused(&name, e))?;
+    }
+    for name in names.wildcards() {
+        let example = format!("any.{}", name.parent());
+        let server = ServerName::try_from(example.as_str())
             .map_err(|_| refused(&name, webpki::Error::MalformedDnsIdentifier))?;
         end.verify_is_valid_for_subject_name(&server)
             .map_err(|e| refused(&name, e))?;
@@ -275,7 +335,7 @@ fn verify_names(leaf: &Certificate, names: &AltNames) -> Result<(), CheckError> 
 fn verify_usage(
     leaf: &Certificate,
     what: &str,
-    usage: KeyUsage,
+    usage: impl ExtendedKeyUsageValidator,
     ca: &CertificateDer<'_>,
     now: OffsetDateTime,
 ) -> Result<(), CheckError> {

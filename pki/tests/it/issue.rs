@@ -1,6 +1,11 @@
+#[cfg_attr(
+    feature = "aws-lc-rs",
+    allow(unused_imports, reason = "one test asks for refusals")
+)]
 use pki::{
-    AltNames, Authority, Certificate, IssueError, KeyError, LeafRequest, Life, LoadError, OsRandom,
-    PrivateKey, Purpose, Random, RandomError, RequestError, Subject,
+    AltNames, Authority, AuthorityRequest, Certificate, HostName, IssueError, KeyError, KeySpec,
+    LeafRequest, Life, LoadError, NameConstraints, OsRandom, Passphrase, PrivateKey, Purpose,
+    Random, RandomError, RequestError, SerialNumber, Subject, WildcardName,
 };
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
@@ -182,27 +187,201 @@ fn what_is_no_authority_is_not_loaded() {
 }
 
 #[test]
-fn keys_in_other_containers_are_refused_with_the_command_that_converts() {
-    for label in [
-        "EC PRIVATE KEY",
-        "RSA PRIVATE KEY",
-        "ENCRYPTED PRIVATE KEY",
-        "EC PARAMETERS",
-    ] {
-        let pem = format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
-        let error = PrivateKey::from_pem(&pem).unwrap_err();
-        assert_eq!(error, KeyError::Container { label });
-        assert!(error.to_string().contains("openssl pkcs8"));
-    }
-    assert_eq!(
-        PrivateKey::from_pem("nonsense").unwrap_err(),
-        KeyError::Malformed
+fn a_number_is_never_given_twice() {
+    let authority = authority();
+    let issue = |random: &dyn Random| authority.issue(&client(Life::LEAF), now(), random);
+    let first = issue(&Constant(0x42)).unwrap();
+    let first = Certificate::from_pem(&first.certificate_pem).unwrap();
+    let error = issue(&Constant(0x42)).unwrap_err();
+    assert!(
+        matches!(error, IssueError::RepeatedSerial { .. }),
+        "{error}"
     );
-    // An Ed25519 key of RFC 8410 section 10.3: kubeadm would refuse it too.
-    let ed25519 = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+\
-                   K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
-    let error = PrivateKey::from_pem(ed25519).unwrap_err();
-    assert!(matches!(error, KeyError::Algorithm | KeyError::Malformed));
+    assert!(error.to_string().contains(&first.serial_hex()), "{error}");
+    issue(&Constant(0x43)).unwrap();
+    // Loaded again, it is told what it gave.
+    let (pem, key) = (authority.certificate_pem(), authority.key_pem());
+    let loaded = || Authority::from_pem(pem, &key, now()).unwrap();
+    let again = |authority: Authority| authority.issue(&client(Life::LEAF), now(), &Constant(0x42));
+    assert!(again(loaded()).is_ok());
+    let given = [SerialNumber::of(&first).unwrap()];
+    assert!(again(loaded().with_issued(given)).is_err());
+}
+
+#[test]
+fn an_authority_does_not_give_its_own_number() {
+    let made = Authority::create(&subject("ca"), Life::AUTHORITY, now(), &Constant(7)).unwrap();
+    let error = made.issue(&client(Life::LEAF), now(), &Constant(7));
+    assert!(matches!(error, Err(IssueError::RepeatedSerial { .. })));
+}
+
+#[test]
+fn constraints_hold_for_what_is_issued() {
+    let networks = ["10.0.0.0/16", "10.96.0.0/16", "fd00::/16"];
+    let networks = networks.map(|network| network.parse().unwrap());
+    let constraints = NameConstraints::for_cluster([host("lab")], &host("cluster.local"), networks);
+    let constraints = constraints.unwrap();
+    let request = AuthorityRequest {
+        subject: subject("kubernetes"),
+        life: Life::AUTHORITY,
+        constraints: Some(constraints.clone()),
+    };
+    let key = PrivateKey::generate().unwrap();
+    let authority = Authority::create_from(&request, key, now(), &OsRandom).unwrap();
+    assert_eq!(
+        authority.certificate().name_constraints(),
+        Some(&constraints)
+    );
+    let issue = |name: &str, address: &str| {
+        let names = AltNames::new(vec![host(name)], vec![ip(address)]).unwrap();
+        let request = LeafRequest::new(subject("s"), Purpose::Server, names, Life::LEAF).unwrap();
+        authority.issue(&request, now(), &OsRandom)
+    };
+    for (name, address) in [
+        ("lab", "10.0.255.255"),
+        ("etcd-0.lab", "127.0.0.1"),
+        ("kubernetes", "10.96.0.1"),
+        ("kubernetes.default.svc.cluster.local", "fd00::1"),
+        ("localhost", "::1"),
+    ] {
+        issue(name, address).unwrap();
+    }
+    for (name, address, outside) in [
+        ("lab.test", "10.0.0.1", "`lab.test`"),
+        ("slab", "10.0.0.1", "`slab`"),
+        ("a.lab", "10.1.0.1", "`10.1.0.1`"),
+        ("a.lab", "fe80::1", "`fe80::1`"),
+    ] {
+        let error = issue(name, address).unwrap_err();
+        assert!(matches!(error, IssueError::Constrained { .. }), "{error}");
+        assert!(error.to_string().contains(outside), "{error}");
+    }
+    // A client has no name that could be outside.
+    authority
+        .issue(&client(Life::LEAF), now(), &OsRandom)
+        .unwrap();
+    let none: [HostName; 0] = [];
+    assert!(NameConstraints::new(none, networks).is_err());
+    assert!(NameConstraints::new([host("lab")], []).is_err());
+}
+
+#[test]
+fn wildcards_are_asked_for_by_name() {
+    let wildcard = WildcardName::new("*.apps.lab").unwrap();
+    let names = AltNames::new(vec![host("apps.lab")], vec![]).unwrap();
+    let names = names.with_wildcards(vec![wildcard.clone()]).unwrap();
+    assert_eq!(names.to_string(), "DNS:apps.lab, DNS:*.apps.lab");
+    let request = LeafRequest::new(subject("s"), Purpose::Server, names.clone(), Life::LEAF);
+    let issued = authority()
+        .issue(&request.unwrap(), now(), &OsRandom)
+        .unwrap();
+    let read = Certificate::from_pem(&issued.certificate_pem).unwrap();
+    assert_eq!(read.alt_names(), &names);
+    assert!(names.with_wildcards(vec![wildcard]).is_err());
+}
+
+#[test]
+fn serial_numbers_read_what_programs_write() {
+    let number: SerialNumber = "0A:ff".parse().unwrap();
+    assert_eq!(number.to_string(), "0aff");
+    assert_eq!("aff".parse(), Ok(number.clone()));
+    assert_eq!("000aff".parse(), Ok(number));
+    for bad in [
+        "",
+        "0",
+        "0000",
+        "xy",
+        "é1",
+        &"1".repeat(41),
+        &"11".repeat(21),
+    ] {
+        assert!(bad.parse::<SerialNumber>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn keys_that_no_cluster_takes_are_refused_with_the_reason() {
+    let pem = |label: &str, body: &str| {
+        format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+    };
+    let ed25519 = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC";
+    let old = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA";
+    for (text, expected) in [
+        ("nonsense".to_owned(), KeyError::Malformed),
+        (pem("PRIVATE KEY", "AAAA"), KeyError::Malformed),
+        (pem("EC PRIVATE KEY", "AAAA"), KeyError::Malformed),
+        (pem("RSA PRIVATE KEY", "AAAA"), KeyError::RsaSize),
+        (pem("CERTIFICATE", "AAAA"), KeyError::Malformed),
+        (pem("RSA PRIVATE KEY", old), KeyError::OldEncryption),
+        (
+            pem("OPENSSH PRIVATE KEY", "AAAA"),
+            KeyError::Container {
+                label: "OPENSSH PRIVATE KEY",
+            },
+        ),
+        // The key of RFC 8410 section 10.3.
+        (pem("PRIVATE KEY", ed25519), KeyError::Ed25519),
+    ] {
+        assert_eq!(PrivateKey::from_pem(&text).unwrap_err(), expected, "{text}");
+    }
+    assert!(KeyError::Ed25519.to_string().contains("kubeadm"));
+    #[cfg(not(feature = "aws-lc-rs"))]
+    for spec in [KeySpec::EcdsaP384, KeySpec::Rsa2048, KeySpec::Rsa4096] {
+        let error = PrivateKey::generate_for(spec).unwrap_err();
+        assert_eq!(error, KeyError::Feature(spec));
+        assert!(error.to_string().contains("aws-lc-rs"), "{error}");
+    }
+}
+
+/// Runs with the feature only: ring draws neither.
+#[cfg(feature = "aws-lc-rs")]
+#[test]
+fn rsa_and_p384_authorities_sign_leaves_of_every_kind() {
+    for spec in [KeySpec::EcdsaP256, KeySpec::EcdsaP384, KeySpec::Rsa2048] {
+        let key = PrivateKey::generate_for(spec).unwrap();
+        let pem = key.to_pem();
+        let life = Life::AUTHORITY;
+        let made = Authority::create_with_key(key, &subject("ca"), life, now(), &OsRandom);
+        let loaded = Authority::from_pem(made.unwrap().certificate_pem(), &pem, now()).unwrap();
+        for spec in [KeySpec::EcdsaP256, KeySpec::EcdsaP384, KeySpec::Rsa2048] {
+            let key = PrivateKey::generate_for(spec).unwrap();
+            loaded
+                .issue_for(&client(Life::LEAF), &key, now(), &OsRandom)
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_pass_phrase_opens_its_own_key_only() {
+    let phrase = |text: &str| Passphrase::new(text).unwrap();
+    let key = PrivateKey::generate().unwrap();
+    let sealed = key
+        .to_encrypted_pem(&phrase("correct horse"), &OsRandom)
+        .unwrap();
+    assert!(sealed.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"));
+    let opened = PrivateKey::from_encrypted_pem(&sealed, &phrase("correct horse")).unwrap();
+    assert_eq!(*opened.to_pem(), *key.to_pem());
+    let wrong = PrivateKey::from_encrypted_pem(&sealed, &phrase("battery staple"));
+    assert_eq!(wrong.unwrap_err(), KeyError::Passphrase);
+    assert_eq!(
+        PrivateKey::from_pem(&sealed).unwrap_err(),
+        KeyError::Encrypted
+    );
+    // A key that is not encrypted is no reason to stop.
+    assert!(PrivateKey::from_encrypted_pem(&key.to_pem(), &phrase("correct horse")).is_ok());
+    for bad in ["", "short", "with a line break\n"] {
+        assert!(Passphrase::new(bad).is_err(), "{bad:?}");
+    }
+    let again = key
+        .to_encrypted_pem(&phrase("correct horse"), &OsRandom)
+        .unwrap();
+    assert_ne!(*again, *sealed, "salt and vector are fresh");
+    assert!(
+        key.to_encrypted_pem(&phrase("correct horse"), &Broken)
+            .is_err()
+    );
+    assert_eq!(format!("{:?}", phrase("correct horse")), "Passphrase(..)");
 }
 
 #[test]

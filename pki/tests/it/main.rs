@@ -5,10 +5,14 @@
 
 mod client;
 mod ensure;
+mod foreign;
 mod issue;
 mod kill;
+mod matrix;
 mod names;
 mod outputs;
+mod policy;
 mod real;
+mod revocation;
 mod roles;
 mod support;

@@ -1,4 +1,4 @@
-use pki::{AltNames, ApiUrl, HostName, NameError};
+use pki::{AltNames, ApiUrl, HostName, NameError, WildcardName};
 use proptest::prelude::*;
 
 use crate::support::{host, ip};
@@ -67,6 +67,30 @@ fn addresses_are_those_of_one_machine_and_canonical() {
 fn a_repeated_name_or_address_is_refused() {
     assert!(AltNames::new(vec![host("a"), host("a")], vec![]).is_err());
     assert!(AltNames::new(vec![], vec![ip("10.0.0.1"), ip("10.0.0.1")]).is_err());
+}
+
+#[test]
+fn a_wildcard_is_one_label_over_two() {
+    for name in ["*.apps.lab", "*.a.b.c"] {
+        assert_eq!(WildcardName::new(name).unwrap().as_str(), name);
+    }
+    for bad in [
+        "*", "*.", "*.lab", "a.*.lab", "**.a.b", "x*.a.b", "*.*.a.b", "*.A.b", "*.a.1",
+    ] {
+        assert!(WildcardName::new(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn names_are_contained_letter_by_letter() {
+    let wildcard = vec![WildcardName::new("*.a.b").unwrap()];
+    let all = AltNames::new(vec![host("x"), host("y")], vec![ip("10.0.0.1")]).unwrap();
+    let all = all.with_wildcards(wildcard.clone()).unwrap();
+    let part = AltNames::new(vec![host("y")], vec![ip("10.0.0.1")]).unwrap();
+    assert!(all.contains(&part) && all.contains(&AltNames::default()));
+    assert!(!part.contains(&all));
+    let below = AltNames::new(vec![host("z.a.b")], vec![]).unwrap();
+    assert!(!all.contains(&below));
 }
 
 #[test]

@@ -180,6 +180,11 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: NodeVerb,
     },
+    /// Look after etcd: its members, their store.
+    Etcd {
+        #[command(subcommand)]
+        verb: EtcdVerb,
+    },
     /// Look at bhyve VMs and move them.
     Vm {
         #[command(subcommand)]
@@ -239,6 +244,13 @@ pub(crate) struct DrainArgs {
     /// Seconds until the last pod must have gone.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(crate) timeout: u64,
+}
+
+/// What is done with etcd.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EtcdVerb {
+    /// Say how each member stands: leader, term, index, sizes, alarms.
+    Status,
 }
 
 /// What is done with VMs.

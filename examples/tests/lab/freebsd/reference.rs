@@ -4,6 +4,7 @@ use super::host::FreeBsd;
 use crate::{
     lab::{Lab, bad_rows},
     reference::etcd_cluster,
+    run::Event,
     waiting::wait_for,
     work::{self, Web, boot_of},
 };
@@ -22,7 +23,10 @@ fn the_reference_lab_runs_on_vms() {
     let lab = host.lab("t-vms");
     plan_shows_everything_and_does_nothing(&host, &lab, &before);
 
-    assert_eq!(lab.up(&[]).result["changed"], true);
+    let up = lab.up(&[]);
+    assert_eq!(up.result["changed"], true);
+    let looked = |event: &Event| event.step == "fit for Kubernetes" && event.progress == "done";
+    assert!(up.events.iter().any(looked), "new nodes are looked at");
     let report = lab.check_in_a_while();
     only_what_nobody_can_try_is_not_tried(&report);
     second_up_changes_nothing(&lab, &report);

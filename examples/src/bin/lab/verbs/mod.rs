@@ -2,6 +2,7 @@
 
 mod change;
 mod cis;
+mod etcd;
 mod here;
 mod look;
 mod machine;
@@ -58,6 +59,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Doctor(on) => look::doctor(global, on).await,
         Verb::Console { node } => vm::console(global, &node).await,
         Verb::Node { verb } => node::node(global, verb).await,
+        Verb::Etcd { verb } => etcd::etcd(global, verb).await,
         Verb::Vm { verb } => vm::vm(global, verb).await,
         Verb::Map { view } => network::map(global, view).await,
         Verb::Explain {

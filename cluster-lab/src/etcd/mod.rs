@@ -1,0 +1,27 @@
+//! etcd of a lab that is there: what `lab etcd` is about.
+
+mod status;
+
+pub use status::{EtcdMember, EtcdStatus};
+
+use crate::{Lab, LabPlanError, lab::etcd_hosts};
+use etcd_bootstrap::{ClusterSpec, Hosts, Tls};
+
+/// The cluster of etcd, and of its machines those that run.
+pub(crate) struct RunningEtcd {
+    pub(crate) spec: ClusterSpec,
+    pub(crate) hosts: Hosts,
+    pub(crate) tls: Tls,
+}
+
+impl Lab {
+    /// etcd of this lab, with its certificates, which have to be there.
+    pub(crate) async fn running_etcd(&self) -> Result<RunningEtcd, LabPlanError> {
+        let (wired, hosts) = self.running().await?;
+        Ok(RunningEtcd {
+            hosts: etcd_hosts(&wired.etcd, &hosts),
+            spec: wired.etcd,
+            tls: wired.etcd_tls,
+        })
+    }
+}

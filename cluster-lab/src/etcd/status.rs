@@ -1,0 +1,93 @@
+//! How each member of etcd stands, by its own word.
+
+use crate::{Lab, LabPlanError};
+use etcd_bootstrap::{
+    ANSWER_TIMEOUT, ClientAnswer, ClusterId, MemberId, MemberName, Probe, Status, conditions,
+};
+use futures::future::join_all;
+use host_exec::Condition;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How etcd stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EtcdStatus {
+    /// The ID of the cluster, known before its members first ran.
+    pub cluster_id: ClusterId,
+    /// How many members must agree before anything is written.
+    pub quorum: usize,
+    /// Its members.
+    pub members: Vec<EtcdMember>,
+    /// What has to hold, each with its evidence.
+    pub conditions: Vec<Condition>,
+}
+
+/// How a member stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EtcdMember {
+    /// Its name.
+    pub name: MemberName,
+    /// Its ID; none before it has been added.
+    pub id: Option<MemberId>,
+    /// Whether it is the one that the others follow.
+    pub leads: bool,
+    /// What it says to its clients.
+    pub answer: ClientAnswer,
+}
+
+impl EtcdStatus {
+    /// Whether all conditions hold.
+    pub fn ok(&self) -> bool {
+        self.conditions.iter().all(|condition| condition.ok)
+    }
+}
+
+impl EtcdMember {
+    /// What it says of its store and of raft; none while it is silent.
+    pub fn status(&self) -> Option<&Status> {
+        match &self.answer {
+            ClientAnswer::Serving { status, .. } => status.as_ref(),
+            ClientAnswer::Silent(_) => None,
+        }
+    }
+}
+
+impl Lab {
+    /// How etcd stands.
+    ///
+    /// # Errors
+    ///
+    /// The lab cannot be worked out or looked at. A member that is silent, or whose machine does not run, is
+    /// *not* an error.
+    pub async fn etcd_status(&self) -> Result<EtcdStatus, LabPlanError> {
+        let etcd = self.running_etcd().await?;
+        let spec = &etcd.spec;
+        let probe = Probe::of_reachable(spec, &etcd.hosts, &etcd.tls, ANSWER_TIMEOUT);
+        let asked = spec.members().iter().map(|member| async {
+            let answer = probe.client(&member.name).await;
+            (member.name.clone(), answer)
+        });
+        let answers: BTreeMap<MemberName, ClientAnswer> =
+            join_all(asked).await.into_iter().collect();
+        let conditions = conditions(spec, &answers);
+        let ids = spec.member_ids();
+        let member = |(name, answer): (MemberName, ClientAnswer)| {
+            let mut member = EtcdMember {
+                id: ids.get(&name).copied(),
+                leads: false,
+                name,
+                answer,
+            };
+            member.leads = member
+                .status()
+                .is_some_and(|status| status.leader == Some(status.member_id));
+            member
+        };
+        Ok(EtcdStatus {
+            cluster_id: spec.cluster_id(),
+            quorum: spec.quorum(),
+            members: answers.into_iter().map(member).collect(),
+            conditions,
+        })
+    }
+}

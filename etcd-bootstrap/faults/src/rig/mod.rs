@@ -1,0 +1,403 @@
+//! A world with machines on one link, the tool under test, and the means to hurt them.
+//!
+//! It runs as process 1 of its own process, mount and network namespaces, so whatever it started and made ends
+//! with it, also when it is killed.
+
+mod check;
+mod fault;
+mod machine;
+mod tool;
+
+use crate::{
+    client::Client,
+    dice::Dice,
+    load::{Load, Values},
+    material,
+    scene::{Authorities, Scene, address, member_name},
+};
+use anyhow::{Context as _, bail};
+use etcd_bootstrap::{
+    ANSWER_TIMEOUT, ClusterId, Hosts, MemberName, MemberState, Observed, Probe, observe,
+};
+use host_exec::{
+    Command, Host, LocalHost, NetworkNamespace,
+    poll::{self, Attempt, Wait},
+};
+use machine::Machine;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    fs,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+pub use fault::Direction;
+pub use tool::{Running, Told};
+
+/// How long a call of the load may take: short against an election, long against an answer on a busy machine.
+const CALL_LIMIT: Duration = Duration::from_millis(700);
+/// How long members may take for what takes no time.
+const SOON: Duration = Duration::from_secs(30);
+
+/// What a rig is made for.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Where it keeps everything.
+    pub work: PathBuf,
+    /// Where etcd, etcdctl and etcdutl are.
+    pub programs: PathBuf,
+    /// What its choices follow from.
+    pub seed: u64,
+    /// Whether waits have their full length, as in the long run.
+    pub long: bool,
+}
+
+/// Machines, and a cluster that is asked for.
+#[derive(Debug)]
+pub struct Rig {
+    /// What it was made for.
+    pub setting: Setting,
+    /// The choices.
+    pub dice: Dice,
+    /// What the tool is asked for. Call [`Rig::ask`] after a change.
+    pub scene: Scene,
+    /// Who signs.
+    pub authorities: Authorities,
+    /// What was measured, in milliseconds unless its name says otherwise.
+    pub figures: BTreeMap<String, f64>,
+    machines: BTreeMap<u8, Machine>,
+    here: Arc<dyn Host>,
+    values: Values,
+    /// Directories with a write-ahead log, by machine and inode.
+    logs_seen: BTreeMap<(u8, u64), fs::File>,
+    clusters_seen: BTreeSet<ClusterId>,
+    clusters_meant: BTreeSet<ClusterId>,
+}
+
+impl Rig {
+    /// A world with machines 1 to `size`, on which nothing runs. Call it once, as process 1 of fresh namespaces.
+    ///
+    /// # Errors
+    ///
+    /// A namespace, a link or a certificate cannot be made.
+    pub async fn new(setting: Setting, size: u8) -> anyhow::Result<Self> {
+        let here: Arc<dyn Host> = Arc::new(LocalHost::new("world".parse()?));
+        let ip = |words: &str| Command::new("ip").args(words.split(' '));
+        here.run(&ip("link set lo up")).await?;
+        here.run(&ip("link add wire type bridge")).await?;
+        here.run(&ip(&format!("address add {}/24 dev wire", address(254))))
+            .await?;
+        here.run(&ip("link set wire up")).await?;
+        let program = setting.programs.join("etcd");
+        let authorities = Authorities::new()?;
+        let version = version(here.as_ref(), &program).await?;
+        let mut rig = Self {
+            dice: Dice::new(setting.seed),
+            scene: Scene::new((program, version), size, &authorities)?,
+            authorities,
+            figures: BTreeMap::new(),
+            machines: BTreeMap::new(),
+            here,
+            values: Values::default(),
+            logs_seen: BTreeMap::new(),
+            clusters_seen: BTreeSet::new(),
+            clusters_meant: BTreeSet::new(),
+            setting,
+        };
+        for number in 1..=size {
+            rig.add_machine(number).await?;
+        }
+        rig.ask()?;
+        Ok(rig)
+    }
+
+    /// Starts machine `number`.
+    ///
+    /// # Errors
+    ///
+    /// It does not come up.
+    pub async fn add_machine(&mut self, number: u8) -> anyhow::Result<()> {
+        let dir = self.machine_dir(number);
+        let machine = Machine::start(number, &dir, self.here.as_ref()).await?;
+        self.machines.insert(number, machine);
+        let leaders: BTreeMap<u8, u32> = self
+            .machines
+            .iter()
+            .map(|(number, machine)| (*number, machine.leader()))
+            .collect();
+        fs::write(self.path("leaders.json"), serde_json::to_vec(&leaders)?)?;
+        Ok(())
+    }
+
+    /// Pulls the plug of machine `number`: all that runs on it ends, and its files stay.
+    ///
+    /// # Errors
+    ///
+    /// Its leader does not end.
+    pub async fn remove_machine(&mut self, number: u8) -> anyhow::Result<()> {
+        let member = self.process(number).await?;
+        let port = format!("port{number}");
+        let unplug = Command::new("ip").args(["link", "delete", port.as_str()]);
+        self.here.run(&unplug).await?;
+        let machine = self.machines.remove(&number);
+        machine.context("no such machine")?.end().await?;
+        if let Some(member) = member {
+            // The member is its leader's child, and outlives it otherwise.
+            nix::sys::signal::kill(member, nix::sys::signal::Signal::SIGKILL)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the scene to the tool.
+    ///
+    /// # Errors
+    ///
+    /// It is no legal one, or cannot be written.
+    pub fn ask(&mut self) -> anyhow::Result<()> {
+        self.clusters_meant.insert(self.scene.spec()?.cluster_id());
+        self.scene.store(&self.setting.work)
+    }
+
+    /// What is below the work directory.
+    #[must_use]
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.setting.work.join(below)
+    }
+
+    /// The files of machine `number`, seen from here: `etc` and `var`.
+    #[must_use]
+    pub fn machine_dir(&self, number: u8) -> PathBuf {
+        self.path(&format!("machine-{number}"))
+    }
+
+    /// Where member `number` keeps its data, seen from here.
+    #[must_use]
+    pub fn data_dir(&self, number: u8) -> PathBuf {
+        self.machine_dir(number).join("var/lib/etcd")
+    }
+
+    /// The machine of member `number`.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn host(&self, number: u8) -> anyhow::Result<&dyn Host> {
+        let machine = self.machines.get(&number);
+        Ok(machine.context("no such machine")?.host())
+    }
+
+    /// The network of machine `number`.
+    ///
+    /// # Errors
+    ///
+    /// There is no such machine.
+    pub fn network(&self, number: u8) -> anyhow::Result<NetworkNamespace> {
+        let leader = self
+            .machines
+            .get(&number)
+            .context("no such machine")?
+            .leader();
+        Ok(NetworkNamespace::new(format!("/proc/{leader}/ns/net")))
+    }
+
+    /// Gives all members and the client new certificates by the present authorities.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be issued.
+    pub fn renew_leaves(&mut self) -> anyhow::Result<()> {
+        for (number, pairs) in &mut self.scene.pairs {
+            *pairs = self.authorities.pairs(*number)?;
+        }
+        let now = time::OffsetDateTime::now_utc();
+        self.scene.client = material::leaf(&self.authorities.clients, &[], now)?;
+        Ok(())
+    }
+
+    /// All machines.
+    ///
+    /// # Errors
+    ///
+    /// The list of machines cannot be read.
+    pub fn hosts(&self) -> anyhow::Result<Hosts> {
+        crate::tool::hosts(&self.setting.work)
+    }
+
+    /// Remembers a time that was measured.
+    pub fn figure(&mut self, name: &str, time: Duration) {
+        self.figures
+            .insert(name.into(), time.as_secs_f64() * 1000.0);
+    }
+
+    /// What the library sees.
+    ///
+    /// # Errors
+    ///
+    /// A machine cannot be looked at.
+    pub async fn observe(&self) -> anyhow::Result<Observed> {
+        let spec = self.scene.spec()?;
+        Ok(observe(&spec, &self.hosts()?, &self.scene.tls(&spec)?).await?)
+    }
+
+    /// Where each member stands, in the library's words.
+    ///
+    /// # Errors
+    ///
+    /// A machine cannot be looked at.
+    pub async fn states(&self) -> anyhow::Result<BTreeMap<u8, MemberState>> {
+        let (spec, observed) = (self.scene.spec()?, self.observe().await?);
+        let state = |number: &u8| {
+            let state = observed.state(&spec, &member_name(*number));
+            Ok((*number, state.context("not observed")?))
+        };
+        self.scene.members.iter().map(state).collect()
+    }
+
+    /// Questions to the members.
+    ///
+    /// # Errors
+    ///
+    /// A certificate is missing.
+    pub fn probe(&self) -> anyhow::Result<Probe> {
+        let spec = self.scene.spec()?;
+        let tls = self.scene.tls(&spec)?;
+        Ok(Probe::new(&spec, &self.hosts()?, &tls, ANSWER_TIMEOUT)?)
+    }
+
+    /// The member that leads, once one is known; and its term.
+    ///
+    /// # Errors
+    ///
+    /// None leads within [`SOON`].
+    pub async fn leader(&self) -> anyhow::Result<(u8, u64)> {
+        let (spec, probe) = (self.scene.spec()?, self.probe()?);
+        let ids = spec.member_ids();
+        let (ids, probe) = (&ids, &probe);
+        self.eventually("leader", SOON, || async move {
+            for number in &self.scene.members {
+                let Ok(status) = probe.status(&member_name(*number)).await else {
+                    continue;
+                };
+                let leader = self.scene.members.iter().find(|other| {
+                    let id = ids.get(&member_name(**other)).copied();
+                    id.is_some() && id == status.leader
+                });
+                // By its own word, since the others may still follow one that is gone.
+                if leader == Some(number) {
+                    return Some((*number, status.raft_term));
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    /// The members that are not `one`.
+    #[must_use]
+    pub fn others(&self, one: u8) -> Vec<u8> {
+        let members = self.scene.members.iter().copied();
+        members.filter(|number| *number != one).collect()
+    }
+
+    /// A client of member `number`, on this side of the link.
+    ///
+    /// # Errors
+    ///
+    /// The certificates cannot be used.
+    pub fn client(&self, number: u8, timeout: Duration) -> anyhow::Result<Client> {
+        let client = &self.scene.client;
+        let texts = (
+            self.scene.client_ca.as_str(),
+            client.certificate.as_str(),
+            client.key.as_str(),
+        );
+        Client::new(Arc::clone(&self.here), address(number), texts, timeout)
+    }
+
+    /// Begins the load. Once in the life of a cluster: the history begins with an empty register.
+    ///
+    /// # Errors
+    ///
+    /// The certificates cannot be used.
+    pub fn load(&mut self) -> anyhow::Result<Load> {
+        let clients = self.clients()?;
+        Ok(Load::start(clients, &self.values, &mut self.dice))
+    }
+
+    /// Clients of all members with the present certificates, as the load has them.
+    ///
+    /// # Errors
+    ///
+    /// The certificates cannot be used.
+    pub fn clients(&self) -> anyhow::Result<Vec<Client>> {
+        let members = self.scene.members.iter();
+        members
+            .map(|number| self.client(*number, CALL_LIMIT))
+            .collect()
+    }
+
+    /// Lets the load run undisturbed.
+    pub async fn pass(&self, time: Duration) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a fault has a length; nothing is waited for"
+        )]
+        tokio::time::sleep(time).await;
+    }
+
+    /// Looks again and again until there is something.
+    ///
+    /// # Errors
+    ///
+    /// There is nothing within `limit`.
+    pub async fn eventually<T, F, Fut>(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut look: F,
+    ) -> anyhow::Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Option<T>>,
+    {
+        let wait = Wait::new(what, limit).longest_pause(Duration::from_millis(20));
+        let look = || {
+            let found = look();
+            async move {
+                Ok::<_, Infallible>(match found.await {
+                    Some(found) => Attempt::Ready(found),
+                    None => Attempt::NotYet("not yet".into()),
+                })
+            }
+        };
+        Ok(poll::until(&wait, look).await?)
+    }
+
+    /// Waits until members `numbers` take reads and writes.
+    ///
+    /// # Errors
+    ///
+    /// One of them does not within `limit`.
+    pub async fn ready(&self, numbers: &[u8], limit: Duration) -> anyhow::Result<()> {
+        let (spec, probe) = (self.scene.spec()?, self.probe()?);
+        let names: Vec<MemberName> = numbers.iter().map(|number| member_name(*number)).collect();
+        let events = host_exec::event::Silent;
+        Ok(etcd_bootstrap::wait_ready(&spec, &names, &probe, limit, &events).await?)
+    }
+}
+
+async fn version(host: &dyn Host, program: &Path) -> anyhow::Result<String> {
+    let ask = Command::new(program.display().to_string()).arg("--version");
+    let output = host.run(&ask).await?;
+    let text = output.stdout_text();
+    let version = text
+        .lines()
+        .find_map(|line| line.strip_prefix("etcd Version: "));
+    match version {
+        Some(version) => Ok(version.to_owned()),
+        None => bail!("{} does not say its version", program.display()),
+    }
+}

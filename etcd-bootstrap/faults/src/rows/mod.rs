@@ -1,0 +1,58 @@
+//! The rows of the fault table, each a scenario whose choices follow from a seed.
+
+mod forming;
+mod leader;
+mod network;
+mod trouble;
+mod trust;
+
+use crate::rig::Rig;
+use futures::future::{BoxFuture, FutureExt as _};
+
+/// A row.
+pub struct Row {
+    /// Its name, as in the table of figures.
+    pub name: &'static str,
+    /// Whether it mostly waits, so that its seeds can run side by side without bending each other's figures.
+    pub waits: bool,
+    /// Its scenario.
+    pub run: for<'r> fn(&'r mut Rig) -> BoxFuture<'r, anyhow::Result<()>>,
+}
+
+impl std::fmt::Debug for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+macro_rules! row {
+    ($name:literal, $waits:literal, $run:path) => {
+        Row {
+            name: $name,
+            waits: $waits,
+            run: |rig| $run(rig).boxed(),
+        }
+    };
+}
+
+/// All rows.
+pub const ROWS: &[Row] = &[
+    row!("kill-tool", false, forming::kill_tool),
+    row!("kill-member-while-forming", false, forming::kill_member),
+    row!("kill-leader", false, leader::kill),
+    row!("stop-leader", false, leader::stop),
+    row!("pause", true, leader::pause),
+    row!("partition", true, network::partition),
+    row!("latency-and-loss", true, network::latency_and_loss),
+    row!("two-late", true, forming::two_late),
+    row!("disk-full", false, trouble::disk_full),
+    row!("lost-data", false, trouble::lost_data),
+    row!("foreign-member", false, trust::foreign),
+    row!("ca-rotation", false, trust::ca_rotation),
+];
+
+/// The row of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == name)
+}

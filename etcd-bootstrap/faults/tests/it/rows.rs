@@ -1,0 +1,83 @@
+//! The rows of the fault table on real etcd processes, three seeds each. `LAB_BIN_DIR` says where the programs are.
+//!
+//! Needs root and network namespaces. The long run is `etcd-faults run --long --seeds 100`.
+
+use etcd_faults::{
+    rows::{ROWS, find},
+    run::{Outcome, Runner},
+};
+use std::{path::PathBuf, thread};
+
+const SEEDS: [u64; 3] = [1, 2, 3];
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test asks where the real programs are"
+)]
+fn runner() -> Runner {
+    let programs = std::env::var_os("LAB_BIN_DIR").expect("LAB_BIN_DIR says where etcd is");
+    Runner {
+        program: PathBuf::from(env!("CARGO_BIN_EXE_etcd-faults")),
+        programs: PathBuf::from(programs),
+        parent: PathBuf::from("/var/tmp"),
+        long: false,
+        keep: false,
+    }
+}
+
+fn row(name: &str) {
+    let (runner, row) = (runner(), find(name).unwrap());
+    let run = |seed| runner.run(row, seed);
+    let outcomes: Vec<Outcome> = if row.waits {
+        thread::scope(|scope| {
+            let runs = SEEDS.map(|seed| scope.spawn(move || run(seed)));
+            runs.map(|run| run.join().unwrap()).into()
+        })
+    } else {
+        SEEDS.map(run).into()
+    };
+    for outcome in &outcomes {
+        let (seed, took) = (outcome.seed, outcome.took);
+        println!("{name} seed {seed}: {took:.1?} {:.0?}", outcome.figures);
+    }
+    let failures = outcomes.iter().filter_map(|outcome| {
+        let why = outcome.failure.as_ref()?;
+        Some(format!("{name} seed {}: {why}\n", outcome.seed))
+    });
+    let failures: String = failures.collect();
+    assert!(failures.is_empty(), "{failures}");
+}
+
+macro_rules! rows {
+    ($($test:ident: $name:literal,)*) => {
+        $(
+            #[test]
+            #[ignore = "needs etcd, root"]
+            fn $test() {
+                row($name);
+            }
+        )*
+
+        #[test]
+        fn every_row_has_its_test() {
+            let tested = [$($name),*];
+            let rows: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
+            assert_eq!(rows, tested);
+        }
+    };
+}
+
+rows! {
+    kill_tool: "kill-tool",
+    kill_member_while_forming: "kill-member-while-forming",
+    kill_leader: "kill-leader",
+    stop_leader: "stop-leader",
+    pause: "pause",
+    partition: "partition",
+    latency_and_loss: "latency-and-loss",
+    two_late: "two-late",
+    disk_full: "disk-full",
+    lost_data: "lost-data",
+    foreign_member: "foreign-member",
+    ca_rotation: "ca-rotation",
+}

@@ -1,0 +1,113 @@
+//! Verbs about etcd: `etcd status`.
+
+use crate::{
+    args::{EtcdVerb, Format, Global},
+    exit::Exit,
+    screen::{self, Paint},
+    table, wanted,
+};
+use cluster_lab::{EtcdMember, EtcdStatus};
+
+/// `lab etcd ...`.
+pub(crate) async fn etcd(global: &Global, verb: EtcdVerb) -> anyhow::Result<Exit> {
+    match verb {
+        EtcdVerb::Status => status(global).await,
+    }
+}
+
+async fn status(global: &Global) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let status = lab.etcd_status().await?;
+    match global.output {
+        Format::Json => screen::print_json(&status)?,
+        Format::Text => screen::print(&status_text(&status, Paint::stdout()))?,
+    }
+    Ok(match status.ok() {
+        true => Exit::DONE,
+        false => Exit::NOT_SO,
+    })
+}
+
+fn status_text(status: &EtcdStatus, paint: Paint) -> String {
+    let rows: Vec<_> = status.members.iter().map(row).collect();
+    let head = [
+        "MEMBER", "ID", "VERSION", "ROLE", "TERM", "INDEX", "REVISION", "SIZE", "IN USE", "SAYS",
+    ];
+    let mut text = format!(
+        "cluster {}: {} members, {} must agree\n\n{}\n",
+        status.cluster_id,
+        status.members.len(),
+        status.quorum,
+        table::columns(head, &rows)
+    );
+    let bad = status.conditions.iter().filter(|condition| !condition.ok);
+    text.extend(bad.map(|condition| {
+        let mark = paint.bad("BAD");
+        format!("{mark}  {}: {}\n", condition.name, condition.evidence)
+    }));
+    if status.ok() {
+        text.push_str(&format!("{}\n", paint.good("as it has to be")));
+    }
+    text
+}
+
+fn row(member: &EtcdMember) -> [String; 10] {
+    let mut row: [String; 10] = Default::default();
+    row[0] = member.name.to_string();
+    row[1] = member.id.map(|id| id.to_string()).unwrap_or_default();
+    row[9] = match member.answer.is_ready() {
+        true => "ready".into(),
+        false => member.answer.to_string(),
+    };
+    if let Some(status) = member.status() {
+        let role = if member.leads { "leader" } else { "follower" };
+        row[2..9].clone_from_slice(&[
+            status.version.clone(),
+            role.into(),
+            status.raft_term.to_string(),
+            status.raft_index.to_string(),
+            status.revision.to_string(),
+            mebibytes(status.db_size_bytes),
+            mebibytes(status.db_in_use_bytes),
+        ]);
+    }
+    row
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cluster_lab::Condition;
+    use etcd_bootstrap::{ClientAnswer, ClusterId, MemberId};
+
+    #[test]
+    fn a_silent_member_says_why() {
+        let status = EtcdStatus {
+            cluster_id: ClusterId(0xa1),
+            quorum: 2,
+            members: vec![EtcdMember {
+                name: "etcd-0".parse().unwrap(),
+                id: Some(MemberId(0xb2)),
+                leads: false,
+                answer: ClientAnswer::Silent("connection refused".into()),
+            }],
+            conditions: vec![Condition::new("etcd-0 is ready", false, "silent")],
+        };
+        let text = status_text(&status, Paint::none());
+        assert!(
+            text.starts_with("cluster a1: 1 members, 2 must agree\n"),
+            "{text}"
+        );
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("etcd-0"))
+            .unwrap();
+        assert!(line.starts_with("etcd-0  b2 "), "{text}");
+        assert!(line.ends_with(" connection refused"), "{text}");
+        assert!(text.ends_with("BAD  etcd-0 is ready: silent\n"), "{text}");
+    }
+}
