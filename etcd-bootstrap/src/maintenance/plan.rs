@@ -141,16 +141,12 @@ pub fn plan_defrag(
 /// Plans the way out of `NOSPACE`: compact to the present revision, defragment every member (leader last), see that each
 /// store has room again, then take the alarms back. Empty without such an alarm.
 ///
-/// `quota_bytes` is `--quota-backend-bytes` where it was set; members from 3.6 on tell it themselves.
+/// The quota is that of the specification; where that has none, what members from 3.6 on tell themselves.
 ///
 /// # Errors
 ///
 /// As [`plan_defrag`].
-pub fn plan_space(
-    spec: &ClusterSpec,
-    seen: &Seen,
-    quota_bytes: Option<u64>,
-) -> Result<MaintenancePlan, MaintenanceRefused> {
+pub fn plan_space(spec: &ClusterSpec, seen: &Seen) -> Result<MaintenancePlan, MaintenanceRefused> {
     let order = in_order(spec, seen)?;
     let alarms = seen.alarms.iter().filter(|a| a.kind == AlarmKind::NoSpace);
     let alarms: Vec<&Alarm> = alarms.collect();
@@ -168,7 +164,8 @@ pub fn plan_space(
     plan.steps.extend(defragment);
     for (member, status) in voters() {
         let told = Some(status.quota_bytes).filter(|quota| *quota > 0);
-        let quota = quota_bytes.or(told).unwrap_or(DEFAULT_QUOTA_BYTES);
+        let set = spec.tuning().quota_backend_bytes.filter(|quota| *quota > 0);
+        let quota = set.or(told).unwrap_or(DEFAULT_QUOTA_BYTES);
         plan.steps.push(MaintenanceStep::CheckSize {
             member: member.clone(),
             at_most_bytes: quota - quota / 100 * MARGIN_PERCENT,

@@ -108,13 +108,11 @@ pub fn plan(
         members.map(|(name, found)| ((*name).clone(), *found))
     };
     if !all_swapped {
-        // Also one that was swapped: systemd may have started it after a reboot, alone and without a majority.
-        let up = members
-            .iter()
-            .filter(|(_, found)| found.is_up || found.is_enabled);
-        plan.steps.extend(up.map(|(name, _)| RestoreStep::Stop {
-            member: (*name).clone(),
-        }));
+        // All, whatever systemd says of them: one that a killed run was stopping may still be at it, and one that was
+        // swapped may have been started by a reboot, alone and without a majority.
+        let names = members.iter().map(|(name, _)| (*name).clone());
+        plan.steps
+            .extend(names.map(|member| RestoreStep::Stop { member }));
     }
     let untouched = at(|stage| stage == Stage::Untouched);
     plan.steps

@@ -1,6 +1,6 @@
 //! Doing what an [`UpgradePlan`] says.
 
-use super::{UpgradePlan, UpgradeStep};
+use super::{RaftSnapshotError, UpgradePlan, UpgradeStep, raft_snapshot};
 use crate::{
     ApplyError, ClusterSpec, EtcdVersion, Hosts, MemberName, MemberProgram, ObserveError,
     PlanError, Probe, RequestFailed, Snapshot, SnapshotError, SpecError, Tls, Unreachable,
@@ -65,6 +65,9 @@ pub enum UpgradeError {
         #[source]
         source: JournalError,
     },
+    /// The members did not write the snapshots of their raft logs, and nothing was begun.
+    #[error("not every member has written a raft snapshot; no member has been changed")]
+    RaftSnapshot(#[from] RaftSnapshotError),
     /// The leader did not hand over, and was not touched.
     #[error("the leader {leader} was not upgraded, since it does not hand over; the others are")]
     Leader {
@@ -137,6 +140,11 @@ pub async fn apply(
         events.started(member.as_str(), UPGRADE_STEP);
         let done = match step {
             UpgradeStep::Snapshot { member } => keep(&spec, member, hosts, journal).await,
+            UpgradeStep::RaftSnapshot { member, entries } => {
+                raft_snapshot::write(&spec, member, *entries, hosts, tls)
+                    .await
+                    .map_err(Into::into)
+            }
             UpgradeStep::MoveLeader { from, to } => hand_over(&spec, from, to, hosts, tls).await,
             UpgradeStep::Replace { member, from, .. } => {
                 let member = (member, *from);

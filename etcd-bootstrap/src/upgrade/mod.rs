@@ -13,9 +13,11 @@ mod downgrade;
 mod path;
 mod plan;
 mod preflight;
+mod raft_snapshot;
 
 pub use apply::{Journal, JournalError, MemberError, SETTLE, UPGRADE_STEP, UpgradeError, apply};
 pub use downgrade::{DowngradeError, begin_downgrade};
 pub use path::{PATHS, PathError, PathRule, check_path};
 pub use plan::{UpgradePlan, UpgradeRefused, UpgradeStep, plan};
 pub use preflight::{Facts, FactsError, look, preflight};
+pub use raft_snapshot::RaftSnapshotError;

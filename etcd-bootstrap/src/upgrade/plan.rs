@@ -9,6 +9,9 @@ use host_exec::Condition;
 use serde::Serialize;
 use std::fmt;
 
+/// `--snapshot-count` of every member for which it is not set.
+const SNAPSHOT_COUNT: u64 = 10_000;
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
@@ -17,6 +20,17 @@ pub enum UpgradeStep {
     Snapshot {
         /// The member that makes it: the leader, which has everything.
         member: MemberName,
+    },
+    /// Have every member write a snapshot of its raft log, by filling the log with entries that change nothing.
+    ///
+    /// A member reads its log from its last snapshot on, and 3.7 ends at entries of the v2 API, with which 3.5 told its
+    /// members' addresses and the version of the cluster (etcd 3.7.3: "unmarshal should never fail", seen with a cluster
+    /// that went from 3.5.35 to 3.6.16 to 3.7.3 within 10000 entries). Nothing tells whether such entries are left.
+    RaftSnapshot {
+        /// The member that is asked.
+        member: MemberName,
+        /// How many entries.
+        entries: u64,
     },
     /// Have the leader hand over, so that its restart costs no election.
     MoveLeader {
@@ -147,6 +161,13 @@ pub fn plan(
         steps.push(UpgradeStep::Snapshot {
             member: leader.name.clone(),
         });
+        if spec.version().minor == 6 && to.version.minor == 7 {
+            let count = spec.tuning().snapshot_count;
+            steps.push(UpgradeStep::RaftSnapshot {
+                member: leader.name.clone(),
+                entries: count.unwrap_or(SNAPSHOT_COUNT) + 1,
+            });
+        }
     }
     for member in order {
         let successor = spec
@@ -186,6 +207,7 @@ impl UpgradeStep {
     pub fn member(&self) -> &MemberName {
         match self {
             Self::Snapshot { member }
+            | Self::RaftSnapshot { member, .. }
             | Self::MoveLeader { from: member, .. }
             | Self::Replace { member, .. } => member,
         }
@@ -202,6 +224,11 @@ impl fmt::Display for UpgradeStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Snapshot { member } => write!(f, "{member}: take a snapshot"),
+            Self::RaftSnapshot { member, entries } => write!(
+                f,
+                "{member}: have all members write a raft snapshot, since 3.7 cannot read entries of 3.5 ({entries} \
+                 entries that change nothing)"
+            ),
             Self::MoveLeader { from, to } => write!(f, "{from}: hand the lead over to {to}"),
             Self::Replace {
                 member,

@@ -80,4 +80,10 @@ rows! {
     lost_data: "lost-data",
     foreign_member: "foreign-member",
     ca_rotation: "ca-rotation",
+    no_space: "no-space",
+    snapshot: "snapshot",
+    restore: "restore",
+    two_of_three_lost: "two-of-three-lost",
+    upgrade: "upgrade",
+    upgrade_with_a_bad_binary: "upgrade-with-a-bad-binary",
 }
