@@ -46,13 +46,17 @@
 //!
 //! # What this crate does not do
 //!
-//! It issues no certificates (crate `pki` does) and installs no program. It does not yet replace, add or
-//! remove members, take or restore snapshots, or upgrade: a member that needs that is reported and
-//! refused, never guessed at. No discovery service, no proxies, no etcd before 3.5.11.
+//! It issues no certificates (crate `pki` does) and installs no program. Forming never
+//! replaces, adds or removes a member: one that needs that is reported and refused, and [`change`] does it when asked. No discovery service, no proxies, no etcd before 3.5.11.
 //!
 //! # Invariants
 //!
-//! - No data directory is ever removed, moved or emptied.
+//! - No data directory is ever removed or emptied. Of a member that is removed, replaced or restored the data is renamed
+//!   aside. (What a killed restore had half made, and no member ever ran on, is made anew.)
+//! - A restore never reuses a token, and never takes a snapshot whose checksum does not fit; a copy of a store without one
+//!   is taken only when it is called so.
+//! - No member is defragmented or upgraded while another one is not ready.
+//! - No planned step leaves fewer healthy voters than must agree; a plan shows both numbers for each step.
 //! - A member whose data is lost is not started with an empty memory: it could help to elect a leader that
 //!   lacks acknowledged writes.
 //! - What a cluster is follows from who founded it ([`History`]), not from who is in it now; the settings of a
@@ -66,6 +70,7 @@
 
 mod apply;
 pub mod certificates;
+pub mod change;
 mod etcdutl;
 mod gate;
 mod gateway;

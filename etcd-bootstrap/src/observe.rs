@@ -226,7 +226,7 @@ async fn look(
 /// # Errors
 ///
 /// find(1) fails for another reason than that there is no such directory.
-async fn has_wal(member: &MemberSpec, host: &dyn Host) -> Result<bool, ObserveError> {
+pub(crate) async fn has_wal(member: &MemberSpec, host: &dyn Host) -> Result<bool, ObserveError> {
     let wal = member.data_dir.join("member/wal");
     let find = Command::new("find")
         .arg(wal.display().to_string())

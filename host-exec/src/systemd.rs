@@ -174,6 +174,15 @@ pub async fn enable(host: &dyn Host, units: &[UnitName]) -> Result<Output, RunEr
     Ok(output)
 }
 
+/// Has `units` started at no boot any more. What runs is left alone.
+///
+/// # Errors
+///
+/// The host is unreachable. A unit that is not enabled is *not* an error.
+pub async fn disable(host: &dyn Host, units: &[UnitName]) -> Result<Output, RunError> {
+    unit_command(host, &["disable", "--quiet"], units).await
+}
+
 /// Asks for `units` to be started and does not wait for it. One that runs is left alone.
 ///
 /// # Errors
@@ -190,6 +199,15 @@ pub async fn start(host: &dyn Host, units: &[UnitName]) -> Result<Output, RunErr
 /// As [`start`].
 pub async fn restart(host: &dyn Host, units: &[UnitName]) -> Result<Output, RunError> {
     unit_command(host, &["restart", "--no-block"], units).await
+}
+
+/// Has `units`, which run, take in changed files by what their `ExecReload` says, and waits for that command.
+///
+/// # Errors
+///
+/// A unit does not run, or has no `ExecReload`; the host is unreachable.
+pub async fn reload(host: &dyn Host, units: &[UnitName]) -> Result<Output, RunError> {
+    unit_command(host, &["reload"], units).await
 }
 
 /// Stops `units` and waits until they are.

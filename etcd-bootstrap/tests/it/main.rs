@@ -6,6 +6,7 @@
 )]
 
 mod certificates;
+mod change;
 mod forms;
 mod golden;
 mod history;

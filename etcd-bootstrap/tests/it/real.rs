@@ -39,12 +39,12 @@ pub(crate) struct Cluster {
     clippy::disallowed_methods,
     reason = "a test asks where the real programs are"
 )]
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let directory = std::env::var_os("LAB_BIN_DIR").expect("LAB_BIN_DIR says where etcd is");
     PathBuf::from(directory).join("etcd")
 }
 
-async fn version(program: &Path) -> etcd_bootstrap::EtcdVersion {
+pub(crate) async fn version(program: &Path) -> etcd_bootstrap::EtcdVersion {
     let host = LocalHost::new("here".parse().unwrap());
     let ask = host_exec::Command::new(program.to_str().unwrap()).arg("--version");
     let output = host.run(&ask).await.unwrap();
@@ -56,7 +56,7 @@ async fn version(program: &Path) -> etcd_bootstrap::EtcdVersion {
         .unwrap()
 }
 
-fn authority(name: &str) -> Authority {
+pub(crate) fn authority(name: &str) -> Authority {
     let subject = Subject::new(name, &[]).unwrap();
     Authority::create(
         &subject,
@@ -67,7 +67,7 @@ fn authority(name: &str) -> Authority {
     .unwrap()
 }
 
-fn leaf(issuer: &Authority, name: &str, purpose: Purpose, ips: &[IpAddr]) -> Issued {
+pub(crate) fn leaf(issuer: &Authority, name: &str, purpose: Purpose, ips: &[IpAddr]) -> Issued {
     let names = AltNames::new(vec![], ips.to_vec()).unwrap();
     let subject = Subject::new(name, &[]).unwrap();
     let request = LeafRequest::new(subject, purpose, names, Life::LEAF).unwrap();

@@ -8,7 +8,7 @@ use crate::{
 use anyhow::{Context as _, ensure};
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -63,23 +63,18 @@ pub(super) async fn bad_binary(rig: &mut Rig) -> anyhow::Result<()> {
     begin_with(rig, old).await?;
     rig.scene.ready_limit = Duration::from_secs(15);
     let (path, version) = new.clone();
-    let (asked, answers) = (rig.path("bad"), rig.path("bad-turns"));
-    fs::create_dir_all(&asked)?;
-    for tool in ["etcdctl", "etcdutl"] {
-        std::os::unix::fs::symlink(path.with_file_name(tool), asked.join(tool))?;
+    let (leader, _) = rig.leader().await?;
+    let second = *rig.others(leader).last().context("no follower")?;
+    for number in rig.scene.members.clone() {
+        // Each says its version like the real one; that of the second member cannot do more.
+        let then = if number == second {
+            "exit 1".into()
+        } else {
+            format!("exec {}", path.display())
+        };
+        program_of(&rig.machine_dir(number).join("var/bad"), &path, &then)?;
     }
-    // Says its version like the real one, and serves the first member alone.
-    let script = format!(
-        "#!/bin/sh\ncase \"$1\" in --version) exec {real} --version;; esac\n\
-        if mkdir {turns} 2>/dev/null || [ \"$(cat {turns}/name)\" = \"$ETCD_NAME\" ]; then\n\
-        echo \"$ETCD_NAME\" > {turns}/name; exec {real}; fi\nexit 1\n",
-        real = path.display(),
-        turns = answers.display(),
-    );
-    let etcd = asked.join("etcd");
-    fs::write(&etcd, script)?;
-    fs::set_permissions(&etcd, fs::Permissions::from_mode(0o755))?;
-    ask(rig, &(etcd.clone(), version))?;
+    ask(rig, &("/var/bad/etcd".into(), version))?;
     let load = rig.load()?;
     rig.pass(Duration::from_secs(1)).await;
     let refusal = rig.refused().await?;
@@ -105,6 +100,20 @@ pub(super) async fn bad_binary(rig: &mut Rig) -> anyhow::Result<()> {
     rig.scene.task = Task::Form;
     rig.ask()?;
     rig.conclude(Some(&history)).await
+}
+
+/// A directory with an etcd that does what `then` says, and with the tools of the real one.
+fn program_of(dir: &Path, real: &Path, then: &str) -> anyhow::Result<()> {
+    fs::create_dir_all(dir)?;
+    for tool in ["etcdctl", "etcdutl"] {
+        symlink(real.with_file_name(tool), dir.join(tool))?;
+    }
+    let real = real.display();
+    let script = format!("#!/bin/sh\n[ \"$1\" = --version ] && exec {real} --version\n{then}\n");
+    let etcd = dir.join("etcd");
+    fs::write(&etcd, script)?;
+    fs::set_permissions(&etcd, fs::Permissions::from_mode(0o755))?;
+    Ok(())
 }
 
 async fn versions(rig: &Rig) -> anyhow::Result<Vec<(PathBuf, String)>> {

@@ -79,6 +79,8 @@ rows! {
     disk_full: "disk-full",
     lost_data: "lost-data",
     foreign_member: "foreign-member",
+    clock_skew: "clock-skew",
+    bad_peer_certificate: "bad-peer-certificate",
     ca_rotation: "ca-rotation",
     no_space: "no-space",
     snapshot: "snapshot",

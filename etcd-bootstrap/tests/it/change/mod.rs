@@ -1,0 +1,6 @@
+//! Changes of the membership.
+
+mod model;
+mod plan;
+mod processes;
+mod real;
