@@ -97,7 +97,7 @@ impl Rig {
         let version = version(here.as_ref(), &program).await?;
         let mut rig = Self {
             dice: Dice::new(setting.seed),
-            scene: Scene::new((program, version), size, &authorities)?,
+            scene: Scene::new((program, version), size, &authorities, &setting.work)?,
             authorities,
             figures: BTreeMap::new(),
             machines: BTreeMap::new(),

@@ -136,6 +136,8 @@ fn begin(
     without_checksum: bool,
 ) -> anyhow::Result<crate::scene::Scene> {
     let asked = rig.scene.clone();
+    // Who is restored founds a cluster.
+    let _ = fs::remove_file(&rig.scene.history_file);
     rig.scene.task = Task::Restore {
         snapshot: snapshot.to_owned(),
         without_checksum,
