@@ -368,6 +368,12 @@ impl Rig {
             .collect()
     }
 
+    /// Where the values of this cluster's writes come from.
+    #[must_use]
+    pub fn values(&self) -> Values {
+        self.values.clone()
+    }
+
     /// Lets the load run undisturbed.
     pub async fn pass(&self, time: Duration) {
         #[expect(

@@ -3,6 +3,7 @@
 mod forming;
 mod leader;
 mod network;
+mod proof;
 mod restore;
 mod space;
 mod trouble;
@@ -40,6 +41,7 @@ macro_rules! row {
 
 /// All rows.
 pub const ROWS: &[Row] = &[
+    row!("stale-reads-are-found", true, proof::stale_reads_are_found),
     row!("kill-tool", true, forming::kill_tool),
     row!("kill-member-while-forming", false, forming::kill_member),
     row!("kill-leader", false, leader::kill),

@@ -68,6 +68,7 @@ macro_rules! rows {
 }
 
 rows! {
+    stale_reads_are_found: "stale-reads-are-found",
     kill_tool: "kill-tool",
     kill_member_while_forming: "kill-member-while-forming",
     kill_leader: "kill-leader",
