@@ -15,6 +15,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tokio::io::AsyncWriteExt as _;
 
 /// What the server at `address` presents, its own certificate first, as `host` sees it. `tls` gives the identity to
 /// show; its trust is not asked, because what is to be refused is what is to be looked at. Nothing but the handshake is
@@ -39,6 +40,15 @@ pub async fn presented_certificates(
     // A connection that is taken up again would present nothing.
     tls.resumption = rustls::client::Resumption::disabled();
     let connected = handshake(host, Arc::new(tls), address, timeout).await;
+    let connected = match connected {
+        Ok(mut stream) => {
+            // A server that is told of the end has nothing to complain of in its log. That it cannot be told is no
+            // matter: what it presents has been seen.
+            let _ = tokio::time::timeout(timeout, stream.shutdown()).await;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
     let seen = witness.seen.lock().unwrap_or_else(PoisonError::into_inner);
     match connected {
         // What a server that refuses us has shown before is still seen.
