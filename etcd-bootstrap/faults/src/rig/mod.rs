@@ -190,6 +190,12 @@ impl Rig {
         Ok(machine.context("no such machine")?.host())
     }
 
+    /// This side of the link.
+    #[must_use]
+    pub fn here(&self) -> &dyn Host {
+        self.here.as_ref()
+    }
+
     /// The network of machine `number`.
     ///
     /// # Errors
@@ -418,7 +424,8 @@ impl Rig {
     }
 }
 
-async fn version(host: &dyn Host, program: &Path) -> anyhow::Result<String> {
+/// What an etcd binary says that it is.
+pub(crate) async fn version(host: &dyn Host, program: &Path) -> anyhow::Result<String> {
     let ask = Command::new(program.display().to_string()).arg("--version");
     let output = host.run(&ask).await?;
     let text = output.stdout_text();
