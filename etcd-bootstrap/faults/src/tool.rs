@@ -1,6 +1,9 @@
 //! The tool under test: what a program of ours would do with the library, as a process that can be killed.
 
-use crate::scene::{Scene, member_name};
+use crate::{
+    scene::{Scene, member_name},
+    task::{self, Task},
+};
 use anyhow::Context as _;
 use etcd_bootstrap::{
     ClusterSpec, History, Hosts, Tls, certificates,
@@ -55,7 +58,11 @@ pub async fn run(work: &Path, die_after: Option<usize>) -> anyhow::Result<bool> 
         told: AtomicUsize::new(0),
         die_after,
     };
-    match form(&scene, &hosts, &teller).await {
+    let done = match &scene.task {
+        Task::Form => form(&scene, &hosts, &teller).await,
+        task => task::run(task, work, &scene, &hosts, &teller).await,
+    };
+    match done {
         Ok(()) => {
             teller.line(&Line::Done);
             Ok(true)
@@ -139,13 +146,13 @@ pub fn hosts(work: &Path) -> anyhow::Result<Hosts> {
     leaders.into_iter().map(host).collect()
 }
 
-struct Teller {
+pub(crate) struct Teller {
     told: AtomicUsize,
     die_after: Option<usize>,
 }
 
 impl Teller {
-    fn line(&self, line: &Line) {
+    pub(crate) fn line(&self, line: &Line) {
         let text = serde_json::to_string(line).unwrap_or_default();
         // Whoever started the tool may be gone, and the work goes on.
         let _ = writeln!(std::io::stdout(), "{text}");

@@ -3,8 +3,12 @@
 mod forming;
 mod leader;
 mod network;
+mod proof;
+mod restore;
+mod space;
 mod trouble;
 mod trust;
+mod upgrade;
 
 use crate::rig::Rig;
 use futures::future::{BoxFuture, FutureExt as _};
@@ -37,6 +41,7 @@ macro_rules! row {
 
 /// All rows.
 pub const ROWS: &[Row] = &[
+    row!("stale-reads-are-found", true, proof::stale_reads_are_found),
     row!("kill-tool", true, forming::kill_tool),
     row!("kill-member-while-forming", false, forming::kill_member),
     row!("kill-leader", false, leader::kill),
@@ -51,6 +56,12 @@ pub const ROWS: &[Row] = &[
     row!("clock-skew", true, trust::clock_skew),
     row!("bad-peer-certificate", true, trust::bad_peer_certificate),
     row!("ca-rotation", false, trust::ca_rotation),
+    row!("no-space", false, space::no_space),
+    row!("snapshot", false, restore::snapshot),
+    row!("restore", false, restore::restore),
+    row!("two-of-three-lost", false, restore::two_of_three_lost),
+    row!("upgrade", true, upgrade::three_minors),
+    row!("upgrade-with-a-bad-binary", true, upgrade::bad_binary),
 ];
 
 /// The row of this name.
