@@ -67,6 +67,7 @@
 mod apply;
 pub mod certificates;
 pub mod change;
+mod cluster_state;
 mod gate;
 mod gateway;
 mod health;
@@ -88,6 +89,7 @@ pub mod tuning;
 pub use apply::{
     ApplyError, FILES_STEP, RESTART_STEP, START_STEP, apply, finish, prepare, start_members,
 };
+pub use cluster_state::{ClusterState, MayHoldData};
 pub use gate::{GATE_LIMIT, gate, start_gated};
 pub use gateway::RequestFailed;
 pub use health::{conditions, health};
