@@ -76,6 +76,7 @@ pub(crate) fn kubernetes_after_boot(desired: &Desired) -> k8s_bootstrap::Observe
         let booted = NodeObserved {
             files: BTreeMap::new(),
             unrecorded: BTreeSet::new(),
+            recorded_otherwise: BTreeSet::new(),
             units,
             ..blank
         };

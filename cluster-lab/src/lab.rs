@@ -122,6 +122,9 @@ pub enum ObserveError {
     /// What each crate wants told.
     #[error(transparent)]
     Blueprint(#[from] BlueprintError),
+    /// A file of a machine.
+    #[error(transparent)]
+    Look(host_exec::FileError),
     /// The services of a machine.
     #[error("cannot look at the services of a machine")]
     Services(#[source] host_exec::RunError),
@@ -321,7 +324,11 @@ pub(crate) fn desired(
     key: Option<&EncryptionKey>,
 ) -> Result<Desired, ObserveError> {
     let material = blueprint.cluster_material(token, source, key)?;
-    Ok(Desired::new(blueprint.kubernetes()?, &material)?)
+    let spec = k8s_bootstrap::ClusterSpec {
+        authority_rotates: material.trusts_two(),
+        ..blueprint.kubernetes()?
+    };
+    Ok(Desired::new(spec, &material)?)
 }
 
 /// What the guests among `hosts` lack, by machine.

@@ -32,6 +32,7 @@
 
 mod bhyve;
 mod blueprint;
+mod certs;
 mod change;
 mod check;
 mod doctor;
@@ -57,6 +58,9 @@ mod upgrade;
 
 pub use bhyve::{HostError, KeysError, VmError, VmRequest};
 pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
+pub use certs::{
+    CertsReport, OnMachine, OnMachineState, RenewError, RenewalPlan, Renewed, RollError, Rotation,
+};
 pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;
 pub use down::{DownError, Gone};

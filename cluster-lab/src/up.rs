@@ -176,7 +176,7 @@ impl Lab {
         }
         self.make_key()?;
         let mut changed = self.certify(&blueprint, events)?;
-        let token = self.token()?;
+        let token = self.token::<UpError>()?;
         let (hosts, wired, made) = self
             .machines(&mut blueprint, &supplies, &token, events)
             .await?;
@@ -325,7 +325,10 @@ impl Lab {
     }
 
     /// The token with which nodes join: the kept one while it is good for another hour, else a new one.
-    fn token(&self) -> Result<ExpiringToken, UpError> {
+    pub(crate) fn token<E>(&self) -> Result<ExpiringToken, E>
+    where
+        E: From<StateError> + From<pki::RandomError>,
+    {
         let enough = self.now + time::Duration::hours(1);
         match self.kept_token()?.filter(|token| token.expires > enough) {
             Some(token) => Ok(token),

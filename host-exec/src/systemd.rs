@@ -201,6 +201,15 @@ pub async fn restart(host: &dyn Host, units: &[UnitName]) -> Result<Output, RunE
     unit_command(host, &["restart", "--no-block"], units).await
 }
 
+/// Has `units`, which run, take in changed files by what their `ExecReload` says, and waits for that command.
+///
+/// # Errors
+///
+/// A unit does not run, or has no `ExecReload`; the host is unreachable.
+pub async fn reload(host: &dyn Host, units: &[UnitName]) -> Result<Output, RunError> {
+    unit_command(host, &["reload"], units).await
+}
+
 /// Stops `units` and waits until they are.
 ///
 /// # Errors

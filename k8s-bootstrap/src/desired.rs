@@ -31,6 +31,8 @@ pub struct Service {
     /// A file with a digest over all of these, written when the service was started with them. Without it
     /// a run that was killed between writing and restarting would look finished.
     pub record: File,
+    /// It takes in changed files on `systemctl reload`; a changed unit still starts it anew.
+    pub reloads: bool,
 }
 
 /// All that one node has to have.
@@ -226,18 +228,21 @@ fn service(
         .chain(component.reads.iter().cloned())
         .chain([unit_file.clone()])
         .collect();
+    let file = |path: &PathBuf| {
+        files.get(path).ok_or_else(|| DesiredError::MissingFile {
+            node: place.node.name.clone(),
+            unit: unit.clone(),
+            path: path.clone(),
+        })
+    };
     let mut all = Vec::new();
     for path in &reads {
-        let Some(file) = files.get(path) else {
-            let node = place.node.name.clone();
-            return Err(DesiredError::MissingFile {
-                node,
-                unit,
-                path: path.clone(),
-            });
-        };
-        all.extend_from_slice(digest(file.contents.bytes()).as_bytes());
+        all.extend_from_slice(digest(file(path)?.contents.bytes()).as_bytes());
     }
+    component
+        .follows
+        .iter()
+        .try_for_each(|path| file(path).map(drop))?;
     // Digests of keys are no secrets, but nobody needs them either.
     let record = File::secret(
         format!("{RECORDS}/{unit}.started"),
@@ -249,5 +254,6 @@ fn service(
         gate: component.gate,
         reads,
         record,
+        reloads: component.options.reloads,
     })
 }

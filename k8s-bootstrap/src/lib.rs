@@ -83,7 +83,7 @@ pub use names::{
 };
 pub use object::{APPLIED, Object, ObjectDrift, ObjectKey};
 pub use observe::{
-    ClusterObserved, Hosts, NodeObserved, ObserveError, Observed, UnknownHost, observe,
+    ClusterObserved, Hosts, NodeObserved, ObserveError, Observed, UnknownHost, observe, readiness,
 };
 pub use plan::{Action, Plan, Step, plan};
 pub use spec::{

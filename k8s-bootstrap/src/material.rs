@@ -1,11 +1,14 @@
 //! What is secret or signed, made by the caller.
 
 use crate::{
-    component::kubelet,
+    component::{SIGNER_CA, kubelet},
     hardened::{ENCRYPTION_CONFIG, EncryptionKey},
 };
 use host_exec::{File, HostName, InvalidHostName, Mode};
-use pki::{BootstrapToken, CaRole, FileContent, ItemId, LeafRole, NodeFile, PkiSpec, Store};
+use pki::{
+    BootstrapToken, CaRole, FileContent, ItemId, LeafRole, NodeFile, PkiSpec, Store,
+    rotation::Rotated,
+};
 use std::{collections::BTreeMap, fmt};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -37,7 +40,8 @@ pub struct ExpiringToken {
 /// Everything that has to be trusted or kept secret.
 #[derive(Debug, Clone)]
 pub struct Material {
-    /// The certificate of the cluster's authority, pinned by kubelets and by this crate's own client.
+    /// The certificate of the cluster's authority, pinned by kubelets and by this crate's own client. While it is
+    /// rotated there are two, the one that signs first.
     pub ca_pem: String,
     /// An identity in the group `system:masters`: the API's own roles are not there yet when the first
     /// objects are written. From 1.29 on that is kubeadm's `super-admin.conf`, before it `admin.conf`.
@@ -89,8 +93,8 @@ impl Material {
             LeafRole::Admin
         };
         let identity = store.read(&ItemId::cluster(role))?;
-        Ok(Self {
-            ca_pem: store.read_public(&ItemId::Authority(CaRole::Kubernetes))?,
+        let material = Self {
+            ca_pem: store.trusted(Rotated::Authority(CaRole::Kubernetes))?,
             identity: ClientIdentity {
                 certificate_pem: identity.public_pem,
                 key_pem: identity.key_pem,
@@ -104,7 +108,22 @@ impl Material {
             })?,
             token,
             files,
-        })
+        };
+        if !material.trusts_two() {
+            return Ok(material);
+        }
+        let signer = store.read_public(&ItemId::Authority(CaRole::Kubernetes))?;
+        let control_planes = spec.control_planes.iter();
+        let hosts = control_planes.map(|node| node.name.as_str().parse());
+        let hosts = hosts.collect::<Result<Vec<HostName>, _>>()?;
+        Ok(material.with_file(hosts, &File::public(SIGNER_CA, signer)))
+    }
+
+    /// Whether two authorities are trusted, as while one takes the place of the other; then
+    /// [`ClusterSpec::authority_rotates`](crate::ClusterSpec::authority_rotates) has to say so too.
+    #[must_use]
+    pub fn trusts_two(&self) -> bool {
+        self.ca_pem.matches("-----BEGIN CERTIFICATE-----").count() > 1
     }
 
     /// Adds the configuration with which the API servers of `control_planes` encrypt Secrets at rest: the profile

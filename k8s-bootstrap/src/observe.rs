@@ -68,6 +68,8 @@ pub struct NodeObserved {
     pub files: BTreeMap<PathBuf, Drift>,
     /// Services whose record of the last start is missing or about other files.
     pub unrecorded: BTreeSet<UnitName>,
+    /// Those among them with a record: they run, and with which files is known.
+    pub recorded_otherwise: BTreeSet<UnitName>,
     /// Each service's state in systemd's words.
     pub units: BTreeMap<UnitName, UnitState>,
     /// The kubelet's client certificate. Where it is valid, the node has joined.
@@ -83,6 +85,7 @@ impl NodeObserved {
         Self {
             files: setup.files.iter().map(missing).collect(),
             unrecorded: setup.units().into_iter().collect(),
+            recorded_otherwise: BTreeSet::new(),
             units: setup
                 .units()
                 .into_iter()
@@ -243,25 +246,48 @@ async fn observe_node(
         .iter()
         .map(|service| service.record.clone())
         .collect();
-    let stale: BTreeSet<&Path> = files::observe(host, &records)
+    let stale: BTreeMap<&Path, Drift> = files::observe(host, &records)
         .await?
         .into_iter()
-        .map(|(file, _)| file.path.as_path())
+        .map(|(file, drift)| (file.path.as_path(), drift))
         .collect();
-    let unrecorded = setup
-        .services
-        .iter()
-        .filter(|s| stale.contains(s.record.path.as_path()));
+    let with = |kept: fn(Drift) -> bool| {
+        let stale = setup.services.iter().filter(|service| {
+            let drift = stale.get(service.record.path.as_path());
+            drift.is_some_and(|drift| kept(*drift))
+        });
+        stale.map(|service| service.unit.clone()).collect()
+    };
     Ok(NodeObserved {
         files: drifted
             .into_iter()
             .map(|(file, drift)| (file.path.clone(), drift))
             .collect(),
-        unrecorded: unrecorded.map(|service| service.unit.clone()).collect(),
+        unrecorded: with(|_| true),
+        recorded_otherwise: with(|drift| drift != Drift::Missing),
         units: systemd::states(host, &setup.units()).await?,
         certificate: observe_certificate(host, name, &desired.ca_pem).await?,
         serving: serving_certificate(host, desired, name).await?,
     })
+}
+
+/// What each control plane's API server says about itself.
+///
+/// # Errors
+///
+/// A host is missing, or the material makes no TLS client. A silent server is *not* an error.
+pub async fn readiness(
+    desired: &Desired,
+    hosts: &Hosts,
+) -> Result<BTreeMap<HostName, Readiness>, ObserveError> {
+    Ok(readiness_of(&apis(desired, hosts)?).await)
+}
+
+async fn readiness_of(clients: &[(HostName, Api)]) -> BTreeMap<HostName, Readiness> {
+    let looks = clients
+        .iter()
+        .map(|(name, api)| async { (name.clone(), api.readiness().await) });
+    join_all(looks).await.into_iter().collect()
 }
 
 async fn observe_apis(
@@ -269,10 +295,7 @@ async fn observe_apis(
     hosts: &Hosts,
 ) -> Result<(BTreeMap<HostName, Readiness>, Option<ClusterObserved>), ObserveError> {
     let clients = apis(desired, hosts)?;
-    let looks = clients
-        .iter()
-        .map(|(name, api)| async { (name.clone(), api.readiness().await) });
-    let readiness: BTreeMap<HostName, Readiness> = join_all(looks).await.into_iter().collect();
+    let readiness = readiness_of(&clients).await;
     let ready = clients
         .iter()
         .find(|(name, _)| readiness.get(name) == Some(&Readiness::Ready));

@@ -34,6 +34,8 @@ pub enum Action {
         /// It runs already, with other files.
         anew: bool,
     },
+    /// Have a service that runs take in its changed files, and record it. It goes on answering meanwhile.
+    Reload(UnitName),
     /// Get the node a client certificate from the cluster's signer, as soon as the API has our objects. The
     /// record of its kubelet is removed before the certificate is written.
     Join(NodeCertificate),
@@ -153,7 +155,11 @@ fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
         let joins = service.gate == Gate::Joined && (drops || !found.joined());
         let changed =
             joins || readers.contains(&service.unit) || found.unrecorded.contains(&service.unit);
-        if !up || changed {
+        let unit_changed = drifted.contains(service.unit_file.as_path());
+        let known = found.recorded_otherwise.contains(&service.unit);
+        if up && changed && service.reloads && known && !unit_changed && !reload(service) {
+            actions.push(Action::Reload(service.unit.clone()));
+        } else if !up || changed {
             let (unit, gate) = (service.unit.clone(), service.gate);
             actions.push(Action::Start {
                 unit,
@@ -233,6 +239,7 @@ impl fmt::Display for Action {
                     if *anew { "restart" } else { "start" }
                 )
             }
+            Self::Reload(unit) => write!(f, "reload {unit}"),
             Self::Join(found) => write!(f, "join with a new client certificate ({found})"),
             Self::DropServing(found) => write!(f, "remove its serving certificate ({found})"),
             Self::AwaitServing(found) => write!(f, "approve its serving certificate ({found})"),

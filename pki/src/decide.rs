@@ -7,13 +7,11 @@ use zeroize::Zeroizing;
 
 use crate::request::LeafRequest;
 use crate::role::CaRole;
+use crate::rotation;
 use crate::x509::{
     Certificate, CertificateError, CheckError, KeyError, PrivateKey, check_authority,
     check_leaf_content, check_trust,
 };
-
-/// Below this share of its life a leaf is renewed: a third, as most tools of the field do.
-const RENEW_BELOW: f64 = 1.0 / 3.0;
 
 /// The two halves of an item as they lie in a store.
 #[derive(Clone, Default)]
@@ -22,6 +20,8 @@ pub struct Existing {
     pub public_pem: Option<String>,
     /// The key.
     pub key_pem: Option<Zeroizing<String>>,
+    /// Whether both are of a replacement whose files are not in place yet.
+    pub unfinished: bool,
 }
 
 impl fmt::Debug for Existing {
@@ -29,6 +29,7 @@ impl fmt::Debug for Existing {
         f.debug_struct("Existing")
             .field("public_pem", &self.public_pem)
             .field("has_key", &self.key_pem.is_some())
+            .field("unfinished", &self.unfinished)
             .finish()
     }
 }
@@ -83,14 +84,25 @@ pub enum Reason {
     /// It says or is something else than is wanted now.
     #[error("{0}")]
     Check(CheckError),
+    /// A run was killed between the two files; both are there and are put in place.
+    #[error("a run was killed while it replaced it; the new pair is put in place")]
+    Unfinished,
     /// Its authority is made in the same run.
     #[error("its authority is new")]
     NewAuthority,
-    /// Little of its life is left.
-    #[error("{percent_left} % of its life is left, less than a third")]
+    /// Little of its life is left, see [`Certificate::renewal`].
+    #[error("due since {}, with {percent_left} % of its life left", .due.date())]
     Age {
+        /// The moment from which on it is renewed.
+        due: OffsetDateTime,
         /// The share left, rounded down.
         percent_left: u8,
+    },
+    /// It is in order and replaced all the same, see [`Renewal::All`](crate::Renewal::All).
+    #[error("asked for; it was in order, valid until {}", .not_after.date())]
+    Asked {
+        /// The end of its life.
+        not_after: OffsetDateTime,
     },
     /// It is as wanted.
     #[error("in order, valid until {}", .not_after.date())]
@@ -151,6 +163,7 @@ pub fn decide(
         (Some(pem), _) => pem,
     };
     match judge(certificate_pem, existing, request, authority, now) {
+        Ok(_) if existing.unfinished => decision(Action::Renew, Reason::Unfinished),
         Ok(not_after) => decision(Action::Reuse, Reason::Valid { not_after }),
         Err(reason) => decision(Action::Renew, reason),
     }
@@ -167,11 +180,10 @@ fn judge(
     check_leaf_content(&leaf, request).map_err(Reason::Check)?;
     let authority = authority.ok_or(Reason::NewAuthority)?;
     check_trust(&leaf, request, authority, now).map_err(Reason::Check)?;
-    let remaining = leaf.remaining(now);
-    if remaining < RENEW_BELOW {
-        return Err(Reason::Age {
-            percent_left: percent(remaining),
-        });
+    let due = leaf.renewal();
+    if now >= due {
+        let percent_left = percent(leaf.remaining(now));
+        return Err(Reason::Age { due, percent_left });
     }
     Ok(leaf.not_after())
 }
@@ -215,7 +227,13 @@ pub fn decide_authority(
     };
     let certificate = read_pair(certificate_pem, existing).map_err(unusable)?;
     check_authority(&certificate, now).map_err(|error| unusable(Reason::Check(error)))?;
-    if certificate.common_name() != role.common_name() {
+    // Any name of a foreign authority, but not that of another one of ours: its files would have been mixed up.
+    let common_name = certificate.common_name();
+    let others = CaRole::ALL.into_iter().filter(|other| *other != role);
+    if others
+        .into_iter()
+        .any(|other| rotation::generation(other, common_name).is_some())
+    {
         return Err(unusable(Reason::Check(CheckError::Differs {
             field: "common name",
             found: certificate.common_name().to_owned(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::store::{ReadError, Store};
 use crate::x509::Certificate;
@@ -31,10 +31,13 @@ pub enum ExpiryLevel {
 /// with them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expiry {
-    /// The file in the store.
+    /// The file in the store, or on a machine.
     pub file: PathBuf,
     /// The common name.
     pub subject: String,
+    /// The moment from which on a run renews it, see [`Certificate::renewal`]; none for an authority, which is
+    /// rotated when somebody says so.
+    pub renewal: Option<OffsetDateTime>,
     /// The last second of its life.
     pub not_after: OffsetDateTime,
     /// The share of its life that is left, 1 to 0.
@@ -47,28 +50,53 @@ impl serde::Serialize for Expiry {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct as _;
         let format = &time::format_description::well_known::Rfc3339;
-        let not_after = self
-            .not_after
-            .format(format)
-            .map_err(serde::ser::Error::custom)?;
-        let mut expiry = serializer.serialize_struct("Expiry", 5)?;
+        let text = |moment: OffsetDateTime| {
+            let moment = moment.to_offset(UtcOffset::UTC);
+            moment.format(format).map_err(serde::ser::Error::custom)
+        };
+        let renewal = self.renewal.map(text).transpose()?;
+        let mut expiry = serializer.serialize_struct("Expiry", 6)?;
         expiry.serialize_field("file", &self.file)?;
         expiry.serialize_field("subject", &self.subject)?;
-        expiry.serialize_field("not_after", &not_after)?;
+        expiry.serialize_field("renewal", &renewal)?;
+        expiry.serialize_field("not_after", &text(self.not_after)?)?;
         expiry.serialize_field("remaining", &self.remaining)?;
         expiry.serialize_field("level", &self.level)?;
         expiry.end()
     }
 }
 
+impl fmt::Display for ExpiryLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fine => "fine",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Expired => "expired",
+        })
+    }
+}
+
+impl Expiry {
+    /// How long the certificate that lies in `file` will last.
+    #[must_use]
+    pub fn of(file: PathBuf, certificate: &Certificate, now: OffsetDateTime) -> Self {
+        let (remaining, not_after) = (certificate.remaining(now), certificate.not_after());
+        let is_leaf = !certificate.is_authority();
+        Self {
+            file,
+            subject: certificate.common_name().to_owned(),
+            renewal: is_leaf.then(|| certificate.renewal()),
+            not_after,
+            remaining,
+            level: level(remaining, now > not_after),
+        }
+    }
+}
+
 impl fmt::Display for Expiry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let level = match self.level {
-            ExpiryLevel::Fine => "fine",
-            ExpiryLevel::Warning => "warning",
-            ExpiryLevel::Error => "error",
-            ExpiryLevel::Expired => "expired",
-        };
+        let level = self.level;
         let percent = self.remaining * 100.0;
         let (file, subject, end) = (self.file.display(), &self.subject, self.not_after.date());
         write!(
@@ -93,16 +121,7 @@ pub fn expiry(store: &Store, now: OffsetDateTime) -> Result<Vec<Expiry>, ReadErr
             path: file.clone(),
             source,
         })?;
-        let (remaining, not_after) = (certificate.remaining(now), certificate.not_after());
-        let subject = certificate.common_name().to_owned();
-        let level = level(remaining, now > not_after);
-        report.push(Expiry {
-            file,
-            subject,
-            not_after,
-            remaining,
-            level,
-        });
+        report.push(Expiry::of(file, &certificate, now));
     }
     report.sort_by_key(|expiry| expiry.not_after);
     Ok(report)

@@ -6,8 +6,8 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use crate::decide::{
-    Action, AuthorityError, Decision, Existing, ServiceAccountError, decide, decide_authority,
-    decide_service_account,
+    Action, AuthorityError, Decision, Existing, Reason, ServiceAccountError, decide,
+    decide_authority, decide_service_account,
 };
 use crate::role::CaRole;
 use crate::spec::{ItemId, PkiSpec, SpecError, WantedLeaf};
@@ -60,10 +60,36 @@ impl serde::Serialize for PlanItem {
     }
 }
 
+/// Which leaves are replaced that are in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Renewal {
+    /// None before its time, see [`Certificate::renewal`].
+    #[default]
+    Due,
+    /// All, each with a new key. Authorities and the service account key stay: they are rotated.
+    All,
+}
+
+impl Renewal {
+    fn applied(self, decision: Decision) -> Decision {
+        match (self, &decision.reason) {
+            (Self::All, Reason::Valid { not_after }) => Decision {
+                action: Action::Renew,
+                reason: Reason::Asked {
+                    not_after: *not_after,
+                },
+            },
+            _ => decision,
+        }
+    }
+}
+
 /// Everything that is wanted and what happens to each, authorities first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PkiPlan {
     spec: PkiSpec,
+    renewal: Renewal,
     items: Vec<PlanItem>,
 }
 
@@ -75,6 +101,8 @@ pub type Snapshot = BTreeMap<ItemId, Existing>;
 /// # Errors
 /// A contradictory spec, or files that cannot be read.
 pub fn observe(spec: &PkiSpec, store: &Store) -> Result<Snapshot, PlanError> {
+    // A record that says nothing would leave it open which pair signs.
+    store.rotations()?;
     let fixed = CaRole::ALL
         .into_iter()
         .map(ItemId::Authority)
@@ -90,7 +118,15 @@ impl PkiPlan {
     /// # Errors
     /// A contradictory spec, an unreadable store, a damaged authority or service account key.
     pub fn new(spec: &PkiSpec, store: &Store, now: OffsetDateTime) -> Result<Self, PlanError> {
-        Self::from_snapshot(spec, &observe(spec, store)?, now)
+        Self::from_snapshot(spec, &observe(spec, store)?, now, Renewal::Due)
+    }
+
+    /// As [`PkiPlan::new`], and every leaf is made anew.
+    ///
+    /// # Errors
+    /// As [`PkiPlan::new`].
+    pub fn renewing(spec: &PkiSpec, store: &Store, now: OffsetDateTime) -> Result<Self, PlanError> {
+        Self::from_snapshot(spec, &observe(spec, store)?, now, Renewal::All)
     }
 
     /// Decides about every item: pure. What the snapshot does not hold is missing.
@@ -101,6 +137,7 @@ impl PkiPlan {
         spec: &PkiSpec,
         snapshot: &Snapshot,
         now: OffsetDateTime,
+        renewal: Renewal,
     ) -> Result<Self, PlanError> {
         let nothing = Existing::default();
         let found = |id: &ItemId| snapshot.get(id).unwrap_or(&nothing);
@@ -130,6 +167,7 @@ impl PkiPlan {
         for leaf in spec.leaves()? {
             let authority = authorities.get(&leaf.signer);
             let decision = decide(found(&leaf.id), &leaf.request, authority, now);
+            let decision = renewal.applied(decision);
             items.push(PlanItem {
                 id: leaf.id.clone(),
                 decision,
@@ -138,6 +176,7 @@ impl PkiPlan {
         }
         Ok(Self {
             spec: spec.clone(),
+            renewal,
             items,
         })
     }
@@ -158,6 +197,15 @@ impl PkiPlan {
 
     pub(crate) fn spec(&self) -> &PkiSpec {
         &self.spec
+    }
+
+    /// The same plan from what a store holds now.
+    pub(crate) fn again(
+        &self,
+        snapshot: &Snapshot,
+        now: OffsetDateTime,
+    ) -> Result<Self, PlanError> {
+        Self::from_snapshot(&self.spec, snapshot, now, self.renewal)
     }
 }
 

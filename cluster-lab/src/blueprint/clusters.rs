@@ -137,6 +137,8 @@ impl Blueprint {
             external_cloud_provider: false,
             // Namespaces see the files of this machine.
             has_kernel_modules: self.spec.bhyve.is_some() || Path::new("/lib/modules").is_dir(),
+            // The store knows, see `desired`.
+            authority_rotates: false,
             cgroup: self.facts.guests.cgroups,
             tuning: Tuning::QuickStart,
             patience: self.spec.patience,

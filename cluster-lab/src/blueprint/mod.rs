@@ -135,7 +135,8 @@ impl Blueprint {
                 Machines::Namespaces(group)
             }
         };
-        let pki = clusters::pki_spec(&made_with, &network)?;
+        let certified = versions::certified(spec, upgrades);
+        let pki = clusters::pki_spec(&spec.at_version(certified), &network)?;
         Ok(Self {
             spec: spec.clone(),
             programs,

@@ -1,7 +1,7 @@
 //! The versions of a lab that is, or has been, upgraded: where the programs of each lie, and how far it has come.
 
 use super::{BIN_DIR, Blueprint, BlueprintError, PROGRAMS_DIR, programs_wanted};
-use crate::{UnderWay, Upgrades};
+use crate::{LabSpec, UnderWay, Upgrades};
 use artifacts::Version;
 use k8s_bootstrap::{
     ClusterSpec, NodePath, SupportedVersion,
@@ -9,12 +9,17 @@ use k8s_bootstrap::{
     upgrade::advanced,
 };
 
+/// The version of Kubernetes whose groups certificates have (`pki::PROFILES`): the one before the upgrade until that
+/// has ended, since certificates are renewed as its last step.
+pub(super) fn certified(spec: &LabSpec, upgrades: Option<&Upgrades>) -> Version {
+    let under_way = upgrades.and_then(|upgrades| upgrades.under_way);
+    under_way.map_or(spec.kubernetes, |under_way| under_way.from)
+}
+
 impl Blueprint {
     /// The version of which the lab's Kubernetes is, apart from the steps of an upgrade that have begun.
     pub(super) fn base_version(&self) -> Version {
-        let upgrades = self.upgrades.as_ref();
-        let under_way = upgrades.and_then(|upgrades| upgrades.under_way);
-        under_way.map_or(self.spec.kubernetes, |under_way| under_way.from)
+        certified(&self.spec, self.upgrades.as_ref())
     }
 
     /// Where machines have the programs of a version: those that the lab was made with at their first place.
@@ -61,6 +66,13 @@ impl Blueprint {
         let plain = self.clone().at(begin).kubernetes()?;
         let to = self.supported(under_way.to)?;
         Ok(steps(&ClusterVersions::of(&plain), to, &[])?)
+    }
+
+    /// The same lab with the certificates that go with another version.
+    pub(crate) fn certified_for(mut self, version: Version) -> Result<Self, BlueprintError> {
+        let version = version.to_string().parse();
+        self.pki.kubernetes_version = version.map_err(BlueprintError::part("this version"))?;
+        Ok(self)
     }
 
     /// The same lab in the middle of an upgrade.

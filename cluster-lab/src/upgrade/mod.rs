@@ -11,8 +11,8 @@ pub use backup::Backup;
 pub use record::{UnderWay, Upgrades};
 
 use crate::{
-    Blueprint, BlueprintError, DraftError, Hosts, Lab, LabPlanError, Machines, ObserveError, Shape,
-    StateError, UpError, Wired, blueprint::PROGRAMS_DIR, plan::plan_kubernetes,
+    Blueprint, BlueprintError, DraftError, Hosts, Lab, LabPlanError, Machines, ObserveError,
+    RenewError, Shape, StateError, UpError, Wired, blueprint::PROGRAMS_DIR, plan::plan_kubernetes,
 };
 use artifacts::Version;
 use host_exec::{EventSink, FileError, HostName, RunError};
@@ -22,6 +22,7 @@ use k8s_bootstrap::{
     skew::{Step, UpgradeError as SkewUpgradeError},
     upgrade::{ConfirmError, confirm},
 };
+use pki::PkiPlan;
 
 /// What an upgrade did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +123,14 @@ pub enum UpgradeError {
     /// A node could not be looked at.
     #[error(transparent)]
     Node(#[from] RetireError),
+    /// Certificates of the new version could not be issued.
+    #[error("cannot issue the certificates that go with the new version; run `lab upgrade` again")]
+    Issue(#[from] pki::ApplyError),
+    /// Certificates of the new version could not be brought to the machines.
+    #[error(
+        "cannot bring the certificates of the new version to the machines; run `lab upgrade` again"
+    )]
+    Certificates(#[source] Box<RenewError>),
     /// The programs of the version could not be had.
     #[error(transparent)]
     Up(Box<UpError>),
@@ -267,6 +276,7 @@ impl Lab {
             under_way.begun = at + 1;
             run.step(under_way).await?;
         }
+        run.certify(under_way).await?;
         run.finish(to)?;
         Ok(Upgraded {
             from,
@@ -436,6 +446,23 @@ impl Run<'_> {
             made_with: self.blueprint.programs.versions.kubernetes,
             under_way,
         })
+    }
+
+    /// The certificates become those that go with the new version: some identities have other groups there, and the
+    /// bindings that they need have come with the last step.
+    async fn certify(&self, at: UnderWay) -> Result<(), UpgradeError> {
+        let blueprint = self.blueprint.clone().at(at).certified_for(at.to)?;
+        let (lab, step) = (self.lab, "certificates");
+        let plan = PkiPlan::new(&blueprint.pki, &lab.store(), lab.now);
+        let plan = plan.map_err(ObserveError::from)?;
+        self.events.started("", step);
+        let report = pki::apply(&lab.store(), &plan, lab.now, &pki::OsRandom)?;
+        let said = format!("{} issued for {}", report.written.len(), at.to);
+        self.events.done("", step, &said);
+        let brought = lab.bring(&blueprint, &self.hosts, self.events).await;
+        brought
+            .map(drop)
+            .map_err(|error| UpgradeError::Certificates(Box::new(error)))
     }
 
     /// The version becomes that of the lab.

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upgrades {
-    /// The Kubernetes version that the lab was made with. Its etcd, its images and its certificates are still those
-    /// that go with it.
+    /// The Kubernetes version that the lab was made with. Its etcd and its images are still those that go with it.
     pub made_with: Version,
     /// The upgrade that has begun and not ended.
     pub under_way: Option<UnderWay>,

@@ -1,6 +1,7 @@
 //! The program of the fault table: `etcd-faults run [--seeds N] [--from N] [--jobs N] [--long] [--keep] [ROW...]`.
 //!
-//! It is also the parts that the rows are made of: a world, a machine in it, the tool under test, and systemctl(1).
+//! It is also the parts that the rows are made of: a world, a machine in it, the tool under test, and two programs of
+//! a machine, systemctl(1) and date(1).
 
 #![expect(
     clippy::print_stdout,
@@ -31,11 +32,14 @@ use std::{
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().collect();
-    let name = Path::new(&words[0]).file_name().unwrap_or_default();
-    let played = if name == "systemctl" {
-        play_systemctl(&words[1..])
-    } else {
-        play(&words[1..])
+    let called = Path::new(&words[0]).file_name();
+    let played = match called.and_then(|name| name.to_str()) {
+        Some("systemctl") => play_systemctl(&words[1..]),
+        Some("date") => machine::date(&words[1..]).map(|seconds| {
+            println!("{seconds}");
+            ExitCode::SUCCESS
+        }),
+        _ => play(&words[1..]),
     };
     played.unwrap_or_else(|error| {
         eprintln!("etcd-faults: {error:#}");

@@ -2,7 +2,9 @@
 
 use crate::scene::{Scene, member_name};
 use anyhow::Context as _;
-use etcd_bootstrap::{Hosts, apply, observe, plan};
+use etcd_bootstrap::{
+    ClusterSpec, Hosts, certificates, finish, observe, plan, prepare, start_members,
+};
 use host_exec::{Event, EventSink, NamespaceHost};
 use nix::{
     sys::signal::{Signal, kill},
@@ -19,6 +21,8 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
+
+use time::OffsetDateTime;
 
 /// A line that the tool writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,10 +67,31 @@ pub async fn run(work: &Path, die_after: Option<usize>) -> anyhow::Result<bool> 
 
 async fn form(scene: &Scene, hosts: &Hosts, teller: &Teller) -> anyhow::Result<()> {
     let spec = scene.spec()?;
+    certificates::check(&spec, OffsetDateTime::now_utc())?;
     let tls = scene.tls(&spec)?;
     let plan = plan(&spec, &observe(&spec, hosts, &tls).await?)?;
     teller.line(&Line::Plan(plan.to_string()));
-    Ok(apply(&spec, &plan, hosts, &tls, teller).await?)
+    if plan.is_empty() {
+        return Ok(());
+    }
+    prepare(&spec, &plan, hosts, teller).await?;
+    check_clocks(&spec, hosts).await?;
+    start_members(&spec, &plan, hosts, &tls, teller).await?;
+    Ok(finish(&spec, &plan, hosts, &tls, teller).await?)
+}
+
+/// The certificates as the machines have them, by the clocks of the machines.
+async fn check_clocks(spec: &ClusterSpec, hosts: &Hosts) -> anyhow::Result<()> {
+    let mut bad = Vec::new();
+    for member in spec.members() {
+        let host = hosts.get(&member.name).context("no such machine")?;
+        let now = OffsetDateTime::now_utc();
+        bad.extend(certificates::observe(member, host.as_ref(), now).await?);
+    }
+    match bad.is_empty() {
+        true => Ok(()),
+        false => Err(certificates::BadCertificates(bad).into()),
+    }
 }
 
 /// The machines below `work`.

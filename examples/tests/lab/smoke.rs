@@ -131,7 +131,7 @@ fn views_agree(lab: &Lab<'_>) {
     assert_eq!(names(&status), names(&map));
     assert_eq!(names(&status), ["etcd-0", "cp-0", "worker-0"]);
     assert!(lab.ok(&["status"]).contains("everything runs"));
-    for certificate in lab.json(&["certs"]).as_array().unwrap() {
+    for certificate in lab.json(&["certs"])["store"].as_array().unwrap() {
         assert_eq!(certificate["level"], "fine", "{certificate}");
     }
     let path = lab.json(&["kubeconfig"]);

@@ -151,6 +151,7 @@ impl Run<'_> {
                 Action::Start { unit, gate, anew } => {
                     later.push(self.start(name, host, setup, unit, *gate, *anew).boxed());
                 }
+                Action::Reload(unit) => later.push(self.reload(name, host, setup, unit).boxed()),
                 Action::Join(_) => later.push(self.join(name, setup).boxed()),
                 Action::AwaitServing(_) => later.push(self.await_serving(name).boxed()),
                 Action::DropServing(_) => serving::drop_certificate(host, setup).await?,
@@ -287,6 +288,23 @@ impl Run<'_> {
             {
                 launched.send_replace(true);
             }
+            host.write_file(&service.record).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn reload(
+        &self,
+        name: &HostName,
+        host: &dyn Host,
+        setup: &NodeSetup,
+        unit: &UnitName,
+    ) -> Result<(), ApplyError> {
+        let service = setup.services.iter().find(|service| service.unit == *unit);
+        let service = service.ok_or_else(|| ApplyError::ForeignPlan(unit.to_string()))?;
+        self.timed(name.as_str(), unit.as_str(), async {
+            systemd::reload(host, std::slice::from_ref(unit)).await?;
             host.write_file(&service.record).await?;
             Ok(())
         })

@@ -3,9 +3,28 @@
 use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, pki_file};
 use crate::{Shape, Tuning, hardened};
 
+/// The flags whose files kube-apiserver reads again when they change, in 1.28 to 1.37: serving certificate, clients'
+/// authorities and the proxy's certificate at once (`dynamiccertificates` of k8s.io/apiserver, inotify); its
+/// certificate towards etcd at each handshake (etcd's `transport.TLSInfo`); that towards kubelets every five minutes
+/// (`CertCallbackRefreshDuration` in client-go's `transport`). Authorities that it trusts as a client it reads at its
+/// start: from 1.36 on client-go follows that of the kubelets too, etcd's client never does.
+const FOLLOWED: [&str; 10] = [
+    "client-ca-file",
+    "etcd-certfile",
+    "etcd-keyfile",
+    "kubelet-client-certificate",
+    "kubelet-client-key",
+    "proxy-client-cert-file",
+    "proxy-client-key-file",
+    "requestheader-client-ca-file",
+    "tls-cert-file",
+    "tls-private-key-file",
+];
+
 /// The definition of the API server of a control plane.
 pub fn component(place: Place<'_>) -> Component {
     let arguments = flags(place).into_arguments();
+    let (reads, follows) = files_in(&arguments, &FOLLOWED);
     let environment = match (place.cluster.tuning, place.cluster.shape) {
         // The start makes many short-lived objects; collecting a quarter as often is a little quicker.
         (Tuning::QuickStart, Shape::Services) => vec![("GOGC", "400".into())],
@@ -16,7 +35,8 @@ pub fn component(place: Place<'_>) -> Component {
         name: "kube-apiserver",
         description: "Kubernetes API server",
         program: place.program("kube-apiserver"),
-        reads: files_in(&arguments),
+        reads,
+        follows,
         arguments,
         environment,
         files: hardened::api_server_files(place),

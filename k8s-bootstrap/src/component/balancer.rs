@@ -18,11 +18,13 @@ pub fn component(place: Place<'_>, own: &Balancer) -> Component {
         name: "api-balancer",
         description: "Balancer in front of the Kubernetes API servers",
         program: own.program.as_str().to_owned(),
-        // In the foreground: systemd keeps it.
-        arguments: vec!["-db".into(), "-f".into(), CONFIG.into()],
+        // A master in the foreground, which systemd keeps, with a worker: it hands the listening sockets on to the
+        // next worker when it is reloaded, so that no client meets a closed port (management.txt, "-W").
+        arguments: vec!["-W".into(), "-f".into(), CONFIG.into()],
         environment: Vec::new(),
         files: vec![File::public(CONFIG, config(place, own))],
         reads: paths([CA]),
+        follows: Vec::new(),
         gate: Gate::AtOnce,
         options: UnitOptions {
             oneshot: false,
@@ -31,7 +33,9 @@ pub fn component(place: Place<'_>, own: &Balancer) -> Component {
             service: vec![
                 ("DynamicUser", "yes".into()),
                 ("LimitNOFILE", "65536".into()),
+                ("ExecReload", "/bin/kill -USR2 $MAINPID".into()),
             ],
+            reloads: true,
         },
     }
 }
@@ -46,7 +50,9 @@ fn config(place: Place<'_>, own: &Balancer) -> String {
     let mut text = format!(
         "global\n    \
              log stdout format raw daemon notice\n    \
-             maxconn 8192\n\
+             maxconn 8192\n    \
+             # A worker that has been replaced looks at no server any more.\n    \
+             hard-stop-after 60s\n\
          \n\
          defaults\n    \
              mode tcp\n    \

@@ -56,11 +56,12 @@ pub fn routes(place: Place<'_>) -> Component {
         environment: Vec::new(),
         files: vec![File::public(ROUTES, batch)],
         reads: Vec::new(),
+        follows: Vec::new(),
         gate: Gate::AtOnce,
         options: UnitOptions {
             oneshot: true,
             unit: vec![("After", "network.target".into())],
-            service: Vec::new(),
+            ..UnitOptions::default()
         },
     }
 }

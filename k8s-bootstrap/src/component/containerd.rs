@@ -22,9 +22,9 @@ pub fn component(place: Place<'_>, own: &Containerd) -> Component {
         environment: vec![("PATH", path)],
         files: vec![File::public(CONFIG, config(place, own))],
         reads: Vec::new(),
+        follows: Vec::new(),
         gate: Gate::AtOnce,
         options: UnitOptions {
-            oneshot: false,
             unit: vec![("After", "network.target".into())],
             // As in containerd's own unit: containers outlive a restart and are limited by their own cgroups.
             service: vec![
@@ -34,6 +34,7 @@ pub fn component(place: Place<'_>, own: &Containerd) -> Component {
                 ("LimitNPROC", "infinity".into()),
                 ("TasksMax", "infinity".into()),
             ],
+            ..UnitOptions::default()
         },
     }
 }

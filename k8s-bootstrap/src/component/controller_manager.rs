@@ -1,7 +1,19 @@
 //! kube-controller-manager: kubeadm's flags, without the allocation of pod ranges.
 
-use super::{CA, Component, Flags, Gate, Place, UnitOptions, files_in, kubelet, pki_file};
+use super::{
+    CA, Component, Flags, Gate, Place, SIGNER_CA, UnitOptions, files_in, kubelet, pki_file,
+};
 use crate::{NodePart, Shape, Tuning, hardened};
+
+/// The flags whose files it reads again when they change: the signer's pair (`pkg/controller/certificates/signer`,
+/// `ca_provider.go`) and the authorities of its own server's clients. What `--root-ca-file` names it publishes as it
+/// was at the start, and its kubeconfig has everything embedded.
+const FOLLOWED: [&str; 4] = [
+    "client-ca-file",
+    "cluster-signing-cert-file",
+    "cluster-signing-key-file",
+    "requestheader-client-ca-file",
+];
 
 pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
 
@@ -11,11 +23,13 @@ pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/controller-manager.conf";
 /// default, false: the allocator's order is not predictable, and routes between nodes must match.
 pub fn component(place: Place<'_>) -> Component {
     let arguments = flags(place).into_arguments();
+    let (reads, follows) = files_in(&arguments, &FOLLOWED);
     Component {
         name: "kube-controller-manager",
         description: "Kubernetes controller manager",
         program: place.program("kube-controller-manager"),
-        reads: files_in(&arguments),
+        reads,
+        follows,
         arguments,
         environment: Vec::new(),
         files: Vec::new(),
@@ -28,6 +42,10 @@ pub fn component(place: Place<'_>) -> Component {
 
 fn flags(place: Place<'_>) -> Flags {
     let spec = place.cluster;
+    let signer = match spec.authority_rotates {
+        true => SIGNER_CA,
+        false => CA,
+    };
     let mut flags = Flags::default();
     flags
         .set("authentication-kubeconfig", KUBECONFIG)
@@ -35,7 +53,7 @@ fn flags(place: Place<'_>) -> Flags {
         .set("bind-address", "127.0.0.1")
         .set("client-ca-file", CA)
         .set("cluster-name", spec.cluster_name.as_str())
-        .set("cluster-signing-cert-file", CA)
+        .set("cluster-signing-cert-file", signer)
         .set("cluster-signing-key-file", pki_file("ca.key"))
         .set("controllers", "*,bootstrapsigner,tokencleaner")
         .set("kubeconfig", KUBECONFIG)

@@ -27,9 +27,9 @@ pub fn component(place: Place<'_>, own: &Crio) -> Component {
             File::public(REGISTRIES, registries()),
         ],
         reads: Vec::new(),
+        follows: Vec::new(),
         gate: Gate::AtOnce,
         options: UnitOptions {
-            oneshot: false,
             unit: vec![("After", "network.target".into())],
             // As in CRI-O's own unit (contrib/systemd/crio.service). Monitors of containers are in the containers'
             // cgroups, so a restart ends none.
@@ -41,6 +41,7 @@ pub fn component(place: Place<'_>, own: &Crio) -> Component {
                 ("LimitNPROC", "1048576".into()),
                 ("TasksMax", "infinity".into()),
             ],
+            ..UnitOptions::default()
         },
     }
 }

@@ -45,16 +45,18 @@ pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
             File::public(CONFIG, yaml::render(&config(place))),
             kubeconfig(place, ca_pem),
         ],
-        reads: paths([CA]),
+        reads: Vec::new(),
+        // `clientCAFile` (`cmd/kubelet/app/auth.go`). The authority that it trusts itself is in its kubeconfig.
+        follows: paths([CA]),
         gate: Gate::Joined,
         options: UnitOptions {
-            oneshot: false,
             // It tries the runtime's socket every 2 s only, so the runtime comes first.
             unit: vec![
                 ("Wants", runtime.clone()),
                 ("After", format!("{runtime} pod-routes.service")),
             ],
             service,
+            ..UnitOptions::default()
         },
     };
     match place.cluster.shape {

@@ -25,6 +25,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub(crate) const PKI: &str = "/etc/kubernetes/pki";
 /// The certificate of the cluster's authority.
 pub(crate) const CA: &str = "/etc/kubernetes/pki/ca.crt";
+/// The certificate of the authority that signs, on control planes while [`ClusterSpec::authority_rotates`]: the file
+/// of those that are trusted holds two then, and the signer takes one (`pkg/controller/certificates/signer`,
+/// `ca_provider.go`: "expected 1 certificate, found 2").
+pub const SIGNER_CA: &str = "/etc/kubernetes/pki/ca-signer.crt";
 
 /// One node in its cluster: what a definition is made from.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +108,9 @@ pub struct UnitOptions {
     pub unit: Vec<(&'static str, String)>,
     /// Lines of `[Service]` after the usual ones.
     pub service: Vec<(&'static str, String)>,
+    /// It takes in changed files on `systemctl reload`, without a moment in which it does not answer. The lines of
+    /// `[Service]` say how (`ExecReload`).
+    pub reloads: bool,
 }
 
 /// The definition of one program on one node.
@@ -123,6 +130,8 @@ pub struct Component {
     pub files: Vec<File>,
     /// Files of others that it reads once, at its start.
     pub reads: Vec<PathBuf>,
+    /// Files of others that it reads again by itself when they change: for these it is not started anew.
+    pub follows: Vec<PathBuf>,
     /// What it waits for.
     pub gate: Gate,
     /// How systemd treats it.
@@ -200,14 +209,18 @@ pub(crate) fn paths<'a>(files: impl IntoIterator<Item = &'a str>) -> Vec<PathBuf
     paths
 }
 
-/// Every argument that names a file of `/etc/kubernetes`, as a path: what the program reads at its start.
-pub(crate) fn files_in(arguments: &[String]) -> Vec<PathBuf> {
-    let values = arguments
-        .iter()
-        .filter_map(|argument| argument.split_once('='));
-    paths(
-        values
-            .map(|(_, value)| value)
-            .filter(|value| value.starts_with("/etc/kubernetes/")),
-    )
+/// Every argument that names a file of `/etc/kubernetes`, as paths: those that the program reads at its start, and
+/// those that it reads again by itself, which only the flags `followed` name.
+pub(crate) fn files_in(arguments: &[String], followed: &[&str]) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let flags = arguments.iter().filter_map(|argument| {
+        let (name, value) = argument.strip_prefix("--")?.split_once('=')?;
+        value
+            .starts_with("/etc/kubernetes/")
+            .then_some((name, value))
+    });
+    let (follows, reads): (Vec<_>, Vec<_>) = flags.partition(|(name, _)| followed.contains(name));
+    let reads = paths(reads.into_iter().map(|(_, value)| value));
+    let mut follows = paths(follows.into_iter().map(|(_, value)| value));
+    follows.retain(|path| !reads.contains(path));
+    (reads, follows)
 }

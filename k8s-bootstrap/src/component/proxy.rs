@@ -21,6 +21,7 @@ pub fn component(place: Place<'_>) -> Component {
         environment: Vec::new(),
         files: vec![File::public(CONFIG, yaml::render(&config(place)))],
         reads: paths([KUBECONFIG]),
+        follows: Vec::new(),
         // It asks for the addresses of its Node and, if there are none, again after growing pauses.
         gate: Gate::ApiPrepared,
         options: UnitOptions::default(),

@@ -52,13 +52,14 @@ impl RootDir {
         Component {
             arguments: component.arguments.iter().map(argument).collect(),
             files: component.files.iter().map(|file| self.file(file)).collect(),
-            reads: component
-                .reads
-                .iter()
-                .map(|path| self.moved(path))
-                .collect(),
+            reads: self.moved_all(&component.reads),
+            follows: self.moved_all(&component.follows),
             ..component.clone()
         }
+    }
+
+    fn moved_all(&self, paths: &[PathBuf]) -> Vec<PathBuf> {
+        paths.iter().map(|path| self.moved(path)).collect()
     }
 
     fn moved(&self, path: &Path) -> PathBuf {

@@ -16,11 +16,13 @@ pub fn component(place: Place<'_>) -> Component {
     elect(place, &mut flags);
     hardened::scheduler(place, &mut flags);
     let arguments = flags.into_arguments();
+    let (reads, follows) = files_in(&arguments, &[]);
     Component {
         name: "kube-scheduler",
         description: "Kubernetes scheduler",
         program: place.program("kube-scheduler"),
-        reads: files_in(&arguments),
+        reads,
+        follows,
         arguments,
         environment: Vec::new(),
         files: Vec::new(),

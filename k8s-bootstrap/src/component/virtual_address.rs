@@ -24,12 +24,13 @@ pub fn component(place: Place<'_>, own: &VirtualAddress) -> Component {
         arguments: words.map(str::to_owned).to_vec(),
         environment: Vec::new(),
         files: vec![File::public(CONFIG, config(place, own))],
-        reads: paths([CA]),
+        reads: Vec::new(),
+        // Each check starts a client of its own.
+        follows: paths([CA]),
         gate: Gate::AtOnce,
         options: UnitOptions {
-            oneshot: false,
             unit: vec![("After", "network.target".into())],
-            service: Vec::new(),
+            ..UnitOptions::default()
         },
     }
 }

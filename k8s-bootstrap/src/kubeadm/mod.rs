@@ -7,7 +7,7 @@
 //!
 //! # Where this differs from `kubeadm init`
 //!
-//! - A static pod has the annotation [`READS`], the digest of the files that its program reads: the kubelet starts it
+//! - A static pod has the annotation [`READS`], the digest of the files that its program reads at its start: the kubelet starts it
 //!   anew when a certificate changes, which kubeadm leaves to the administrator.
 //! - Our objects carry the annotation [`APPLIED`](crate::APPLIED).
 //! - Pod ranges are part of the spec, so the controller manager has `--allocate-node-cidrs=false`.

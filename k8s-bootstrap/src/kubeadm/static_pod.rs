@@ -176,7 +176,8 @@ fn pod(place: Place<'_>, component: &Component) -> Value {
 fn extra_mounts(mounts: &[Mount], component: &Component) -> Vec<Mount> {
     let mut extra: Vec<Mount> = Vec::new();
     let own = component.files.iter().map(|file| file.path.as_path());
-    let read = own.chain(component.reads.iter().map(PathBuf::as_path));
+    let others = component.reads.iter().chain(&component.follows);
+    let read = own.chain(others.map(PathBuf::as_path));
     let log = component
         .arguments
         .iter()

@@ -95,6 +95,10 @@ pub struct ClusterSpec {
     pub has_kernel_modules: bool,
     /// The cgroup hierarchy of the nodes.
     pub cgroup: CgroupVersion,
+    /// The cluster's authority is being rotated: the file of those that are trusted holds two, and the controller
+    /// manager signs with another file, [`SIGNER_CA`](crate::component::SIGNER_CA), which the material has to hold
+    /// ([`Material::trusts_two`](crate::Material::trusts_two)).
+    pub authority_rotates: bool,
     /// What the control plane is tuned for.
     pub tuning: Tuning,
     /// Multiplies every time limit; more than 1 for slow machines.
@@ -162,6 +166,7 @@ impl ClusterSpec {
             addons: Addons::default(),
             external_cloud_provider: false,
             has_kernel_modules: true,
+            authority_rotates: false,
             cgroup: CgroupVersion::V2,
             tuning: Tuning::Standard,
             patience: 1.0,

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use pki::{
     Action, ApplyError, CaRole, ExpiryLevel, ItemId, KubernetesVersion, LeafRole, Life, OsRandom,
     PkiPlan, PlanError, ReadError, Store, apply, expiry,
 };
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::support::{Lab, days, empty_lab, host, lab, node, now, plan, run, spec};
 
@@ -92,22 +92,97 @@ fn modes_are_0600_0644_and_0700() {
 }
 
 #[test]
-fn leaves_are_renewed_below_a_third_of_their_life_and_authorities_are_not() {
+fn leaves_are_renewed_before_two_thirds_of_their_life_and_authorities_are_not() {
     let lab = lab();
-    // 243.3 days of 365 are two thirds; five minutes of back-dating count into the life.
-    assert!(work(&lab, now() + days(243)).is_empty());
+    let leaves = lab.spec.leaves().unwrap();
+    // 243.3 days of 365 are two thirds, and a twentieth is 18.3; five minutes of back-dating count into the life.
+    assert!(work(&lab, now() + days(225)).is_empty());
+    let moments: BTreeSet<_> = leaves
+        .iter()
+        .map(|leaf| lab.store.certificate(&leaf.id).unwrap().renewal())
+        .collect();
+    assert!(moments.len() > 1, "they are spread");
+    let (first, last) = (moments.first().unwrap(), moments.last().unwrap());
+    assert!(*last <= now() + days(244) && *last - *first <= days(19));
+    assert!(work(&lab, *first - Duration::seconds(1)).is_empty());
+    let items = work(&lab, *first);
+    assert_eq!(items.len(), 1);
+    let due = format!("renew: due since {}, with 3", first.date());
+    assert!(items[0].contains(&due), "{items:?}");
+
     let late = now() + days(244);
-    let items = work(&lab, late);
-    assert_eq!(items.len(), lab.spec.leaves().unwrap().len());
-    assert!(
-        items[0].ends_with("renew: 33 % of its life is left, less than a third"),
-        "{items:?}"
-    );
+    assert_eq!(work(&lab, late).len(), leaves.len());
     let before = fs::read(lab.store.public_path(&ItemId::Authority(CaRole::Etcd))).unwrap();
     run(&lab, late);
     assert!(work(&lab, late).is_empty());
     let after = fs::read(lab.store.public_path(&ItemId::Authority(CaRole::Etcd))).unwrap();
     assert_eq!(before, after);
+}
+
+#[test]
+fn all_leaves_are_renewed_on_request_and_nothing_else() {
+    let lab = lab();
+    let leaves = lab.spec.leaves().unwrap();
+    let plan = PkiPlan::renewing(&lab.spec, &lab.store, now()).unwrap();
+    let renewed: Vec<_> = plan
+        .items()
+        .iter()
+        .filter(|item| item.decision.action != Action::Reuse)
+        .collect();
+    assert_eq!(renewed.len(), leaves.len());
+    let shown = renewed[0].to_string();
+    assert!(
+        shown.contains("renew: asked for; it was in order"),
+        "{shown}"
+    );
+    let pair = |id: &ItemId| lab.store.read(id).unwrap();
+    let before: Vec<_> = leaves.iter().map(|leaf| pair(&leaf.id)).collect();
+    let fixed = [
+        ItemId::ServiceAccount,
+        ItemId::Authority(CaRole::Kubernetes),
+    ];
+    let kept: Vec<_> = fixed.iter().map(|id| pair(id).public_pem).collect();
+    let report = apply(&lab.store, &plan, now(), &OsRandom).unwrap();
+    assert_eq!(report.written.len(), leaves.len());
+    for (leaf, before) in leaves.iter().zip(before) {
+        let after = pair(&leaf.id);
+        assert_ne!(after.public_pem, before.public_pem);
+        assert_ne!(*after.key_pem, *before.key_pem, "a new key for {}", leaf.id);
+    }
+    let after: Vec<_> = fixed.iter().map(|id| pair(id).public_pem).collect();
+    assert_eq!(kept, after);
+    assert!(work(&lab, now()).is_empty());
+}
+
+#[test]
+fn another_version_renews_what_it_names_differently() {
+    let mut lab = lab();
+    lab.spec.kubernetes_version = KubernetesVersion::new(1, 28, 3);
+    let old = work(&lab, now());
+    assert!(
+        old.iter()
+            .any(|item| item.contains("apiserver-kubelet-client renew: groups"))
+    );
+    run(&lab, now());
+    // From 1.28 to 1.36.1: system:masters goes, the super-administrator comes.
+    lab.spec.kubernetes_version = KubernetesVersion::new(1, 36, 1);
+    let items = work(&lab, now());
+    for name in [
+        "apiserver-kubelet-client renew",
+        "cluster/admin renew",
+        "apiserver-etcd-client renew",
+    ] {
+        assert!(
+            items.iter().any(|item| item.contains(name)),
+            "{name}: {items:?}"
+        );
+    }
+    run(&lab, now());
+    let client = ItemId::node(LeafRole::ApiServerKubeletClient, &host("cp-0"));
+    assert!(lab.store.certificate(&client).unwrap().groups().is_empty());
+    lab.store
+        .read(&ItemId::cluster(LeafRole::SuperAdmin))
+        .unwrap();
 }
 
 #[test]

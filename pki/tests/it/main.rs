@@ -5,9 +5,11 @@
 
 mod client;
 mod ensure;
+mod etcd;
 mod foreign;
 mod issue;
 mod kill;
+mod kubeadm;
 mod matrix;
 mod names;
 mod outputs;
@@ -15,4 +17,6 @@ mod policy;
 mod real;
 mod revocation;
 mod roles;
+mod rotation;
+mod store;
 mod support;

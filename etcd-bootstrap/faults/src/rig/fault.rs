@@ -127,6 +127,16 @@ impl Rig {
         Ok(())
     }
 
+    /// Sets the clock of machine `number` this far ahead, or behind if below 0.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn set_clock(&self, number: u8, seconds_ahead: i64) -> anyhow::Result<()> {
+        let file = self.machine_dir(number).join("var/clock");
+        Ok(fs::write(file, seconds_ahead.to_string())?)
+    }
+
     /// Stops all members and takes away all that the tool and they ever wrote: new machines, but for their names.
     ///
     /// # Errors

@@ -48,6 +48,8 @@ pub const ROWS: &[Row] = &[
     row!("disk-full", false, trouble::disk_full),
     row!("lost-data", false, trouble::lost_data),
     row!("foreign-member", false, trust::foreign),
+    row!("clock-skew", false, trust::clock_skew),
+    row!("bad-peer-certificate", false, trust::bad_peer_certificate),
     row!("ca-rotation", false, trust::ca_rotation),
 ];
 

@@ -54,7 +54,8 @@ pub(crate) struct Global {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) output: Format,
-    /// Say what would be done, and do nothing (`up`, `upgrade`, `down`, `node`, `init`).
+    /// Say what would be done, and do nothing (`up`, `upgrade`, `down`, `node`, `certs`,
+    /// `init`).
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
     /// Tell more while working.
@@ -190,8 +191,11 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: VmVerb,
     },
-    /// List the certificates of the lab, the first to end first.
-    Certs,
+    /// List the certificates of the lab and how long they last, or renew them.
+    Certs {
+        #[command(subcommand)]
+        verb: Option<CertsVerb>,
+    },
     /// Remove the lab: nothing of it stays.
     Down {
         /// Also the image and the programs that labs share on a FreeBSD host, if no other lab uses them.
@@ -203,6 +207,14 @@ pub(crate) enum Verb {
         /// For this shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// What is done with certificates.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum CertsVerb {
+    /// Make every certificate but the authorities anew and bring it to its machine; whoever reads it again by himself
+    /// is not started anew, and the API answers all the while.
+    Renew,
 }
 
 /// What is done with a node.

@@ -1,8 +1,8 @@
-//! Verbs that look at a lab or at this machine: `status`, `check`, `doctor`, `map`, `certs`.
+//! Verbs that look at a lab or at this machine: `status`, `check`, `doctor`.
 
 use crate::{
     args::{Format, Global, OnArgs, SpecArgs},
-    exit::{Ended, Exit},
+    exit::Exit,
     next_steps,
     progress::Reporter,
     screen::{self, Paint},
@@ -192,41 +192,6 @@ pub(crate) async fn doctor(global: &Global, on: OnArgs) -> anyhow::Result<Exit> 
         }
     }
     Ok(if ok { Exit::DONE } else { Exit::NOT_SO })
-}
-
-/// `lab certs`.
-pub(crate) fn certs(global: &Global) -> anyhow::Result<Exit> {
-    let lab = wanted::existing(global)?;
-    let store = lab.store();
-    let certificates = pki::expiry(&store, lab.now)?;
-    if certificates.is_empty() {
-        let lab = next_steps::command(&lab, global);
-        return Err(Ended::no_such_lab(format!(
-            "the lab has no certificates yet; `{lab} up` issues them"
-        )));
-    }
-    match global.output {
-        Format::Json => screen::print_json(&certificates)?,
-        Format::Text => {
-            let below = lab.state().pki();
-            let row = |one: &pki::Expiry| {
-                let file = one.file.strip_prefix(&below).unwrap_or(&one.file);
-                [
-                    one.not_after.date().to_string(),
-                    format!("{:.0} %", one.remaining * 100.0),
-                    format!("{:?}", one.level).to_lowercase(),
-                    one.subject.clone(),
-                    file.display().to_string(),
-                ]
-            };
-            let rows: Vec<_> = certificates.iter().map(row).collect();
-            screen::print(&table::columns(
-                ["ENDS", "LEFT", "", "SUBJECT", "FILE"],
-                &rows,
-            ))?;
-        }
-    }
-    Ok(Exit::DONE)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What each verb does.
 
+mod certs;
 mod change;
 mod cis;
 mod etcd;
@@ -76,7 +77,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             };
             network::explain(global, &flow).await
         }
-        Verb::Certs => look::certs(global),
+        Verb::Certs { verb } => certs::certs(global, verb).await,
         Verb::Kubectl { args } => machine::kubectl(global, args).await,
         Verb::Exec { node, command } => machine::exec(global, &node, command).await,
         Verb::Shell { node } => machine::shell(global, &node).await,

@@ -1,0 +1,14 @@
+//! The life of a lab's certificates: what there is and until when, renewed and rotated while the lab runs.
+//!
+//! Which pair signs, who is trusted and which leaf is due are decisions of `pki`; who reads what again by himself is
+//! known where the programs are defined (`etcd-bootstrap`, `k8s-bootstrap`). Here both go out to machines that serve.
+
+mod changes;
+mod renew;
+mod report;
+mod roll;
+
+pub use renew::{RenewError, RenewalPlan, Renewed};
+pub use report::{CertsReport, OnMachine, OnMachineState, Rotation};
+pub(crate) use roll::Roll;
+pub use roll::RollError;
