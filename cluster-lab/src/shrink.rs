@@ -280,7 +280,7 @@ fn add_members(leaving: &mut [Leaving], steps: Vec<PlannedStep>) {
         // The leader that hands over may be one that stays; its successor is named in the step.
         let machine = leaving.iter_mut().find(|own| own.machine.as_str() == name);
         if let Some(own) = machine {
-            own.steps.insert(0, planned.to_string());
+            own.steps.insert(0, planned.action());
         }
     }
 }

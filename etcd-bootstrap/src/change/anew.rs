@@ -48,7 +48,7 @@ pub async fn apply_anew(
             member: name.clone(),
             source,
         })?;
-        events.done(name.as_str(), MEMBERS_STEP, &step.to_string());
+        events.done(name.as_str(), MEMBERS_STEP, &step.action());
     }
     Ok(())
 }
