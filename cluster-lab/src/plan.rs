@@ -17,6 +17,7 @@ use k8s_bootstrap::ExpiringToken;
 use pki::PkiPlan;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use time::OffsetDateTime;
 
 /// How much of a plan could be known when it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -166,7 +167,7 @@ impl Lab {
         }
         let wired = self.wire(blueprint, &token)?;
         let (etcd, kubernetes) = tokio::join!(
-            look_at_etcd(&wired, &seen.hosts),
+            look_at_etcd(&wired, &seen.hosts, self.now),
             plan_kubernetes(&wired, &seen.hosts)
         );
         let ((etcd, pending), kubernetes) = (etcd?, kubernetes?);
@@ -197,20 +198,24 @@ impl Lab {
 pub(crate) async fn plan_etcd(
     wired: &Wired,
     hosts: &Hosts,
+    now: OffsetDateTime,
 ) -> Result<etcd_bootstrap::Plan, LabPlanError> {
-    Ok(look_at_etcd(wired, hosts).await?.0)
+    Ok(look_at_etcd(wired, hosts, now).await?.0)
 }
 
 /// What is to be done with the members of etcd, and whether some are yet to come in.
 pub(crate) async fn look_at_etcd(
     wired: &Wired,
     hosts: &Hosts,
+    now: OffsetDateTime,
 ) -> Result<(etcd_bootstrap::Plan, bool), LabPlanError> {
-    let members = etcd_hosts(&wired.etcd, hosts);
-    let observed = etcd_bootstrap::observe(&wired.etcd, &members, &wired.etcd_tls).await;
+    let (spec, members) = (&wired.etcd, etcd_hosts(&wired.etcd, hosts));
+    let observed = etcd_bootstrap::observe(spec, &members, &wired.etcd_tls).await;
     let observed = observed.map_err(ObserveError::from)?;
-    let plan = etcd_bootstrap::plan(&wired.etcd, &observed)?;
-    Ok((plan, has_pending(&wired.etcd, &observed)))
+    let faults = etcd_bootstrap::certificates::faults(spec, &observed, &members, now).await;
+    let observed = observed.with_certificate_faults(faults.map_err(ObserveError::from)?);
+    let plan = etcd_bootstrap::plan(spec, &observed)?;
+    Ok((plan, has_pending(spec, &observed)))
 }
 
 pub(crate) async fn plan_kubernetes(

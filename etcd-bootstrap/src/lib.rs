@@ -67,7 +67,11 @@
 //!
 //! # Invariants
 //!
-//! - No data directory is ever removed or emptied. Of a member that is removed or replaced the data is renamed aside.
+//! - No data directory is ever removed or emptied. Of a member that is removed, replaced or restored the data is renamed
+//!   aside. (What a killed restore had half made, and no member ever ran on, is made anew.)
+//! - A restore never reuses a token, and never takes a snapshot whose checksum does not fit; a copy of a store without one
+//!   is taken only when it is called so.
+//! - No member is defragmented or upgraded while another one is not ready.
 //! - No planned step leaves fewer healthy voters than must agree; a plan shows both numbers for each step.
 //! - A member whose data is lost is not started with an empty memory: it could help to elect a leader that
 //!   lacks acknowledged writes.
@@ -86,12 +90,14 @@ mod apply;
 pub mod certificates;
 pub mod change;
 mod cluster_state;
+mod etcdutl;
 mod gate;
 mod gateway;
 mod health;
 mod history;
 mod id;
 mod listen;
+pub mod maintenance;
 mod member;
 mod name;
 mod observe;
@@ -99,22 +105,25 @@ mod plan;
 mod probe;
 mod ready;
 pub mod render;
+pub mod restore;
 mod snapshot;
 mod spec;
 mod state;
 mod tls;
 pub mod tuning;
+pub mod upgrade;
 
 pub use apply::{
     ApplyError, FILES_STEP, RESTART_STEP, START_STEP, apply, finish, prepare, start_members,
 };
 pub use cluster_state::{ClusterState, MayHoldData};
+pub use etcdutl::EtcdutlError;
 pub use gate::{GATE_LIMIT, gate, start_gated};
-pub use gateway::RequestFailed;
+pub use gateway::{Alarm, AlarmKind, DowngradeAction, KvHash, RequestFailed};
 pub use health::{conditions, health};
 pub use history::{History, InitialCluster, InitialMembers, Joined, LearnError};
 pub use id::{ClusterId, MemberId, ids_of};
-pub use member::{CLIENT_PORT, MemberPems, MemberSpec, PEER_PORT, PkiPaths};
+pub use member::{CLIENT_PORT, MemberPems, MemberProgram, MemberSpec, PEER_PORT, PkiPaths};
 pub use name::{ClusterToken, EtcdVersion, InvalidName, MemberName};
 pub use observe::{
     ANSWER_TIMEOUT, CertificateFault, MemberObservation, ObserveError, Observed, observe,
@@ -122,7 +131,10 @@ pub use observe::{
 pub use plan::{Plan, PlanError, Step, plan};
 pub use probe::{ClientAnswer, Hosts, ListedMember, PeerAnswer, Probe, Status, Unreachable};
 pub use ready::{Laggard, READY_LIMIT, READY_STEP, WaitReadyError, wait_ready};
-pub use snapshot::{Snapshot, SnapshotError, SnapshotStatus, snapshot};
+pub use snapshot::{
+    Damage, Snapshot, SnapshotError, SnapshotRecord, SnapshotStatus, StoredSnapshot,
+    StoredSnapshotError, TrialError, check_whole, record_path, snapshot, try_restore,
+};
 pub use spec::{ClusterSpec, SpecError, SpecLint};
 pub use state::MemberState;
 pub use tls::{Tls, TlsError};

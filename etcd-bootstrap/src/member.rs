@@ -1,6 +1,6 @@
 //! One member: its addresses, its paths, its certificates.
 
-use crate::MemberName;
+use crate::{EtcdVersion, MemberName};
 use host_exec::File;
 use std::{
     fmt,
@@ -82,6 +82,15 @@ impl fmt::Debug for MemberPems<'_> {
     }
 }
 
+/// An etcd on the machine of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberProgram {
+    /// The version, which decides what it takes as settings.
+    pub version: EtcdVersion,
+    /// The binary; etcdctl and etcdutl are beside it.
+    pub path: PathBuf,
+}
+
 /// One member. Checked as part of a [`ClusterSpec`](crate::ClusterSpec).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberSpec {
@@ -98,6 +107,8 @@ pub struct MemberSpec {
     pub metrics: SocketAddr,
     /// Where its certificates and keys are. Below `/etc/etcd/pki` unless set otherwise.
     pub pki: PkiPaths,
+    /// What it runs, where that is not what the cluster runs: in the middle of an upgrade.
+    pub program: Option<MemberProgram>,
     /// The certificates and keys themselves. Empty while none are made yet: enough to render and to
     /// plan on paper, not to observe (see [`Tls::new`](crate::Tls::new)).
     pub certificates: Vec<File>,
@@ -119,8 +130,16 @@ impl MemberSpec {
             data_dir: PathBuf::from("/var/lib/etcd"),
             metrics: SocketAddr::new(metrics_ip, 2381),
             pki: PkiPaths::below(Path::new("/etc/etcd/pki")),
+            program: None,
             certificates: Vec::new(),
         }
+    }
+
+    /// The same member with an etcd of its own.
+    #[must_use]
+    pub fn with_program(mut self, program: MemberProgram) -> Self {
+        self.program = Some(program);
+        self
     }
 
     /// The same member with data, certificates and keys below `directory`: for several on one machine.

@@ -116,6 +116,10 @@ pub struct Status {
     pub db_in_use_bytes: u64,
     /// The version it runs.
     pub version: String,
+    /// The version of the format that its store is in, as `3.6.0`; empty before 3.6.
+    pub storage_version: String,
+    /// How large the store's file may become, in bytes; 0 where etcd does not say, which it does from 3.6 on.
+    pub quota_bytes: u64,
     /// Alarms and other trouble, in etcd's words.
     pub errors: Vec<String>,
 }
@@ -334,6 +338,8 @@ fn parse_status(body: &[u8]) -> Result<Status, String> {
         db_size_bytes: wire.db_size,
         db_in_use_bytes: wire.db_size_in_use,
         version: wire.version,
+        storage_version: wire.storage_version,
+        quota_bytes: wire.db_size_quota,
         errors: wire.errors,
     })
 }
@@ -344,6 +350,10 @@ struct WireStatus {
     header: WireHeader,
     #[serde(default)]
     version: String,
+    #[serde(default)]
+    storage_version: String,
+    #[serde(default, deserialize_with = "number_in_text")]
+    db_size_quota: u64,
     #[serde(default, deserialize_with = "number_in_text")]
     db_size: u64,
     #[serde(default, deserialize_with = "number_in_text")]

@@ -2,7 +2,7 @@
 
 use crate::{
     ClusterId, ClusterToken, EtcdVersion, History, InitialCluster, InitialMembers, MemberId,
-    MemberName, MemberSpec, READY_LIMIT,
+    MemberName, MemberProgram, MemberSpec, READY_LIMIT,
     render::SettingsForm,
     tuning::{ADVISED_QUOTA_BYTES, ADVISED_REQUEST_BYTES, Tuning, TuningError},
 };
@@ -153,13 +153,9 @@ impl ClusterSpec {
         program: PathBuf,
         members: Vec<MemberSpec>,
     ) -> Result<Self, SpecError> {
-        // 3.5.11 brought /readyz; 3.4 and older are out of support.
-        let known = version.major == 3 && matches!(version.minor, 5..=7);
-        if !known || version < EtcdVersion::new(3, 5, 11) {
-            return Err(SpecError::Version { version });
-        }
-        if !is_plain(&program) {
-            return Err(SpecError::Program { path: program });
+        check_program(version, &program)?;
+        for own in members.iter().filter_map(|member| member.program.as_ref()) {
+            check_program(own.version, &own.path)?;
         }
         match members.len() {
             0 => return Err(SpecError::NoMembers),
@@ -261,6 +257,41 @@ impl ClusterSpec {
         &self.program
     }
 
+    /// The version that this member runs: the cluster's, but for one in the middle of an upgrade.
+    #[must_use]
+    pub fn version_of(&self, member: &MemberSpec) -> EtcdVersion {
+        let own = member.program.as_ref();
+        own.map_or(self.version, |own| own.version)
+    }
+
+    /// The etcd binary on this member.
+    #[must_use]
+    pub fn program_of<'s>(&'s self, member: &'s MemberSpec) -> &'s Path {
+        let own = member.program.as_ref();
+        own.map_or(&self.program, |own| &own.path)
+    }
+
+    /// The same cluster with one member that has an etcd of its own, or the cluster's again.
+    ///
+    /// # Errors
+    ///
+    /// A version that is not known, or a path that needs quotes. A name that no member has changes nothing.
+    pub fn with_member_program(
+        mut self,
+        name: &MemberName,
+        program: MemberProgram,
+    ) -> Result<Self, SpecError> {
+        check_program(program.version, &program.path)?;
+        for member in self
+            .members
+            .iter_mut()
+            .filter(|member| member.name == *name)
+        {
+            member.program = Some(program.clone());
+        }
+        Ok(self)
+    }
+
     /// The members, in the order in which they are first started.
     #[must_use]
     pub fn members(&self) -> &[MemberSpec] {
@@ -360,6 +391,19 @@ fn is_plain(path: &Path) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"/-_.+".contains(&b);
     let text = path.to_str().unwrap_or_default();
     path.is_absolute() && text.bytes().all(legal) && !text.split('/').any(|part| part == "..")
+}
+
+fn check_program(version: EtcdVersion, path: &Path) -> Result<(), SpecError> {
+    // 3.5.11 brought /readyz; 3.4 and older are out of support.
+    let known = version.major == 3 && matches!(version.minor, 5..=7);
+    if !known || version < EtcdVersion::new(3, 5, 11) {
+        return Err(SpecError::Version { version });
+    }
+    if !is_plain(path) {
+        let path = path.to_owned();
+        return Err(SpecError::Program { path });
+    }
+    Ok(())
 }
 
 fn check_member(member: &MemberSpec) -> Result<(), SpecError> {

@@ -7,6 +7,7 @@ use rustls_pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
+use crate::moment::rfc3339;
 use crate::random::{Random, RandomError};
 use crate::request::{AuthorityRequest, LeafRequest, Life, Subject};
 use crate::serial::{self, SerialLedger, SerialNumber};
@@ -54,7 +55,10 @@ pub enum IssueError {
         source: KeyError,
     },
     /// The clock shows a moment that certificates cannot hold, or the life ends beyond them.
-    #[error("`{subject}` would live to a moment outside 1970 to 9999; check the clock, {now}")]
+    #[error(
+        "`{subject}` would live to a moment outside 1970 to 9999; check the clock, {}",
+        rfc3339(*.now)
+    )]
     Clock {
         /// Whom the certificate is about.
         subject: String,
@@ -63,8 +67,8 @@ pub enum IssueError {
     },
     /// The leaf would outlive its authority.
     #[error(
-        "`{subject}` would live until {leaf_end}, past the end of its authority `{authority}`, \
-         {authority_end}; ask for a shorter life or make a new authority"
+        "`{subject}` would live until {}, past the end of its authority `{authority}`, {}; ask for a shorter life or make a \
+         new authority", rfc3339(*.leaf_end), rfc3339(*.authority_end)
     )]
     OutlivesAuthority {
         /// Whom the certificate is about.
@@ -123,7 +127,7 @@ pub enum IssueError {
 #[non_exhaustive]
 pub enum LoadError {
     /// The certificate cannot be read.
-    #[error("reading the authority's certificate")]
+    #[error("the authority's certificate cannot be read; restore the file, it may be cut off")]
     Certificate(#[source] CertificateError),
     /// The key cannot be read.
     #[error("reading the authority's key")]
@@ -153,7 +157,7 @@ pub enum LoadError {
         source: SignError,
     },
     /// The certificate is none of an authority, or not at this moment.
-    #[error("`{common_name}` cannot act as an authority")]
+    #[error("`{common_name}` cannot act as an authority; give one that can, or make a new one")]
     Unusable {
         /// The certificate's common name.
         common_name: String,

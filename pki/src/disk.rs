@@ -1,9 +1,11 @@
 //! The few operations of the local disk that a store is made of.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
 
 use crate::store::{ReadError, WriteError};
 
@@ -85,11 +87,18 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, ReadError> {
     }
 }
 
-pub(crate) fn check_key_mode(path: &Path) -> Result<(), ReadError> {
-    let metadata = fs::metadata(path).map_err(|source| ReadError::Io {
+/// A text with a key in it, or `None` where there is no file. Its mode is that of the file that is read, also when another
+/// takes its name meanwhile.
+pub(crate) fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>, ReadError> {
+    let bad = |source| ReadError::Io {
         path: path.to_owned(),
         source,
-    })?;
+    };
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(bad)?,
+    };
+    let metadata = file.metadata().map_err(bad)?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & NOT_OWNER != 0 {
         return Err(ReadError::Exposed {
@@ -97,7 +106,11 @@ pub(crate) fn check_key_mode(path: &Path) -> Result<(), ReadError> {
             mode,
         });
     }
-    Ok(())
+    // Room for all of it at once: a string that grows leaves copies of the key behind.
+    let room = usize::try_from(metadata.len()).unwrap_or_default() + 1;
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    file.read_to_string(&mut text).map_err(bad)?;
+    Ok(Some(text))
 }
 
 pub(crate) fn list(directory: &Path) -> Result<Vec<PathBuf>, ReadError> {

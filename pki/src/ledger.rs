@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::disk::read_text;
+use crate::moment::rfc3339;
 use crate::random::{Random, RandomError};
 use crate::role::CaRole;
 use crate::serial::{self, SerialLedger, SerialNumber};
@@ -117,7 +118,7 @@ impl Store {
 }
 
 fn print(entry: &LedgerEntry) -> String {
-    let end = entry.not_after.format(&Rfc3339).unwrap_or_default();
+    let end = rfc3339(entry.not_after);
     let (serial, authority, item) = (&entry.serial, &entry.authority, &entry.item);
     format!("{serial} {authority} {item} {end}\n")
 }

@@ -57,6 +57,7 @@ mod files;
 mod kubeconfig;
 mod ledger;
 mod manifest;
+mod moment;
 mod name;
 mod pair;
 mod plan;

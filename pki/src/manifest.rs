@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use crate::moment::rfc3339;
 use crate::store::{ReadError, Store};
 use crate::x509::Certificate;
 
@@ -55,8 +55,7 @@ impl ManifestEntry {
 
 impl serde::Serialize for ManifestEntry {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::{Error as _, SerializeStruct as _};
-        let date = |moment: OffsetDateTime| moment.format(&Rfc3339).map_err(S::Error::custom);
+        use serde::ser::SerializeStruct as _;
         let mut entry = serializer.serialize_struct("ManifestEntry", 10)?;
         entry.serialize_field("file", &self.file)?;
         entry.serialize_field("subject", &self.subject)?;
@@ -64,8 +63,8 @@ impl serde::Serialize for ManifestEntry {
         entry.serialize_field("issuer", &self.issuer)?;
         entry.serialize_field("alt_names", &self.alt_names)?;
         entry.serialize_field("serial", &self.serial)?;
-        entry.serialize_field("not_before", &date(self.not_before)?)?;
-        entry.serialize_field("not_after", &date(self.not_after)?)?;
+        entry.serialize_field("not_before", &rfc3339(self.not_before))?;
+        entry.serialize_field("not_after", &rfc3339(self.not_after))?;
         entry.serialize_field("fingerprint", &self.fingerprint)?;
         entry.serialize_field("public_key_pin", &self.public_key_pin)?;
         entry.end()

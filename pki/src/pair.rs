@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::decide::Existing;
-use crate::disk::{check_key_mode, failed, read_text, sync_directory};
+use crate::disk::{failed, read_secret, read_text, sync_directory};
 use crate::spec::ItemId;
 use crate::store::{KEY_MODE, PUBLIC_MODE, ReadError, Store, WriteError, WriteLock, WriteStep};
 
@@ -87,10 +87,9 @@ impl Store {
         let Some(path) = self.pending_path(id) else {
             return Ok(None);
         };
-        let Some(text) = read_text(&path)?.map(Zeroizing::new) else {
+        let Some(text) = read_secret(&path)? else {
             return Ok(None);
         };
-        check_key_mode(&path)?;
         let at = text.find(CERTIFICATE).ok_or(ReadError::Pair { path })?;
         let (key, public) = text.split_at(at);
         Ok(Some((Zeroizing::new(key.to_owned()), public.to_owned())))

@@ -4,6 +4,7 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::authority::Authority;
+use crate::moment::rfc3339;
 use crate::serial::SerialNumber;
 use crate::x509::{
     RevocationListError, RevocationParams, SignError, check_revocations, encode_pem,
@@ -66,7 +67,7 @@ pub enum RevokeError {
         authority: String,
     },
     /// A list that would hold for no time, or past what certificates can say.
-    #[error("a revocation list of `{authority}` that holds for {holds} from {now} is of no use")]
+    #[error("a revocation list of `{authority}` cannot hold for {holds} from {}; give a second or more", rfc3339(*.now))]
     Life {
         /// The authority's common name.
         authority: String,

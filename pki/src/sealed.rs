@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::disk::{check_key_mode, list, read_text};
+use crate::disk::{list, read_secret};
 use crate::random::{Random, RandomError};
 use crate::spec::ItemId;
 use crate::store::{KEY_MODE, ReadError, Store, WriteError};
@@ -106,10 +106,9 @@ impl Store {
 
     /// The key in a file, opened if it is encrypted; `None` where there is no file.
     pub(crate) fn read_key(&self, path: &Path) -> Result<Option<Zeroizing<String>>, ReadError> {
-        let Some(text) = read_text(path)?.map(Zeroizing::new) else {
+        let Some(text) = read_secret(path)? else {
             return Ok(None);
         };
-        check_key_mode(path)?;
         if !text.contains(SEALED) {
             return Ok(Some(text));
         }

@@ -27,6 +27,7 @@ pub fn was_refused(error: &anyhow::Error) -> bool {
 pub struct Client {
     http: HttpsClient,
     base: String,
+    stale: bool,
 }
 
 impl Client {
@@ -45,7 +46,15 @@ impl Client {
         Ok(Self {
             http: HttpsClient::new(Connector::new(host, tls, timeout), timeout),
             base: format!("https://{address}:2379"),
+            stale: false,
         })
+    }
+
+    /// The same client, whose reads of the register are serializable: of what its member has, however old.
+    #[must_use]
+    pub fn with_stale_reads(mut self) -> Self {
+        self.stale = true;
+        self
     }
 
     /// Writes `value` into the register and, in the same transaction, its own key.
@@ -62,13 +71,13 @@ impl Client {
         Ok(())
     }
 
-    /// What the register holds, by a linearizable read.
+    /// What the register holds, by a linearizable read unless it was made for others.
     ///
     /// # Errors
     ///
     /// Anything but a clear answer.
     pub async fn read(&self) -> anyhow::Result<Option<u64>> {
-        let asked = json!({ "key": BASE64.encode(REGISTER) });
+        let asked = json!({ "key": BASE64.encode(REGISTER), "serializable": self.stale });
         let answer = self.call("/v3/kv/range", &asked).await?;
         answer["kvs"].get(0).map(number).transpose()
     }

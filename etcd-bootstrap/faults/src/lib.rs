@@ -26,5 +26,6 @@ pub mod rig;
 pub mod rows;
 pub mod run;
 pub mod scene;
+pub mod task;
 pub mod tool;
 pub mod work;

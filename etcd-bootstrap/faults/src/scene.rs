@@ -1,12 +1,17 @@
 //! The cluster that is asked for, as a file that the tool under test reads as a lab would read its own.
 
-use crate::material::{self, Pair};
+use crate::{
+    material::{self, Pair},
+    task::Task,
+};
 use anyhow::Context as _;
-use etcd_bootstrap::{ClusterSpec, MemberName, MemberPems, MemberSpec, Tls};
+use etcd_bootstrap::{
+    ClusterSpec, MemberName, MemberPems, MemberProgram, MemberSpec, Tls, tuning::Tuning,
+};
 use pki::Authority;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
@@ -34,6 +39,20 @@ pub struct Scene {
     pub program: PathBuf,
     /// The numbers of the members, which are the last parts of their addresses.
     pub members: Vec<u8>,
+    /// Members that run another etcd than the others, by their numbers: its path and version.
+    #[serde(default)]
+    pub programs: BTreeMap<u8, (PathBuf, String)>,
+    /// At which size of its store a member raises NOSPACE, in bytes.
+    #[serde(default)]
+    pub quota_bytes: Option<u64>,
+    /// What the tool is to do.
+    #[serde(default)]
+    pub task: Task,
+    /// Members whose data is lost, to be replaced.
+    #[serde(default)]
+    pub replace: BTreeSet<u8>,
+    /// Where the tool keeps the history of the cluster, once it has changed its members.
+    pub history_file: PathBuf,
     /// How long members are waited for.
     pub ready_limit: Duration,
     /// The authorities of servers and their clients, PEM, one or two.
@@ -109,14 +128,20 @@ impl Scene {
         (program, version): (PathBuf, String),
         size: u8,
         authorities: &Authorities,
+        work: &Path,
     ) -> anyhow::Result<Self> {
         let members: Vec<u8> = (1..=size).collect();
         let pairs = |number: &u8| Ok((*number, authorities.pairs(*number)?));
         let now = OffsetDateTime::now_utc();
         Ok(Self {
             token: "faults-1".into(),
+            replace: BTreeSet::new(),
+            history_file: work.join("history.json"),
             version,
             program,
+            programs: BTreeMap::new(),
+            quota_bytes: None,
+            task: Task::Form,
             ready_limit: Duration::from_secs(60),
             client_ca: authorities.clients.certificate_pem().into(),
             peer_ca: authorities.peers.certificate_pem().into(),
@@ -145,13 +170,28 @@ impl Scene {
         };
         let members = self.members.iter().map(member);
         let members = members.collect::<anyhow::Result<Vec<_>>>()?;
-        let spec = ClusterSpec::new(
+        let mut spec = ClusterSpec::new(
             self.token.parse()?,
             self.version.parse()?,
             self.program.clone(),
             members,
         )?;
-        Ok(spec.with_ready_limit(self.ready_limit))
+        for (number, (path, version)) in &self.programs {
+            let program = MemberProgram {
+                version: version.parse()?,
+                path: path.clone(),
+            };
+            spec = spec.with_member_program(&member_name(*number), program)?;
+        }
+        let spec = spec.with_tuning(Tuning {
+            quota_backend_bytes: self.quota_bytes,
+            ..Tuning::default()
+        })?;
+        let spec = spec.with_ready_limit(self.ready_limit);
+        match fs::read(&self.history_file) {
+            Ok(text) => Ok(spec.with_history(serde_json::from_slice(&text)?)?),
+            Err(_) => Ok(spec),
+        }
     }
 
     /// How its members are asked.

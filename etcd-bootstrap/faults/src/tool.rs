@@ -1,11 +1,16 @@
 //! The tool under test: what a program of ours would do with the library, as a process that can be killed.
 
-use crate::scene::{Scene, member_name};
+use crate::{
+    scene::{Scene, member_name},
+    task::{self, Task},
+};
 use anyhow::Context as _;
 use etcd_bootstrap::{
-    ClusterSpec, Hosts, certificates, finish, observe, plan, prepare, start_members,
+    ClusterSpec, History, Hosts, Tls, certificates,
+    change::{self, Wish},
+    finish, observe, plan, prepare, start_members,
 };
-use host_exec::{Event, EventSink, NamespaceHost};
+use host_exec::{Event, EventSink, File, NamespaceHost};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -53,7 +58,11 @@ pub async fn run(work: &Path, die_after: Option<usize>) -> anyhow::Result<bool> 
         told: AtomicUsize::new(0),
         die_after,
     };
-    match form(&scene, &hosts, &teller).await {
+    let done = match &scene.task {
+        Task::Form => form(&scene, &hosts, &teller).await,
+        task => task::run(task, work, &scene, &hosts, &teller).await,
+    };
+    match done {
         Ok(()) => {
             teller.line(&Line::Done);
             Ok(true)
@@ -66,9 +75,12 @@ pub async fn run(work: &Path, die_after: Option<usize>) -> anyhow::Result<bool> 
 }
 
 async fn form(scene: &Scene, hosts: &Hosts, teller: &Teller) -> anyhow::Result<()> {
-    let spec = scene.spec()?;
+    let mut spec = scene.spec()?;
     certificates::check(&spec, OffsetDateTime::now_utc())?;
     let tls = scene.tls(&spec)?;
+    if !scene.replace.is_empty() {
+        spec = replace(scene, &spec, hosts, &tls, teller).await?;
+    }
     let plan = plan(&spec, &observe(&spec, hosts, &tls).await?)?;
     teller.line(&Line::Plan(plan.to_string()));
     if plan.is_empty() {
@@ -78,6 +90,27 @@ async fn form(scene: &Scene, hosts: &Hosts, teller: &Teller) -> anyhow::Result<(
     check_clocks(&spec, hosts).await?;
     start_members(&spec, &plan, hosts, &tls, teller).await?;
     Ok(finish(&spec, &plan, hosts, &tls, teller).await?)
+}
+
+/// Replaces members, and keeps the history as a program keeps its own state.
+async fn replace(
+    scene: &Scene,
+    spec: &ClusterSpec,
+    hosts: &Hosts,
+    tls: &Tls,
+    teller: &Teller,
+) -> anyhow::Result<ClusterSpec> {
+    let lost = scene.replace.iter();
+    let wish = lost.fold(Wish::default(), |wish, number| {
+        wish.replace(member_name(*number))
+    });
+    let plan = change::plan(spec, &wish, &change::observe(spec, hosts, tls).await?)?;
+    teller.line(&Line::Plan(plan.to_string()));
+    let keep = |history: &History| {
+        let file = File::public(&scene.history_file, serde_json::to_vec(history)?);
+        host_exec::files::write_here(&file)
+    };
+    Ok(change::apply(spec, &plan, hosts, tls, &keep, teller).await?)
 }
 
 /// The certificates as the machines have them, by the clocks of the machines.
@@ -113,13 +146,13 @@ pub fn hosts(work: &Path) -> anyhow::Result<Hosts> {
     leaders.into_iter().map(host).collect()
 }
 
-struct Teller {
+pub(crate) struct Teller {
     told: AtomicUsize,
     die_after: Option<usize>,
 }
 
 impl Teller {
-    fn line(&self, line: &Line) {
+    pub(crate) fn line(&self, line: &Line) {
         let text = serde_json::to_string(line).unwrap_or_default();
         // Whoever started the tool may be gone, and the work goes on.
         let _ = writeln!(std::io::stdout(), "{text}");

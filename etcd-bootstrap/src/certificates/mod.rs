@@ -16,5 +16,5 @@ mod read;
 
 pub use authorities::{Authorities, AuthoritiesError};
 pub use judge::{BadCertificates, Clocks, check, findings};
-pub use on_host::{ObserveCertificatesError, observe};
+pub use on_host::{CheckCertificatesError, ObserveCertificatesError, check_on, faults, observe};
 pub use problem::{CertificateFinding, CertificateProblem, CertificateUse};

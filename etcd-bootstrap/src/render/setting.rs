@@ -37,7 +37,7 @@ pub enum SettingValue {
 pub fn settings(spec: &ClusterSpec, member: &MemberSpec) -> Vec<Setting> {
     let mut all = identity(spec, member);
     all.extend(certificates(member));
-    let minor = spec.version().minor;
+    let minor = spec.version_of(member).minor;
     all.extend(features(&spec.tuning().feature_gates, minor));
     all.extend(limits(spec, minor));
     all.extend(words(spec, minor));

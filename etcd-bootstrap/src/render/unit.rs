@@ -41,7 +41,7 @@ WantedBy=multi-user.target
 
 /// The command, and where it finds its settings. No value holds what systemd would expand (`%`, `$`, quotes).
 fn start(spec: &ClusterSpec, member: &MemberSpec) -> String {
-    let program = spec.program().display();
+    let program = spec.program_of(member).display();
     match spec.settings_form() {
         SettingsForm::Environment => {
             format!("EnvironmentFile={ENVIRONMENT_FILE}\nExecStart={program}")

@@ -49,13 +49,15 @@ pub enum KeyError {
     )]
     Ed25519,
     /// An elliptic curve that not every verifier of a cluster knows.
-    #[error("the key is on another curve than P-256 and P-384, the only ones that are supported")]
+    #[error(
+        "the key is on another curve than P-256 and P-384, the only ones that are supported; make an ECDSA P-256 key"
+    )]
     Curve,
     /// An encrypted key without its pass phrase.
     #[error("the key is encrypted; give its pass phrase")]
     Encrypted,
     /// An encrypted key with the wrong pass phrase.
-    #[error("the pass phrase does not open the key")]
+    #[error("the pass phrase does not open the key; give the one that it was encrypted with")]
     Passphrase,
     /// Encryption by a scheme that is not read, or with more work than a key is worth.
     #[error(

@@ -31,7 +31,7 @@ pub struct Passphrase(Zeroizing<String>);
 /// A pass phrase that protects nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the pass phrase has fewer than 8 characters or ends in a line break; give a longer one, without the break"
+    "the pass phrase has fewer than 8 characters or a control character, as a line break is; give a longer one without"
 )]
 pub struct PassphraseError;
 

@@ -15,6 +15,7 @@ use webpki::{KeyPurposeIdIter, KeyUsage, anchor_from_trusted_cert};
 use super::{Certificate, KeyAlgorithm};
 use crate::{
     constraints::NameConstraints,
+    moment::rfc3339,
     name::AltNames,
     request::{LeafRequest, Purpose, Subject},
 };
@@ -53,8 +54,13 @@ pub enum CheckError {
         rule: &'static str,
     },
     /// The moment lies outside the certificate's life.
-    #[error("the certificate is valid from {not_before} to {not_after} only")]
+    #[error(
+        "the certificate is valid from {} to {} only, and it is {}",
+        rfc3339(*.not_before), rfc3339(*.not_after), rfc3339(*.at)
+    )]
     Time {
+        /// The moment given.
+        at: OffsetDateTime,
         /// The first second of its life.
         not_before: OffsetDateTime,
         /// The last second of its life.
@@ -382,6 +388,7 @@ fn check_time(certificate: &Certificate, now: OffsetDateTime) -> Result<(), Chec
     } = *certificate;
     if now < not_before || now > not_after {
         return Err(CheckError::Time {
+            at: now,
             not_before,
             not_after,
         });

@@ -3,13 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+mod bad;
 mod client;
 mod ensure;
 mod etcd;
 mod foreign;
+mod fuzz;
+mod fuzzed;
 mod issue;
 mod kill;
 mod kubeadm;
+mod lint;
 mod matrix;
 mod names;
 mod outputs;
@@ -18,5 +22,6 @@ mod real;
 mod revocation;
 mod roles;
 mod rotation;
+mod secrets;
 mod store;
 mod support;

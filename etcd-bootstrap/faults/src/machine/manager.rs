@@ -142,8 +142,9 @@ async fn start(units: &Units, name: &str) -> Result<(), String> {
 }
 
 async fn stop(units: &Units, name: &str) -> Result<(), String> {
-    let known = units.lock().await.remove(name);
-    match known {
+    // Held until it has ended: whoever asks again, after a caller that was killed, must not be told that it has.
+    let mut units = units.lock().await;
+    match units.remove(name) {
         Some(known) => known.service.stop().await,
         None if unit_text(name).is_none() => return Err(format!("Unit {name} not loaded.")),
         None => {}

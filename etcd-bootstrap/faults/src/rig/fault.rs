@@ -147,6 +147,8 @@ impl Rig {
         for number in numbers {
             self.raze_machine(number).await?;
         }
+        // A cluster that never changed has none.
+        let _ = fs::remove_file(&self.scene.history_file);
         Ok(())
     }
 
@@ -165,8 +167,15 @@ impl Rig {
             empty(&dir.join(below))?;
         }
         fs::create_dir_all(dir.join("etc/systemd/system"))?;
-        self.logs_seen.retain(|(machine, _), _| *machine != number);
+        self.forget_logs(number);
         Ok(())
+    }
+}
+
+impl Rig {
+    /// Has the logs of machine `number` that were seen not be missed: they are taken away by the row itself.
+    pub fn forget_logs(&mut self, number: u8) {
+        self.logs_seen.retain(|(machine, _), _| *machine != number);
     }
 }
 

@@ -97,7 +97,7 @@ impl Rig {
         let version = version(here.as_ref(), &program).await?;
         let mut rig = Self {
             dice: Dice::new(setting.seed),
-            scene: Scene::new((program, version), size, &authorities)?,
+            scene: Scene::new((program, version), size, &authorities, &setting.work)?,
             authorities,
             figures: BTreeMap::new(),
             machines: BTreeMap::new(),
@@ -188,6 +188,12 @@ impl Rig {
     pub fn host(&self, number: u8) -> anyhow::Result<&dyn Host> {
         let machine = self.machines.get(&number);
         Ok(machine.context("no such machine")?.host())
+    }
+
+    /// This side of the link.
+    #[must_use]
+    pub fn here(&self) -> &dyn Host {
+        self.here.as_ref()
     }
 
     /// The network of machine `number`.
@@ -362,6 +368,12 @@ impl Rig {
             .collect()
     }
 
+    /// Where the values of this cluster's writes come from.
+    #[must_use]
+    pub fn values(&self) -> Values {
+        self.values.clone()
+    }
+
     /// Lets the load run undisturbed.
     pub async fn pass(&self, time: Duration) {
         #[expect(
@@ -412,7 +424,8 @@ impl Rig {
     }
 }
 
-async fn version(host: &dyn Host, program: &Path) -> anyhow::Result<String> {
+/// What an etcd binary says that it is.
+pub(crate) async fn version(host: &dyn Host, program: &Path) -> anyhow::Result<String> {
     let ask = Command::new(program.display().to_string()).arg("--version");
     let output = host.run(&ask).await?;
     let text = output.stdout_text();

@@ -3,8 +3,12 @@
 mod forming;
 mod leader;
 mod network;
+mod proof;
+mod restore;
+mod space;
 mod trouble;
 mod trust;
+mod upgrade;
 
 use crate::rig::Rig;
 use futures::future::{BoxFuture, FutureExt as _};
@@ -13,7 +17,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 pub struct Row {
     /// Its name, as in the table of figures.
     pub name: &'static str,
-    /// Whether it mostly waits, so that its seeds can run side by side without bending each other's figures.
+    /// Whether its seeds may run side by side: it mostly waits, or measures nothing that others bend.
     pub waits: bool,
     /// Its scenario.
     pub run: for<'r> fn(&'r mut Rig) -> BoxFuture<'r, anyhow::Result<()>>,
@@ -37,7 +41,8 @@ macro_rules! row {
 
 /// All rows.
 pub const ROWS: &[Row] = &[
-    row!("kill-tool", false, forming::kill_tool),
+    row!("stale-reads-are-found", true, proof::stale_reads_are_found),
+    row!("kill-tool", true, forming::kill_tool),
     row!("kill-member-while-forming", false, forming::kill_member),
     row!("kill-leader", false, leader::kill),
     row!("stop-leader", false, leader::stop),
@@ -46,11 +51,17 @@ pub const ROWS: &[Row] = &[
     row!("latency-and-loss", true, network::latency_and_loss),
     row!("two-late", true, forming::two_late),
     row!("disk-full", false, trouble::disk_full),
-    row!("lost-data", false, trouble::lost_data),
-    row!("foreign-member", false, trust::foreign),
-    row!("clock-skew", false, trust::clock_skew),
-    row!("bad-peer-certificate", false, trust::bad_peer_certificate),
+    row!("lost-data", true, trouble::lost_data),
+    row!("foreign-member", true, trust::foreign),
+    row!("clock-skew", true, trust::clock_skew),
+    row!("bad-peer-certificate", true, trust::bad_peer_certificate),
     row!("ca-rotation", false, trust::ca_rotation),
+    row!("no-space", false, space::no_space),
+    row!("snapshot", false, restore::snapshot),
+    row!("restore", false, restore::restore),
+    row!("two-of-three-lost", false, restore::two_of_three_lost),
+    row!("upgrade", true, upgrade::three_minors),
+    row!("upgrade-with-a-bad-binary", true, upgrade::bad_binary),
 ];
 
 /// The row of this name.

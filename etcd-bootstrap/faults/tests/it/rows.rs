@@ -68,6 +68,7 @@ macro_rules! rows {
 }
 
 rows! {
+    stale_reads_are_found: "stale-reads-are-found",
     kill_tool: "kill-tool",
     kill_member_while_forming: "kill-member-while-forming",
     kill_leader: "kill-leader",
@@ -82,4 +83,10 @@ rows! {
     clock_skew: "clock-skew",
     bad_peer_certificate: "bad-peer-certificate",
     ca_rotation: "ca-rotation",
+    no_space: "no-space",
+    snapshot: "snapshot",
+    restore: "restore",
+    two_of_three_lost: "two-of-three-lost",
+    upgrade: "upgrade",
+    upgrade_with_a_bad_binary: "upgrade-with-a-bad-binary",
 }

@@ -1,0 +1,301 @@
+//! Doing what an [`UpgradePlan`] says.
+
+use super::{RaftSnapshotError, UpgradePlan, UpgradeStep, raft_snapshot};
+use crate::{
+    ApplyError, ClusterSpec, EtcdVersion, Hosts, MemberName, MemberProgram, ObserveError,
+    PlanError, Probe, RequestFailed, Snapshot, SnapshotError, SpecError, Tls, Unreachable,
+    observe::ANSWER_TIMEOUT, snapshot,
+};
+use host_exec::{
+    EventSink,
+    poll::{self, Attempt, Wait, WaitError},
+};
+use std::{
+    convert::Infallible,
+    error::Error as StdError,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// The step under which an upgrade is reported.
+pub const UPGRADE_STEP: &str = "etcd: upgrade";
+/// How long all members have to be well before the next one is touched: after a restart etcd itself counts a peer as
+/// connected only when it has been for 5 s (`HealthInterval`).
+pub const SETTLE: Duration = Duration::from_secs(5);
+/// How long that may take to be reached.
+const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// What a [`Journal`] says when it cannot keep something.
+pub type JournalError = Box<dyn StdError + Send + Sync>;
+
+/// What an upgrade has kept by its caller, who gives it back to the next run in the specification.
+pub trait Journal: Send + Sync {
+    /// Keeps the snapshot that is taken before anything changes.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be kept; then nothing is begun.
+    fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError>;
+
+    /// Remembers what a member is to run from now on, before it is touched.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be kept; then the member is not touched.
+    fn begin(&self, member: &MemberName, program: &MemberProgram) -> Result<(), JournalError>;
+}
+
+/// An upgrade that stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// The caller gave no host or no certificates for a member.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The snapshot could not be taken, and nothing was begun.
+    #[error("cannot take a snapshot of etcd first; nothing has been changed")]
+    Snapshot(#[from] SnapshotError),
+    /// The caller could not keep what it has to.
+    #[error("cannot remember the upgrade; etcd member {member} was not touched")]
+    Journal {
+        /// The member whose turn it was.
+        member: MemberName,
+        /// The cause.
+        #[source]
+        source: JournalError,
+    },
+    /// The members did not write the snapshots of their raft logs, and nothing was begun.
+    #[error("not every member has written a raft snapshot; no member has been changed")]
+    RaftSnapshot(#[from] RaftSnapshotError),
+    /// The leader did not hand over, and was not touched.
+    #[error("the leader {leader} was not upgraded, since it does not hand over; the others are")]
+    Leader {
+        /// The leader.
+        leader: MemberName,
+        /// What it said.
+        #[source]
+        source: RequestFailed,
+    },
+    /// A member is not well with the new version.
+    #[error(
+        "etcd member {member} is not well as {to}, and the upgrade stops there: the others serve ({serving} of {members}); \
+         mend the cause and upgrade again, or go back: upgrade to {from}, which is possible while a member runs it"
+    )]
+    Member {
+        /// The member.
+        member: MemberName,
+        /// What it ran.
+        from: EtcdVersion,
+        /// What it was to run.
+        to: EtcdVersion,
+        /// How many others serve.
+        serving: usize,
+        /// How many there are.
+        members: usize,
+        /// The cause.
+        #[source]
+        source: Box<MemberError>,
+    },
+}
+
+/// Why a member is not well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemberError {
+    /// Its specification is impossible.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// It could not be looked at.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// It must not be touched.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// It could not be started.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// It runs and does not stay well, or says that it is another version.
+    #[error(transparent)]
+    Settle(#[from] WaitError<Infallible>),
+}
+
+/// Does the steps of `plan`, and returns the cluster as it is then: each member with the program it was given.
+///
+/// # Errors
+///
+/// The first step that fails. Members after it were not touched, and a cluster of three or more still serves.
+pub async fn apply(
+    spec: &ClusterSpec,
+    plan: &UpgradePlan,
+    to: &MemberProgram,
+    hosts: &Hosts,
+    tls: &Tls,
+    journal: &dyn Journal,
+    events: &dyn EventSink,
+) -> Result<ClusterSpec, UpgradeError> {
+    let mut spec = spec.clone();
+    for step in &plan.steps {
+        let member = step.member();
+        events.started(member.as_str(), UPGRADE_STEP);
+        let done = match step {
+            UpgradeStep::Snapshot { member } => keep(&spec, member, hosts, journal).await,
+            UpgradeStep::RaftSnapshot { member, entries } => {
+                raft_snapshot::write(&spec, member, *entries, hosts, tls)
+                    .await
+                    .map_err(Into::into)
+            }
+            UpgradeStep::MoveLeader { from, to } => hand_over(&spec, from, to, hosts, tls).await,
+            UpgradeStep::Replace { member, from, .. } => {
+                let member = (member, *from);
+                replace(&mut spec, member, to, hosts, tls, journal, events).await
+            }
+        };
+        if let Err(error) = done {
+            events.failed(member.as_str(), UPGRADE_STEP, &error.to_string());
+            return Err(error);
+        }
+        events.done(member.as_str(), UPGRADE_STEP, &step.to_string());
+    }
+    Ok(spec)
+}
+
+async fn keep(
+    spec: &ClusterSpec,
+    member: &MemberName,
+    hosts: &Hosts,
+    journal: &dyn Journal,
+) -> Result<(), UpgradeError> {
+    let no_host = || Unreachable {
+        member: member.clone(),
+        what: "host",
+    };
+    let host = hosts.get(member).ok_or_else(no_host)?;
+    let snapshot = snapshot(spec, member, host.as_ref()).await?;
+    journal
+        .keep(&snapshot)
+        .map_err(|source| UpgradeError::Journal {
+            member: member.clone(),
+            source,
+        })
+}
+
+/// The leader of the plan need not lead any more: restarts of followers may have cost an election.
+async fn hand_over(
+    spec: &ClusterSpec,
+    from: &MemberName,
+    to: &MemberName,
+    hosts: &Hosts,
+    tls: &Tls,
+) -> Result<(), UpgradeError> {
+    let probe = Probe::new(spec, hosts, tls, ANSWER_TIMEOUT.max(SETTLE))?;
+    let leads = probe
+        .status(from)
+        .await
+        .is_ok_and(|s| s.leader == Some(s.member_id));
+    let Some(target) = spec.member_ids().get(to).copied().filter(|_| leads) else {
+        return Ok(());
+    };
+    let moved = probe.move_leader(from, target).await;
+    moved.map_err(|source| UpgradeError::Leader {
+        leader: from.clone(),
+        source,
+    })
+}
+
+async fn replace(
+    spec: &mut ClusterSpec,
+    (member, from): (&MemberName, EtcdVersion),
+    to: &MemberProgram,
+    hosts: &Hosts,
+    tls: &Tls,
+    journal: &dyn Journal,
+    events: &dyn EventSink,
+) -> Result<(), UpgradeError> {
+    let remembered = journal.begin(member, to);
+    remembered.map_err(|source| UpgradeError::Journal {
+        member: member.clone(),
+        source,
+    })?;
+    let Err(source) = reach(spec, member, to, hosts, tls, events).await else {
+        return Ok(());
+    };
+    let probe = Probe::new(spec, hosts, tls, ANSWER_TIMEOUT)?;
+    let mut serving = 0;
+    for other in spec.members().iter().filter(|other| other.name != *member) {
+        serving += usize::from(probe.client(&other.name).await.is_ready());
+    }
+    Err(UpgradeError::Member {
+        member: member.clone(),
+        from,
+        to: to.version,
+        serving,
+        members: spec.members().len(),
+        source: Box::new(source),
+    })
+}
+
+/// The member as it is to be, by the same way as any state of the cluster: observed, planned, applied.
+async fn reach(
+    spec: &mut ClusterSpec,
+    member: &MemberName,
+    to: &MemberProgram,
+    hosts: &Hosts,
+    tls: &Tls,
+    events: &dyn EventSink,
+) -> Result<(), MemberError> {
+    *spec = spec.clone().with_member_program(member, to.clone())?;
+    let observed = crate::observe(spec, hosts, tls).await?;
+    let plan = crate::plan(spec, &observed)?;
+    crate::apply(spec, &plan, hosts, tls, events).await?;
+    let probe = Probe::new(spec, hosts, tls, ANSWER_TIMEOUT).map_err(ApplyError::from)?;
+    Ok(settle(spec, member, to.version, &probe).await?)
+}
+
+/// Waits until all members have been ready for [`SETTLE`] without a break, and the one in question says its version.
+async fn settle(
+    spec: &ClusterSpec,
+    member: &MemberName,
+    version: EtcdVersion,
+    probe: &Probe,
+) -> Result<(), WaitError<Infallible>> {
+    let what = format!(
+        "{} s in which all members of etcd are well",
+        SETTLE.as_secs()
+    );
+    let wait = Wait::new(what, SETTLE_LIMIT);
+    let well_since: Mutex<Option<Instant>> = Mutex::new(None);
+    let well_since = &well_since;
+    let look = || async move {
+        let trouble = trouble(spec, member, version, probe).await;
+        let mut well_since = well_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = trouble {
+            *well_since = None;
+            return Ok(Attempt::NotYet(seen));
+        }
+        let well = well_since.get_or_insert_with(Instant::now).elapsed();
+        Ok(if well >= SETTLE {
+            Attempt::Ready(())
+        } else {
+            Attempt::NotYet(format!("all are well for {:.1} s", well.as_secs_f32()))
+        })
+    };
+    poll::until(&wait, look).await
+}
+
+/// What is not well, if anything.
+async fn trouble(
+    spec: &ClusterSpec,
+    member: &MemberName,
+    version: EtcdVersion,
+    probe: &Probe,
+) -> Option<String> {
+    for other in spec.members() {
+        let answer = probe.client(&other.name).await;
+        if !answer.is_ready() {
+            return Some(format!("{}: {answer}", other.name));
+        }
+    }
+    let said = probe.status(member).await.map(|status| status.version);
+    (said.as_deref() != Ok(&version.to_string())).then(|| format!("{member} says {said:?}"))
+}
