@@ -593,6 +593,7 @@ impl StateDir {
             self.network_lock(),
             self.stock(),
             self.upgrades_path(),
+            self.etcd_history_path(),
         ];
         let last = [self.root.join("lock"), self.record_path()];
         for path in files.into_iter().chain(last) {

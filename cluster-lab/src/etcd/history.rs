@@ -5,7 +5,7 @@ use etcd_bootstrap::{ClusterSpec, History, MemberName};
 use std::{io, path::PathBuf};
 
 impl StateDir {
-    fn etcd_history_path(&self) -> PathBuf {
+    pub(crate) fn etcd_history_path(&self) -> PathBuf {
         self.root().join("etcd-history.json")
     }
 
