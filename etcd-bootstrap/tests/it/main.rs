@@ -14,6 +14,7 @@ mod history;
 mod model;
 mod plan;
 mod real;
+mod served;
 mod spec;
 mod tuning;
 mod world;
