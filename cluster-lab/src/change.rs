@@ -45,7 +45,10 @@ pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
         })
         .or_else(|| change("shape", &|spec| spec.shape.as_str().to_owned()))
         .or_else(|| change("profile", &|spec| spec.profile.as_str().to_owned()))
-        .or_else(|| change("etcd members", &|spec| spec.machines.etcd.to_string()))
+        .or_else(|| {
+            let count = |spec: &LabSpec| spec.machines.etcd;
+            fewer_vms(wanted, "etcd members", count(is), count(wanted))
+        })
         .or_else(|| {
             let count = |spec: &LabSpec| spec.machines.control_planes;
             fewer_vms(wanted, "control planes", count(is), count(wanted))
@@ -83,8 +86,8 @@ pub(crate) fn refused_meanwhile(
     let machines = |spec: &LabSpec| {
         let counts = spec.machines;
         format!(
-            "{} control planes and {} workers",
-            counts.control_planes, counts.workers
+            "{} etcd members, {} control planes and {} workers",
+            counts.etcd, counts.control_planes, counts.workers
         )
     };
     let (found, wanted) = (machines(is), machines(wanted));
@@ -156,6 +159,13 @@ mod tests {
             ("[machines]\nworkers = 1", "[machines]\nworkers = 3", None),
             ("", "[machines]\ncontrol_planes = 3", None),
             ("[machines]\ncontrol_planes = 3", "", None),
+            ("", "[machines]\netcd = 5", None),
+            ("[machines]\netcd = 5", "", None),
+            (
+                &format!("[machines]\netcd = 5\n{host}"),
+                host,
+                Some("etcd members"),
+            ),
             (
                 &format!("[machines]\ncontrol_planes = 3\n{host}"),
                 host,

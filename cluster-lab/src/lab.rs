@@ -205,7 +205,7 @@ impl Lab {
             None => facts::observe(&self.here, &self.places, &name).await?,
             Some(bhyve) => self.freebsd_facts(bhyve, lock.as_ref()).await?,
         };
-        Ok(Blueprint::new(
+        self.with_etcd_history(Blueprint::new(
             &self.spec,
             &facts,
             &self.places,

@@ -64,7 +64,7 @@ pub use certs::{
 pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;
 pub use down::{DownError, Gone};
-pub use etcd::{EtcdMember, EtcdStatus};
+pub use etcd::{EtcdError, EtcdMember, EtcdStatus, EtcdWish};
 pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
 pub use guest::{GuestError, GuestStep};
 pub use host_exec::Condition;

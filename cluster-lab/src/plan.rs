@@ -1,7 +1,9 @@
 //! Everything that `up` would do, before it does it.
 
 use crate::{
-    Blueprint, DraftError, Hosts, Lab, Leaving, Machines, MachinesPlan, ObserveError, Wired,
+    Blueprint, DraftError, EtcdError, Hosts, Lab, Leaving, Machines, MachinesPlan, ObserveError,
+    Wired,
+    etcd::{has_pending, plan_pending},
     first_boot::{etcd_after_boot, kubernetes_after_boot, kubernetes_blank, with_first_boot},
     guest::GuestStep,
     lab::{desired, etcd_hosts, etcd_spec, guest_steps, programs_places},
@@ -9,6 +11,7 @@ use crate::{
     material::Source,
 };
 use bhyve_vm::fleet;
+use etcd_bootstrap::change::PlannedStep;
 use host_exec::HostName;
 use k8s_bootstrap::ExpiringToken;
 use pki::PkiPlan;
@@ -45,6 +48,8 @@ pub struct LabPlan {
     pub guests: BTreeMap<HostName, Vec<GuestStep>>,
     /// etcd.
     pub etcd: etcd_bootstrap::Plan,
+    /// Members of etcd that come in, with the quorum before and after each step.
+    pub etcd_members: Vec<PlannedStep>,
     /// Kubernetes.
     pub kubernetes: k8s_bootstrap::Plan,
     /// Whether that is all.
@@ -64,12 +69,24 @@ pub enum LabPlanError {
     /// etcd must not be touched.
     #[error(transparent)]
     Etcd(#[from] etcd_bootstrap::PlanError),
+    /// The members of etcd cannot change.
+    #[error(transparent)]
+    EtcdMembers(#[from] Box<EtcdError>),
     /// The lab's directory.
     #[error(transparent)]
     State(#[from] crate::StateError),
     /// No token could be drawn.
     #[error("cannot draw a bootstrap token")]
     Random(#[from] pki::RandomError),
+}
+
+impl From<EtcdError> for LabPlanError {
+    fn from(error: EtcdError) -> Self {
+        match error {
+            EtcdError::Lab(error) => error,
+            other => Self::EtcdMembers(Box::new(other)),
+        }
+    }
 }
 
 impl LabPlan {
@@ -83,6 +100,7 @@ impl LabPlan {
             && self.machines.is_empty()
             && self.guests.values().all(Vec::is_empty)
             && self.etcd.is_empty()
+            && self.etcd_members.is_empty()
             && self.kubernetes.is_empty()
     }
 }
@@ -115,6 +133,7 @@ impl Lab {
         let Layers {
             machines,
             etcd,
+            etcd_members,
             kubernetes,
             certainty,
         } = self.plan_layers(&blueprint, &seen, pki.is_done()).await?;
@@ -127,6 +146,7 @@ impl Lab {
             machines,
             guests,
             etcd,
+            etcd_members,
             kubernetes,
             certainty,
         })
@@ -140,13 +160,25 @@ impl Lab {
     ) -> Result<Layers, LabPlanError> {
         let token = self.token_to_look_with::<LabPlanError>()?;
         if !(seen.all_run() && certified) {
-            return plan_on_paper(blueprint, &token, seen);
+            let mut layers = plan_on_paper(blueprint, &token, seen)?;
+            let wanted = etcd_spec(blueprint, Source::Paper)?;
+            layers.etcd_members = self.growth_on_paper(&wanted).await?;
+            return Ok(layers);
         }
         let wired = self.wire(blueprint, &token)?;
-        let (etcd, kubernetes) = plan_clusters(&wired, &seen.hosts, self.now).await?;
+        let (etcd, kubernetes) = tokio::join!(
+            look_at_etcd(&wired, &seen.hosts, self.now),
+            plan_kubernetes(&wired, &seen.hosts)
+        );
+        let ((etcd, pending), kubernetes) = (etcd?, kubernetes?);
+        let etcd_members = match pending {
+            true => plan_pending(&wired, &seen.hosts).await?,
+            false => Vec::new(),
+        };
         Ok(Layers {
             machines: plan_machines(&blueprint.machines, seen)?,
             etcd,
+            etcd_members,
             kubernetes,
             certainty: Certainty::Whole,
         })
@@ -163,28 +195,27 @@ impl Lab {
     }
 }
 
-/// Looks at etcd and Kubernetes on machines that all run, and plans both.
-pub(crate) async fn plan_clusters(
-    wired: &Wired,
-    hosts: &Hosts,
-    now: OffsetDateTime,
-) -> Result<(etcd_bootstrap::Plan, k8s_bootstrap::Plan), LabPlanError> {
-    let (etcd, kubernetes) =
-        tokio::join!(plan_etcd(wired, hosts, now), plan_kubernetes(wired, hosts));
-    Ok((etcd?, kubernetes?))
-}
-
 pub(crate) async fn plan_etcd(
     wired: &Wired,
     hosts: &Hosts,
     now: OffsetDateTime,
 ) -> Result<etcd_bootstrap::Plan, LabPlanError> {
+    Ok(look_at_etcd(wired, hosts, now).await?.0)
+}
+
+/// What is to be done with the members of etcd, and whether some are yet to come in.
+pub(crate) async fn look_at_etcd(
+    wired: &Wired,
+    hosts: &Hosts,
+    now: OffsetDateTime,
+) -> Result<(etcd_bootstrap::Plan, bool), LabPlanError> {
     let (spec, members) = (&wired.etcd, etcd_hosts(&wired.etcd, hosts));
     let observed = etcd_bootstrap::observe(spec, &members, &wired.etcd_tls).await;
     let observed = observed.map_err(ObserveError::from)?;
     let faults = etcd_bootstrap::certificates::faults(spec, &observed, &members, now).await;
     let observed = observed.with_certificate_faults(faults.map_err(ObserveError::from)?);
-    Ok(etcd_bootstrap::plan(spec, &observed)?)
+    let plan = etcd_bootstrap::plan(spec, &observed)?;
+    Ok((plan, has_pending(spec, &observed)))
 }
 
 pub(crate) async fn plan_kubernetes(
@@ -240,6 +271,7 @@ pub(crate) fn plan_machines(
 struct Layers {
     machines: MachinesPlan,
     etcd: etcd_bootstrap::Plan,
+    etcd_members: Vec<PlannedStep>,
     kubernetes: k8s_bootstrap::Plan,
     certainty: Certainty,
 }
@@ -276,6 +308,7 @@ fn plan_on_paper(
         return Ok(Layers {
             machines,
             etcd,
+            etcd_members: Vec::new(),
             kubernetes,
             certainty: Certainty::Whole,
         });
@@ -287,6 +320,7 @@ fn plan_on_paper(
     Ok(Layers {
         machines,
         etcd,
+        etcd_members: Vec::new(),
         kubernetes,
         certainty,
     })

@@ -3,14 +3,19 @@
 //! The lab as it was is kept in a file of its own until the last of them has gone, so that a run that was killed
 //! anywhere is finished by the next. The order:
 //!
-//! 1. Drain, while the lab is still as it was: the firewall and the routes let pods end as usual.
+//! 1. Drain, while the lab is still as it was: the firewall and the routes let pods end as usual. Members of etcd
+//!    leave, while all of them can still reach each other.
 //! 2. Bring up what stays. Balancers forget a control plane here, before its API server stops.
 //! 3. Remove the nodes, and end the machines; take from those that stay what they need no longer, such as a balancer
 //!    in front of one API server.
 //!
 //! A machine that does not run is not drained: nobody is there to end its pods. They go with its Node.
 
-use crate::{Blueprint, FactsError, Hosts, Lab, LabPlanError, LabSpec, Machines, StateError};
+use crate::{
+    Blueprint, EtcdError, FactsError, Hosts, Lab, LabPlanError, LabSpec, Machines, StateError,
+    Wired, etcd::plan_leaving,
+};
+use etcd_bootstrap::{MemberName, change::PlannedStep};
 use host_exec::{EventSink, HostName};
 use k8s_bootstrap::{
     Desired,
@@ -54,6 +59,9 @@ pub enum ShrinkError {
         #[source]
         source: Box<ResetError>,
     },
+    /// Members of etcd that do not go.
+    #[error(transparent)]
+    Etcd(#[from] EtcdError),
     /// A machine that does not go.
     #[error(transparent)]
     Machine(#[from] nspawn_vm::DestroyError),
@@ -87,7 +95,8 @@ impl Lab {
             return Ok(None);
         };
         let (is, wanted) = (&spec.machines, &self.spec.machines);
-        if is.workers <= wanted.workers && is.control_planes <= wanted.control_planes {
+        let stays = is.workers <= wanted.workers && is.control_planes <= wanted.control_planes;
+        if stays && is.etcd <= wanted.etcd {
             return Ok(None);
         }
         let was = Self {
@@ -96,7 +105,7 @@ impl Lab {
         };
         let old = was.draft_as_was().await?;
         let of = |blueprint: &Blueprint| -> BTreeSet<HostName> {
-            let roles = [Role::ControlPlane, Role::Worker];
+            let roles = [Role::Etcd, Role::ControlPlane, Role::Worker];
             roles
                 .iter()
                 .flat_map(|role| blueprint.hosts_of(*role))
@@ -129,6 +138,7 @@ fn larger(leaving: Option<LabSpec>, recorded: Option<LabSpec>) -> Option<LabSpec
             let (most, now) = (&mut leaving.machines, &recorded.machines);
             most.workers = most.workers.max(now.workers);
             most.control_planes = most.control_planes.max(now.control_planes);
+            most.etcd = most.etcd.max(now.etcd);
             Some(leaving)
         }
         (leaving, recorded) => leaving.or(recorded),
@@ -139,11 +149,14 @@ impl Shrinking {
     /// What will be done with each machine; nothing is changed. `stays` is none while the lab has no certificates.
     pub(crate) async fn plan(&self, stays: Option<&Desired>) -> Result<Vec<Leaving>, LabPlanError> {
         let hosts = self.hosts().await?;
-        let desired = self.desired();
+        let wired = self.wired();
+        let desired = wired.as_ref().map(|wired| &wired.kubernetes);
+        let members = self.members();
         let mut leaving = Vec::new();
         for machine in &self.machines {
-            let mut steps = match (&desired, hosts.contains_key(machine)) {
+            let mut steps = match (desired, hosts.contains_key(machine)) {
                 (None, _) => Vec::new(),
+                _ if is_member(&members, machine) => Vec::new(),
                 (Some(desired), true) => node_steps(desired, &hosts, machine).await,
                 (Some(_), false) => vec!["delete its Node".to_owned()],
             };
@@ -153,7 +166,10 @@ impl Shrinking {
                 steps,
             });
         }
-        if let (Some(desired), Some(stays)) = (&desired, stays) {
+        if let Some(wired) = wired.as_ref().filter(|_| !members.is_empty()) {
+            add_members(&mut leaving, plan_leaving(wired, &hosts, &members).await?);
+        }
+        if let (Some(desired), Some(stays)) = (desired, stays) {
             for node in staying(desired, stays, &hosts) {
                 let steps = pruned_steps(desired, stays, &hosts, node).await;
                 leaving.push(Leaving {
@@ -169,16 +185,22 @@ impl Shrinking {
     /// The first part, before anything else changes.
     pub(crate) async fn drain(&self, events: &dyn EventSink) -> Result<(), ShrinkError> {
         let hosts = self.hosts().await?;
-        let Some(desired) = self.desired() else {
+        let Some(wired) = self.wired() else {
             return Ok(());
         };
-        let running = self.machines.iter();
-        for node in running.filter(|node| hosts.contains_key(*node)) {
-            match retire::drain(&desired, &hosts, node, drain_options(), events).await {
+        let (desired, members) = (&wired.kubernetes, self.members());
+        let nodes = self.machines.iter().filter(|m| !is_member(&members, m));
+        for node in nodes.filter(|node| hosts.contains_key(*node)) {
+            match retire::drain(desired, &hosts, node, drain_options(), events).await {
                 // One that never joined, or was removed by the run that was killed after that.
                 Ok(_) | Err(RetireError::NoNode(_)) => {}
                 Err(source) => return Err(of_node(node, source)),
             }
+        }
+        if !members.is_empty() {
+            let was = &self.was;
+            was.dismiss_members(&wired, &hosts, &members, events)
+                .await?;
         }
         Ok(())
     }
@@ -190,9 +212,10 @@ impl Shrinking {
         events: &dyn EventSink,
     ) -> Result<(), ShrinkError> {
         let hosts = self.hosts().await?;
-        let desired = self.desired();
+        let desired = self.wired().map(|wired| wired.kubernetes);
+        let members = self.members();
         for node in &self.machines {
-            if let Some(desired) = &desired {
+            if let Some(desired) = desired.as_ref().filter(|_| !is_member(&members, node)) {
                 leave(desired, &hosts, node, events).await?;
             }
             self.end(node, events).await?;
@@ -229,10 +252,36 @@ impl Shrinking {
 
     /// None where certificates of a node that goes were never issued: it has never been one then. What else the store
     /// may lack, those that stay lack too, and that is told when they are brought up.
-    fn desired(&self) -> Option<Desired> {
+    fn wired(&self) -> Option<Wired> {
         let token = self.was.token_to_look_with::<LabPlanError>().ok()?;
-        let wired = self.was.wire(&self.blueprint, &token).ok()?;
-        Some(wired.kubernetes)
+        self.was.wire(&self.blueprint, &token).ok()
+    }
+
+    /// The members of etcd among those that go.
+    fn members(&self) -> Vec<MemberName> {
+        let members = self.blueprint.hosts_of(Role::Etcd);
+        let leaving = members.filter(|machine| self.machines.contains(machine));
+        leaving
+            .filter_map(|machine| machine.as_str().parse().ok())
+            .collect()
+    }
+}
+
+fn is_member(members: &[MemberName], machine: &HostName) -> bool {
+    members
+        .iter()
+        .any(|member| member.as_str() == machine.as_str())
+}
+
+/// Puts what is done to the membership before what is done with the machines.
+fn add_members(leaving: &mut [Leaving], steps: Vec<PlannedStep>) {
+    for planned in steps.into_iter().rev() {
+        let name = planned.step.member().as_str();
+        // The leader that hands over may be one that stays; its successor is named in the step.
+        let machine = leaving.iter_mut().find(|own| own.machine.as_str() == name);
+        if let Some(own) = machine {
+            own.steps.insert(0, planned.action());
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Bringing a lab up: each layer is observed, planned and applied; what can run side by side does.
 
 use crate::{
-    Blueprint, DraftError, Hosts, Lab, LabPlanError, Machines, MaterialError, ObserveError,
-    Profile, Record, ShrinkError, StateError, Wired,
+    Blueprint, DraftError, EtcdError, Hosts, Lab, LabPlanError, Machines, MaterialError,
+    ObserveError, Profile, Record, ShrinkError, StateError, Wired,
     blueprint::programs_wanted,
     check::dns,
     guest::GuestError,
     lab::{etcd_hosts, guest_steps, programs_places},
-    plan::{observe_kubernetes, plan_etcd, plan_machines},
+    plan::{look_at_etcd, observe_kubernetes, plan_machines},
     preflight::{self as here, PreflightError},
     supplies::{Supplies, SupplyError},
 };
@@ -101,6 +101,9 @@ pub enum UpError {
     /// etcd.
     #[error("cannot bring up etcd")]
     Etcd(#[from] etcd_bootstrap::ApplyError),
+    /// Members of etcd that come in.
+    #[error(transparent)]
+    EtcdMembers(Box<EtcdError>),
     /// Machines on which Kubernetes cannot run as they are. Nothing of it was put on them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Unfit(Vec<preflight::Finding>),
@@ -123,6 +126,12 @@ pub enum UpError {
 impl From<LabPlanError> for UpError {
     fn from(error: LabPlanError) -> Self {
         Self::Plan(Box::new(error))
+    }
+}
+
+impl From<EtcdError> for UpError {
+    fn from(error: EtcdError) -> Self {
+        Self::EtcdMembers(Box::new(error))
     }
 }
 
@@ -349,14 +358,16 @@ impl Lab {
         events: &dyn EventSink,
     ) -> Result<bool, UpError> {
         let etcd = async {
+            self.remember_founders(&wired.etcd)?;
             let members = etcd_hosts(&wired.etcd, hosts);
             // What etcd would only time out on is named before it is started.
             let checked =
                 async { Ok(certificates::check_on(&wired.etcd, &members, self.now).await?) };
-            let planned = async { Ok::<_, UpError>(plan_etcd(wired, hosts, self.now).await?) };
-            let ((), plan) = tokio::try_join!(checked, planned)?;
+            let planned = async { Ok::<_, UpError>(look_at_etcd(wired, hosts, self.now).await?) };
+            let ((), (plan, pending)) = tokio::try_join!(checked, planned)?;
             etcd_bootstrap::apply(&wired.etcd, &plan, &members, &wired.etcd_tls, events).await?;
-            Ok::<_, UpError>(!plan.is_empty())
+            let settled = pending && self.settle_members(wired, hosts, events).await?;
+            Ok::<_, UpError>(settled || !plan.is_empty())
         };
         let (etcd, kubernetes) =
             tokio::try_join!(etcd, self.kubernetes(wired, token, hosts, events))?;

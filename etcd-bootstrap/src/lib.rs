@@ -89,6 +89,7 @@
 mod apply;
 pub mod certificates;
 pub mod change;
+mod cluster_state;
 mod etcdutl;
 mod gate;
 mod gateway;
@@ -115,6 +116,7 @@ pub mod upgrade;
 pub use apply::{
     ApplyError, FILES_STEP, RESTART_STEP, START_STEP, apply, finish, prepare, start_members,
 };
+pub use cluster_state::{ClusterState, MayHoldData};
 pub use etcdutl::EtcdutlError;
 pub use gate::{GATE_LIMIT, gate, start_gated};
 pub use gateway::{Alarm, AlarmKind, DowngradeAction, KvHash, RequestFailed};

@@ -130,8 +130,13 @@ pub fn plan(spec: &ClusterSpec, observed: &Observed) -> Result<Plan, PlanError> 
     let members = spec
         .members()
         .iter()
-        // One that is yet to be added must not run before: etcd would take it for a stranger.
-        .filter(|member| spec.is_member(&member.name))
+        // They are [`crate::change`]'s: started before it is added, etcd takes a member for a stranger, and one
+        // without a vote is never ready.
+        .filter(|member| {
+            use MemberState::{Learner, NotAdded, Removed};
+            let state = observed.state(spec, &member.name);
+            !matches!(state, Some(Learner | NotAdded | Removed))
+        })
         .map(|member| judge(spec, observed, member))
         .collect::<Result<Vec<_>, _>>()?;
     let mut plan = Plan::default();
@@ -153,7 +158,7 @@ pub fn plan(spec: &ClusterSpec, observed: &Observed) -> Result<Plan, PlanError> 
         .collect();
     let waiting = members
         .iter()
-        .filter(|m| m.state != MemberState::Healthy)
+        .filter(|m| !m.found.client.is_ready())
         .filter(|m| rolling.iter().all(|r| r.spec.name != m.spec.name));
     let waiting: Vec<MemberName> = waiting.map(Subject::name).collect();
     if !waiting.is_empty() {

@@ -82,6 +82,15 @@ impl ClientAnswer {
     pub fn is_ready(&self) -> bool {
         matches!(self, Self::Serving { unready: None, .. })
     }
+
+    /// What it says of its store and of raft; `None` while it is silent.
+    #[must_use]
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Serving { status, .. } => status.as_ref(),
+            Self::Silent(_) => None,
+        }
+    }
 }
 
 /// The state of a member's store and of its raft.

@@ -56,7 +56,13 @@ impl Blueprint {
             .collect::<Result<_, BlueprintError>>()?;
         let program = Path::new(BIN_DIR).join("etcd");
         let limit = etcd_bootstrap::READY_LIMIT.mul_f64(self.spec.patience);
-        etcd_bootstrap::ClusterSpec::new(token, version, program, members)
+        let cluster = etcd_bootstrap::ClusterSpec::new(token, version, program, members);
+        let with_past = |cluster: etcd_bootstrap::ClusterSpec| match &self.etcd_history {
+            Some(history) => cluster.with_history(history.clone()),
+            None => Ok(cluster),
+        };
+        cluster
+            .and_then(with_past)
             .map(|cluster| match self.spec.profile {
                 Profile::Standard => cluster.with_ready_limit(limit),
                 Profile::Hardened => cluster.with_ready_limit(limit).with_private_files(),

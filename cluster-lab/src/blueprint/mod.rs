@@ -55,6 +55,8 @@ pub struct Blueprint {
     facts: Facts,
     /// The versions that the lab has beside the one that is asked for.
     upgrades: Option<Upgrades>,
+    /// Who founded etcd and who joined it; its members, where nothing is known.
+    etcd_history: Option<etcd_bootstrap::History>,
     /// The checksum of the disk with programs and images, for VMs.
     disk: Option<String>,
 }
@@ -148,8 +150,15 @@ impl Blueprint {
             pki,
             facts: facts.clone(),
             upgrades: upgrades.cloned(),
+            etcd_history: None,
             disk: None,
         })
+    }
+
+    /// The same with what is known of etcd's past.
+    pub(crate) fn with_etcd_history(mut self, history: etcd_bootstrap::History) -> Self {
+        self.etcd_history = Some(history);
+        self
     }
 
     /// The name under which everything of the lab is found on this machine, where its machines are namespaces.

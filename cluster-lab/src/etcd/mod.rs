@@ -1,7 +1,11 @@
 //! etcd of a lab that is there: what `lab etcd` is about.
 
+mod history;
+mod members;
 mod status;
 
+pub use members::{EtcdError, EtcdWish};
+pub(crate) use members::{has_pending, plan_leaving, plan_pending};
 pub use status::{EtcdMember, EtcdStatus};
 
 use crate::{Lab, LabPlanError, lab::etcd_hosts};

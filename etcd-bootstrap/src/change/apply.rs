@@ -146,7 +146,7 @@ pub async fn apply(
         let member = planned.step.member().as_str();
         events.started(member, MEMBERS_STEP);
         change.step(&planned.step).await?;
-        events.done(member, MEMBERS_STEP, &planned.to_string());
+        events.done(member, MEMBERS_STEP, &planned.action());
     }
     Ok(change.spec)
 }

@@ -35,6 +35,7 @@
 //! The next one finds what the last one did in etcd's own list: a member that was added and not recorded by its peer
 //! URL, one that was not started yet by its missing client URLs, one that has no vote by `isLearner`.
 
+mod anew;
 mod apply;
 mod aside;
 mod cluster;
@@ -46,6 +47,7 @@ mod quorum;
 mod step;
 mod told;
 
+pub use anew::{apply_anew, plan_anew};
 pub use apply::{ChangeError, KeepHistory, MEMBERS_STEP, apply};
 pub use observe::{Membership, ObserveMembersError, Site, observe};
 pub use plan::{ChangeRefused, plan, plan_move_leader};

@@ -126,39 +126,48 @@ impl fmt::Display for ChangePlan {
     }
 }
 
-impl fmt::Display for PlannedStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl PlannedStep {
+    /// What is done, with the votes before and after it, without the member's name.
+    #[must_use]
+    pub fn action(&self) -> String {
         let Self {
             step,
             before,
             after,
         } = self;
+        let action = step.action();
         match before == after {
-            true => write!(f, "{step} ({after})"),
-            false => write!(f, "{step} ({before}; then {after})"),
+            true => format!("{action} ({after})"),
+            false => format!("{action} ({before}; then {after})"),
         }
+    }
+}
+
+impl ChangeStep {
+    /// What is done, without the member's name.
+    #[must_use]
+    pub fn action(&self) -> String {
+        match self {
+            Self::MoveLeader { to, .. } => format!("hand over the lead to {to}"),
+            Self::Remove { id, .. } => format!("remove member {id}"),
+            Self::TakeOut { data_dir, .. } => {
+                format!("stop etcd, and rename its data in {}", data_dir.display())
+            }
+            Self::AddLearner { peer_url, .. } => format!("add {peer_url} as a learner"),
+            Self::Start { .. } => "start etcd, and remove it again if it never joins".into(),
+            Self::Promote { .. } => "promote when in sync, and wait until ready".into(),
+        }
+    }
+}
+
+impl fmt::Display for PlannedStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.step.member(), self.action())
     }
 }
 
 impl fmt::Display for ChangeStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MoveLeader { from, to } => write!(f, "{from}: hand over the lead to {to}"),
-            Self::Remove { member, id } => write!(f, "{member}: remove member {id}"),
-            Self::TakeOut { member, data_dir } => {
-                let dir = data_dir.display();
-                write!(f, "{member}: stop etcd, and rename its data in {dir}")
-            }
-            Self::AddLearner { member, peer_url } => {
-                write!(f, "{member}: add {peer_url} as a learner")
-            }
-            Self::Start { member } => write!(
-                f,
-                "{member}: start etcd, and remove it again if it never joins"
-            ),
-            Self::Promote { member } => {
-                write!(f, "{member}: promote when in sync, and wait until ready")
-            }
-        }
+        write!(f, "{}: {}", self.member(), self.action())
     }
 }

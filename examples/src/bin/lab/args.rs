@@ -263,6 +263,30 @@ pub(crate) struct DrainArgs {
 pub(crate) enum EtcdVerb {
     /// Say how each member stands: leader, term, index, sizes, alarms.
     Status,
+    /// Take out a member whose data is lost, and have it come anew with nothing; its old data is renamed, not deleted.
+    Replace {
+        /// The member, such as `etcd-1`.
+        member: String,
+    },
+    /// Have another member lead.
+    MoveLeader {
+        /// The member that is to lead, such as `etcd-1`; left out, any healthy one.
+        to: Option<String>,
+    },
+    /// Have more or fewer members; `--dry-run` shows the quorum before and after each step.
+    Member {
+        #[command(subcommand)]
+        verb: MemberVerb,
+    },
+}
+
+/// What is done with the number of members.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum MemberVerb {
+    /// Two more, each on a machine of its own, as `lab up --etcd N` does: 1 to 3, 3 to 5.
+    Add,
+    /// Two fewer; the last ones leave, and their machines are removed.
+    Remove,
 }
 
 /// What is done with VMs.

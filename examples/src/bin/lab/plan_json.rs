@@ -28,6 +28,7 @@ pub(crate) struct PlanJson<'p> {
     guests: &'p BTreeMap<HostName, Vec<GuestStep>>,
     files_and_units: BTreeMap<String, MachineWork>,
     etcd: &'p etcd_bootstrap::Plan,
+    etcd_members: &'p [etcd_bootstrap::change::PlannedStep],
     kubernetes: Vec<KubernetesStep<'p>>,
 }
 
@@ -72,6 +73,7 @@ impl<'p> PlanJson<'p> {
             guests: &plan.guests,
             files_and_units: show_plan::work(plan),
             etcd: &plan.etcd,
+            etcd_members: &plan.etcd_members,
             kubernetes: plan.kubernetes.steps.iter().map(step).collect(),
         }
     }

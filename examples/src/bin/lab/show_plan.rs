@@ -199,7 +199,8 @@ fn etcd(plan: &LabPlan) -> Vec<String> {
         Restart { member, .. } => format!("{member}: restart etcd with its new files"),
         other => other.to_string(),
     };
-    steps.map(line).collect()
+    let members = plan.etcd_members.iter().map(ToString::to_string);
+    steps.map(line).chain(members).collect()
 }
 
 fn kubernetes(plan: &LabPlan) -> Vec<String> {

@@ -1,5 +1,6 @@
-//! Verbs about etcd: `etcd status`.
+//! Verbs about etcd: `etcd status`, and the way to those about its members.
 
+use super::etcd_members;
 use crate::{
     args::{EtcdVerb, Format, Global},
     exit::Exit,
@@ -12,6 +13,9 @@ use cluster_lab::{EtcdMember, EtcdStatus};
 pub(crate) async fn etcd(global: &Global, verb: EtcdVerb) -> anyhow::Result<Exit> {
     match verb {
         EtcdVerb::Status => status(global).await,
+        EtcdVerb::Replace { member } => etcd_members::replace(global, &member).await,
+        EtcdVerb::MoveLeader { to } => etcd_members::move_leader(global, to.as_deref()).await,
+        EtcdVerb::Member { verb } => etcd_members::member(global, verb).await,
     }
 }
 

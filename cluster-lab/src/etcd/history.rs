@@ -1,0 +1,70 @@
+//! Who founded etcd and who joined it later, kept with the lab: its IDs follow from that, not from who is in it now.
+
+use crate::{Blueprint, DraftError, Lab, StateDir, StateError};
+use etcd_bootstrap::{ClusterSpec, History, MemberName};
+use std::{io, path::PathBuf};
+
+impl StateDir {
+    pub(crate) fn etcd_history_path(&self) -> PathBuf {
+        self.root().join("etcd-history.json")
+    }
+
+    /// The history of etcd; `None` before the first `up`, and in a lab that was made before it was kept.
+    ///
+    /// # Errors
+    ///
+    /// The file is unreadable or damaged.
+    pub fn etcd_history(&self) -> Result<Option<History>, StateError> {
+        self.read_json(self.etcd_history_path())
+    }
+
+    /// Keeps the history of etcd; an unchanged file is left alone.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub(crate) fn remember_etcd_history(&self, history: &History) -> Result<(), StateError> {
+        if self.etcd_history()?.as_ref() == Some(history) {
+            return Ok(());
+        }
+        self.write_json(&self.etcd_history_path(), history)
+    }
+
+    /// The same for [`etcd_bootstrap::change::apply`].
+    pub(crate) fn keep_etcd_history(&self, history: &History) -> io::Result<()> {
+        self.remember_etcd_history(history)
+            .map_err(io::Error::other)
+    }
+}
+
+impl Lab {
+    /// Keeps who founds etcd, before its members first start.
+    pub(crate) fn remember_founders(&self, etcd: &ClusterSpec) -> Result<(), StateError> {
+        let state = self.state();
+        match state.etcd_history()? {
+            // What is kept may be newer than what this run has read.
+            Some(_) => Ok(()),
+            None => state.remember_etcd_history(etcd.history()),
+        }
+    }
+
+    /// `blueprint` with what is kept of etcd. A lab of before has been what it was made as: its members could not change.
+    pub(crate) fn with_etcd_history(&self, blueprint: Blueprint) -> Result<Blueprint, DraftError> {
+        let state = self.state();
+        if let Some(history) = state.etcd_history()? {
+            return Ok(blueprint.with_etcd_history(history));
+        }
+        let Some(record) = state.record()? else {
+            return Ok(blueprint);
+        };
+        let mut founders = blueprint.etcd(|_| Vec::new())?.initial_cluster();
+        let founded = usize::from(record.spec.machines.etcd);
+        // `etcd-0` and so on, whatever their order is.
+        founders.retain(|(name, _)| number(name).is_none_or(|number| number < founded));
+        Ok(blueprint.with_etcd_history(History::founded_by(founders)))
+    }
+}
+
+fn number(name: &MemberName) -> Option<usize> {
+    name.as_str().rsplit_once('-')?.1.parse().ok()
+}
