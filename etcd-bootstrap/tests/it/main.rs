@@ -16,5 +16,6 @@ mod plan;
 mod real;
 mod served;
 mod spec;
+mod state;
 mod tuning;
 mod world;
