@@ -2,9 +2,10 @@
 
 use time::OffsetDateTime;
 
-use crate::authority::{Authority, LoadError};
+use crate::authority::{Authority, IssueError, LoadError};
 use crate::decide::{Action, AuthorityError, decide_authority};
 use crate::random::{Random, RandomError};
+use crate::request::{Life, RequestError, Subject};
 use crate::role::CaRole;
 use crate::spec::ItemId;
 use crate::store::{KEY_MODE, PUBLIC_MODE, ReadError, Store, WriteError};
@@ -23,6 +24,12 @@ pub enum AdoptError {
         #[source]
         source: LoadError,
     },
+    /// etcd's authority cannot be named.
+    #[error("naming ca/etcd")]
+    Subject(#[source] RequestError),
+    /// etcd's authority could not be made.
+    #[error("making ca/etcd")]
+    Create(#[source] Box<IssueError>),
     /// The store has another authority in that place, below which there may be certificates.
     #[error(
         "ca/{} of the store is already the authority `{found}`; adopt into an empty store, or rotate the authority",
@@ -106,4 +113,35 @@ pub fn adopt(
     let public = authority.certificate_pem().as_bytes();
     store.write(&lock, &public_path, public, PUBLIC_MODE, &mut |_| {})?;
     Ok(Action::Create)
+}
+
+/// Gives the peers of etcd the same authority as its clients, as kubeadm's etcd has it, in a store that has none for peers
+/// yet. etcd's own is made if it is missing.
+///
+/// Peers by themselves are the default, since otherwise every client of etcd can act as a peer.
+///
+/// # Errors
+/// As [`adopt`]: above all, peers that have another authority already.
+pub fn fold_etcd_peers(
+    store: &Store,
+    life: Life,
+    now: OffsetDateTime,
+    random: &dyn Random,
+) -> Result<Action, AdoptError> {
+    let found = store.existing(&ItemId::Authority(CaRole::Etcd))?;
+    let (certificate_pem, key_pem) = match (found.public_pem, found.key_pem) {
+        (Some(certificate_pem), Some(key_pem)) => (certificate_pem, key_pem),
+        _ => {
+            let made = Subject::new(CaRole::Etcd.common_name(), &[])
+                .map_err(AdoptError::Subject)
+                .and_then(|subject| {
+                    Authority::create(&subject, life, now, random)
+                        .map_err(|source| AdoptError::Create(Box::new(source)))
+                })?;
+            (made.certificate_pem().to_owned(), made.key_pem())
+        }
+    };
+    let pair = (certificate_pem.as_str(), key_pem.as_str());
+    adopt(store, CaRole::Etcd, pair, None, now, random)?;
+    adopt(store, CaRole::EtcdPeer, pair, None, now, random)
 }

@@ -229,11 +229,11 @@ pub fn decide_authority(
     check_authority(&certificate, now).map_err(|error| unusable(Reason::Check(error)))?;
     // Any name of a foreign authority, but not that of another one of ours: its files would have been mixed up.
     let common_name = certificate.common_name();
-    let others = CaRole::ALL.into_iter().filter(|other| *other != role);
-    if others
+    // etcd's peers may have etcd's own, see `fold_etcd_peers`.
+    let mut others = CaRole::ALL
         .into_iter()
-        .any(|other| rotation::generation(other, common_name).is_some())
-    {
+        .filter(|other| *other != role && (role, *other) != (CaRole::EtcdPeer, CaRole::Etcd));
+    if others.any(|other| rotation::generation(other, common_name).is_some()) {
         return Err(unusable(Reason::Check(CheckError::Differs {
             field: "common name",
             found: certificate.common_name().to_owned(),

@@ -79,7 +79,7 @@ mod token;
 mod version;
 mod x509;
 
-pub use adopt::{AdoptError, adopt};
+pub use adopt::{AdoptError, adopt, fold_etcd_peers};
 pub use apply::{ApplyError, Event, Report, apply, apply_with_events};
 pub use authority::{Authority, IssueError, Issued, LoadError};
 pub use bundle::{bundle, read_bundle};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use pki::{
     Action, AdoptError, ApplyError, Authority, CaRole, Certificate, ItemId, KeyError, LeafRole,
     Life, NodeNames, OsRandom, Passphrase, PkiPlan, PlanError, PrivateKey, ReadError, Reason,
-    SerialNumber, Store, Subject, adopt, apply,
+    SerialNumber, Store, Subject, adopt, apply, fold_etcd_peers,
 };
 
 use crate::support::{Lab, days, empty_lab, host, lab, now, plan, run, spec};
@@ -159,6 +159,24 @@ fn an_adopted_authority_signs_everything_below_it() {
         .unwrap();
     assert_eq!(leaf.issuer_common_name(), "Example Corp CA");
     assert!(plan(&lab, now()).is_done());
+}
+
+#[test]
+fn peers_of_etcd_can_have_the_authority_of_its_clients() {
+    let fold = |lab: &Lab| fold_etcd_peers(&lab.store, Life::AUTHORITY, now(), &OsRandom);
+    let lab = empty_lab(spec());
+    assert_eq!(fold(&lab).unwrap(), Action::Create);
+    assert_eq!(fold(&lab).unwrap(), Action::Reuse);
+    run(&lab, now());
+    assert!(plan(&lab, now()).is_done());
+    let ca = |role| lab.store.read_public(&ItemId::Authority(role)).unwrap();
+    assert_eq!(ca(CaRole::EtcdPeer), ca(CaRole::Etcd));
+    let peer = ItemId::node(LeafRole::EtcdPeer, &host("etcd-0"));
+    let peer = lab.store.certificate(&peer).unwrap();
+    assert_eq!(peer.issuer_common_name(), "etcd-ca");
+    // Members that run already trust their own authority for peers, which stays.
+    let error = fold(&crate::support::lab()).unwrap_err();
+    assert!(matches!(error, AdoptError::Occupied { .. }), "{error}");
 }
 
 #[test]
