@@ -104,6 +104,9 @@ pub enum ObserveError {
     /// Certificates.
     #[error(transparent)]
     Material(#[from] MaterialError),
+    /// The certificates of a member of etcd, on its machine.
+    #[error(transparent)]
+    EtcdCertificates(#[from] etcd_bootstrap::certificates::ObserveCertificatesError),
     /// Certificates and what has been issued of them.
     #[error(transparent)]
     Pki(#[from] pki::PlanError),

@@ -14,6 +14,7 @@ use k8s_bootstrap::ExpiringToken;
 use pki::PkiPlan;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use time::OffsetDateTime;
 
 /// How much of a plan could be known when it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -142,7 +143,7 @@ impl Lab {
             return plan_on_paper(blueprint, &token, seen);
         }
         let wired = self.wire(blueprint, &token)?;
-        let (etcd, kubernetes) = plan_clusters(&wired, &seen.hosts).await?;
+        let (etcd, kubernetes) = plan_clusters(&wired, &seen.hosts, self.now).await?;
         Ok(Layers {
             machines: plan_machines(&blueprint.machines, seen)?,
             etcd,
@@ -166,21 +167,24 @@ impl Lab {
 pub(crate) async fn plan_clusters(
     wired: &Wired,
     hosts: &Hosts,
+    now: OffsetDateTime,
 ) -> Result<(etcd_bootstrap::Plan, k8s_bootstrap::Plan), LabPlanError> {
-    let (etcd, kubernetes) = tokio::join!(plan_etcd(wired, hosts), plan_kubernetes(wired, hosts));
+    let (etcd, kubernetes) =
+        tokio::join!(plan_etcd(wired, hosts, now), plan_kubernetes(wired, hosts));
     Ok((etcd?, kubernetes?))
 }
 
 pub(crate) async fn plan_etcd(
     wired: &Wired,
     hosts: &Hosts,
+    now: OffsetDateTime,
 ) -> Result<etcd_bootstrap::Plan, LabPlanError> {
-    let members = etcd_hosts(&wired.etcd, hosts);
-    let observed = etcd_bootstrap::observe(&wired.etcd, &members, &wired.etcd_tls).await;
-    Ok(etcd_bootstrap::plan(
-        &wired.etcd,
-        &observed.map_err(ObserveError::from)?,
-    )?)
+    let (spec, members) = (&wired.etcd, etcd_hosts(&wired.etcd, hosts));
+    let observed = etcd_bootstrap::observe(spec, &members, &wired.etcd_tls).await;
+    let observed = observed.map_err(ObserveError::from)?;
+    let faults = etcd_bootstrap::certificates::faults(spec, &observed, &members, now).await;
+    let observed = observed.with_certificate_faults(faults.map_err(ObserveError::from)?);
+    Ok(etcd_bootstrap::plan(spec, &observed)?)
 }
 
 pub(crate) async fn plan_kubernetes(

@@ -13,6 +13,7 @@ use crate::{
 };
 use artifacts::ProgramName;
 use bhyve_vm::fleet;
+use etcd_bootstrap::certificates;
 use host_exec::{
     EventSink, HostName,
     poll::{self, Attempt, Wait, WaitError},
@@ -62,6 +63,9 @@ pub enum UpError {
     /// Certificates.
     #[error("cannot issue the certificates of the lab")]
     Pki(#[from] pki::ApplyError),
+    /// Certificates that members of etcd could not use.
+    #[error(transparent)]
+    EtcdCertificates(#[from] certificates::CheckCertificatesError),
     /// Certificates, read back.
     #[error(transparent)]
     Material(#[from] MaterialError),
@@ -345,8 +349,12 @@ impl Lab {
         events: &dyn EventSink,
     ) -> Result<bool, UpError> {
         let etcd = async {
-            let plan = plan_etcd(wired, hosts).await?;
             let members = etcd_hosts(&wired.etcd, hosts);
+            // What etcd would only time out on is named before it is started.
+            let checked =
+                async { Ok(certificates::check_on(&wired.etcd, &members, self.now).await?) };
+            let planned = async { Ok::<_, UpError>(plan_etcd(wired, hosts, self.now).await?) };
+            let ((), plan) = tokio::try_join!(checked, planned)?;
             etcd_bootstrap::apply(&wired.etcd, &plan, &members, &wired.etcd_tls, events).await?;
             Ok::<_, UpError>(!plan.is_empty())
         };

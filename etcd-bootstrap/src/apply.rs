@@ -2,7 +2,11 @@
 
 use crate::{
     ClusterSpec, Hosts, MemberName, MemberSpec, Plan, Probe, Step, Tls, Unreachable,
-    WaitReadyError, gate::start_gated, observe::ANSWER_TIMEOUT, ready::wait_ready, render,
+    WaitReadyError,
+    gate::start_gated,
+    observe::ANSWER_TIMEOUT,
+    ready::{wait_ready, wait_steady},
+    render,
 };
 use futures::future::try_join_all;
 use host_exec::{EventSink, FileError, Host, Output, RunError, systemd};
@@ -198,6 +202,9 @@ async fn finish_step(
         }
         Step::WaitReady { members } => {
             Ok(wait_ready(spec, members, probe, spec.ready_limit(), events).await?)
+        }
+        Step::WaitSteady { members } => {
+            Ok(wait_steady(members, probe, spec.ready_limit(), events).await?)
         }
         _ => Ok(()),
     }

@@ -8,19 +8,14 @@
 //! use etcd_bootstrap::{ClusterSpec, MemberSpec, render};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let member = |name: &str, ip: [u8; 4]| {
-//!     Ok::<_, etcd_bootstrap::InvalidName>(MemberSpec::new(name.parse()?, ip.into(), vec![ip.into()]))
-//! };
-//! let spec = ClusterSpec::new(
-//!     "lab-1".parse()?,
-//!     "3.7.3".parse()?,
-//!     "/usr/local/bin/etcd".into(),
-//!     vec![
-//!         member("etcd-0", [10, 0, 0, 10])?,
-//!         member("etcd-1", [10, 0, 0, 11])?,
-//!         member("etcd-2", [10, 0, 0, 12])?,
-//!     ],
-//! )?;
+//! let member = |name, ip: &str| MemberSpec::parse(name, ip, &[ip]);
+//! let members = vec![
+//!     member("etcd-0", "10.0.0.10")?,
+//!     member("etcd-1", "10.0.0.11")?,
+//!     member("etcd-2", "10.0.0.12")?,
+//! ];
+//! let (token, version) = ("lab-1".parse()?, "3.7.3".parse()?);
+//! let spec = ClusterSpec::new(token, version, "/usr/local/bin/etcd".into(), members)?;
 //! // The ID that this cluster will have is known before anything runs.
 //! assert_eq!(spec.cluster_id().to_string(), "f33cc744e1b2a2e8");
 //! let text = render::environment_text(&spec, &spec.members()[0]);
@@ -29,25 +24,46 @@
 //! # }
 //! ```
 //!
-//! The rest needs hosts:
+//! The rest needs hosts. Here they are processes of this program, with files in a directory each: no root, no systemd,
+//! no machines. Elsewhere a host is a machine behind SSH, or one made of namespaces, and nothing else changes.
 //!
 //! ```no_run
-//! # async fn up(spec: etcd_bootstrap::ClusterSpec, hosts: etcd_bootstrap::Hosts, crt: &str, key: &str)
+//! # async fn up(dir: &std::path::Path, program: &str, now: time::OffsetDateTime)
 //! # -> Result<(), Box<dyn std::error::Error>> {
-//! use etcd_bootstrap::{Tls, apply, observe, plan};
+//! use etcd_bootstrap::{ClusterSpec, Hosts, MemberSpec, Tls, apply, certificates, observe, plan};
+//! use host_exec::{ProcessHost, event::Silent};
+//! use pki::OsRandom;
+//! use std::sync::Arc;
 //!
-//! let tls = Tls::new(&spec, crt, key)?;
+//! let authorities = certificates::Authorities::create(now, &OsRandom)?;
+//! let (mut members, mut hosts) = (Vec::new(), Hosts::new());
+//! for n in 1..=3 {
+//!     let (name, ip) = (format!("etcd-{n}"), format!("127.84.0.{n}"));
+//!     let home = dir.join(&name);
+//!     let member = MemberSpec::parse(&name, &ip, &[&ip])?.below(&home);
+//!     members.push(authorities.equip(member, now, &OsRandom)?);
+//!     hosts.insert(name.parse()?, Arc::new(ProcessHost::new(name.parse()?, home)));
+//! }
+//! let (token, version) = ("lab-1".parse()?, "3.7.3".parse()?);
+//! let spec = ClusterSpec::new(token, version, program.into(), members)?;
+//! certificates::check(&spec, now)?;
+//! let client = authorities.client("me", now, &OsRandom)?;
+//! let tls = Tls::new(&spec, &client.certificate_pem, &client.key_pem)?;
+//!
 //! let plan = plan(&spec, &observe(&spec, &hosts, &tls).await?)?;
 //! println!("{plan}");
-//! apply(&spec, &plan, &hosts, &tls, &host_exec::event::Silent).await?;
+//! apply(&spec, &plan, &hosts, &tls, &Silent).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
+//! The whole of it is `examples/examples/etcd_local.rs`, under 60 lines, run by a user without root in the tests.
+//!
 //! # What this crate does not do
 //!
-//! It issues no certificates (crate `pki` does) and installs no program. Forming never
-//! replaces, adds or removes a member: one that needs that is reported and refused, and [`change`] does it when asked. No discovery service, no proxies, no etcd before 3.5.11.
+//! It keeps no certificates (crate `pki` does; [`certificates::Authorities`] are gone with the program) and installs
+//! no program. Forming never replaces, adds or removes a member: one that needs that is reported and refused, and
+//! [`change`] does it when asked. No discovery service, no proxies, no etcd before 3.5.11.
 //!
 //! # Invariants
 //!
@@ -59,6 +75,8 @@
 //!   running member never change because another one comes or goes.
 //! - A member of another cluster (token, member list, former use) is refused by its ID, not waited for.
 //! - A member that may be part of a majority is restarted only alone, and the next one only when it is ready.
+//! - Certificates are judged before anything starts ([`certificates`]), and settings before they are written
+//!   ([`tuning`]): what etcd would end at, or never say, is an error that names member, field, value and remedy.
 //! - A second run plans nothing; a run killed anywhere is finished by the next.
 //!
 //! Facts are from etcd's own documentation (etcd.io/docs, "Clustering Guide", "Configuration options",
@@ -72,6 +90,7 @@ mod gateway;
 mod health;
 mod history;
 mod id;
+mod listen;
 mod member;
 mod name;
 mod observe;

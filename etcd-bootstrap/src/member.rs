@@ -93,7 +93,8 @@ pub struct MemberSpec {
     pub client_ips: Vec<IpAddr>,
     /// Where its data is, mode 0700. `/var/lib/etcd` unless set otherwise.
     pub data_dir: PathBuf,
-    /// Where metrics and health are served without TLS. `127.0.0.1:2381` unless set otherwise.
+    /// Where metrics and health are served without TLS. `127.0.0.1:2381` unless set otherwise; a member on the
+    /// loopback has them at its own address, since others may be there too.
     pub metrics: SocketAddr,
     /// Where its certificates and keys are. Below `/etc/etcd/pki` unless set otherwise.
     pub pki: PkiPaths,
@@ -106,15 +107,28 @@ impl MemberSpec {
     /// A member with the usual paths and no certificates yet.
     #[must_use]
     pub fn new(name: MemberName, peer_ip: IpAddr, client_ips: Vec<IpAddr>) -> Self {
+        let metrics_ip = if peer_ip.is_loopback() {
+            peer_ip
+        } else {
+            Ipv4Addr::LOCALHOST.into()
+        };
         Self {
             name,
             peer_ip,
             client_ips,
             data_dir: PathBuf::from("/var/lib/etcd"),
-            metrics: SocketAddr::from((Ipv4Addr::LOCALHOST, 2381)),
+            metrics: SocketAddr::new(metrics_ip, 2381),
             pki: PkiPaths::below(Path::new("/etc/etcd/pki")),
             certificates: Vec::new(),
         }
+    }
+
+    /// The same member with data, certificates and keys below `directory`: for several on one machine.
+    #[must_use]
+    pub fn below(mut self, directory: &Path) -> Self {
+        self.data_dir = directory.join("data");
+        self.pki = PkiPaths::below(&directory.join("pki"));
+        self
     }
 
     /// The same member with these certificates and keys, at the paths of [`MemberSpec::pki`].

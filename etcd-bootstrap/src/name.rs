@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {value:?} {problem}")]
 pub struct InvalidName {
-    /// `member name`, `cluster token` or `etcd version`.
+    /// `member name`, `cluster token`, `etcd version`, `peer address` or `client address`.
     pub field: &'static str,
     /// The text as given.
     pub value: String,
@@ -16,7 +16,7 @@ pub struct InvalidName {
 }
 
 impl InvalidName {
-    fn new(field: &'static str, value: &str, problem: &'static str) -> Self {
+    pub(crate) fn new(field: &'static str, value: &str, problem: &'static str) -> Self {
         Self {
             field,
             value: value.to_owned(),

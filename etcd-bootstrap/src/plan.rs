@@ -45,6 +45,12 @@ pub enum Step {
         /// The members.
         members: Vec<MemberName>,
     },
+    /// Wait until these have taken reads and writes for some seconds without a break. One that ends again and again is
+    /// ready between two ends, and restarting another one then would cost the majority.
+    WaitSteady {
+        /// The members.
+        members: Vec<MemberName>,
+    },
     /// Stop its service, write these files and start it again: what it runs on reads them only at its start.
     /// They are written while it is stopped, so that a run killed here leaves a difference to be seen.
     Restart {
@@ -153,6 +159,13 @@ pub fn plan(spec: &ClusterSpec, observed: &Observed) -> Result<Plan, PlanError> 
     if !waiting.is_empty() {
         plan.settle.push(Step::WaitReady { members: waiting });
     }
+    let unsteady = members
+        .iter()
+        .filter(|m| m.is_unsteady() && !m.needs_restart());
+    let unsteady: Vec<MemberName> = unsteady.map(Subject::name).collect();
+    if !unsteady.is_empty() && !rolling.is_empty() {
+        plan.settle.push(Step::WaitSteady { members: unsteady });
+    }
     plan_roll(&members, rolling, &mut plan.roll);
     Ok(plan)
 }
@@ -226,12 +239,23 @@ fn plan_roll(members: &[Subject], mut rolling: Vec<&Subject>, steps: &mut Vec<St
         steps.push(Step::WaitReady {
             members: others.map(Subject::name).collect(),
         });
+        if member.is_unsteady() && index + 1 < rolling.len() {
+            steps.push(Step::WaitSteady {
+                members: vec![member.name()],
+            });
+        }
     }
 }
 
 impl Subject<'_> {
     fn name(&self) -> MemberName {
         self.spec.name.clone()
+    }
+
+    /// Whether it may be one that ends again and again, at this moment down, on its way, or just up.
+    fn is_unsteady(&self) -> bool {
+        use MemberState::{Failing, Starting, Unready};
+        matches!(self.state, Failing | Starting | Unready)
     }
 
     fn drifted(&self) -> Vec<PathBuf> {
@@ -312,7 +336,7 @@ impl Step {
             | Self::Start { member, .. }
             | Self::Enable { member }
             | Self::Restart { member, .. } => Some(member),
-            Self::WaitReady { .. } => None,
+            Self::WaitReady { .. } | Self::WaitSteady { .. } => None,
         }
     }
 }
@@ -329,6 +353,10 @@ impl fmt::Display for Step {
             let paths = paths.iter().map(|path| path.display().to_string());
             paths.collect::<Vec<_>>().join(" ")
         };
+        let names = |members: &[MemberName]| {
+            let names: Vec<&str> = members.iter().map(MemberName::as_str).collect();
+            names.join(" ")
+        };
         match self {
             Self::WriteFiles { member, paths } => write!(f, "{member}: write {}", list(paths)),
             Self::ReloadUnits { member } => write!(f, "{member}: reload systemd"),
@@ -343,9 +371,13 @@ impl fmt::Display for Step {
                 write!(f, "{member}: start etcd, if the others never saw it join")
             }
             Self::Enable { member } => write!(f, "{member}: start etcd at boot"),
-            Self::WaitReady { members } => {
-                let names: Vec<&str> = members.iter().map(MemberName::as_str).collect();
-                write!(f, "wait until ready: {}", names.join(" "))
+            Self::WaitReady { members } => write!(f, "wait until ready: {}", names(members)),
+            Self::WaitSteady { members } => {
+                write!(
+                    f,
+                    "wait until ready for 3 s without a break: {}",
+                    names(members)
+                )
             }
             Self::Restart { member, paths } => {
                 write!(f, "{member}: restart etcd with {}", list(paths))

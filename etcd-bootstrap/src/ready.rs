@@ -7,15 +7,19 @@ use host_exec::{
     poll::{self, Attempt, Wait, WaitError},
 };
 use std::{
+    convert::Infallible,
     fmt,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long members are waited for unless the caller says otherwise: some elections, and slow disks.
 pub const READY_LIMIT: Duration = Duration::from_secs(60);
 /// The step under which waiting is reported.
 pub const READY_STEP: &str = "etcd: ready";
+/// How long a member that may be failing has to be ready without a break: two of the seconds that systemd waits before
+/// it starts it again, and one for the start.
+const STEADY: Duration = Duration::from_secs(3);
 /// Looks are at most this far apart. A member that is not ready mostly holds the question until it is.
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 
@@ -110,6 +114,63 @@ pub async fn wait_ready(
             laggards,
         })
     }
+}
+
+/// Waits until each of `members` was ready at every look for 3 s, at most `limit`. A member that fails is started again
+/// by systemd after a second (`RestartSec=1`), and may be ready for a moment before it fails again.
+///
+/// # Errors
+///
+/// The time is over, with all members that are missing and what each said last.
+pub(crate) async fn wait_steady(
+    members: &[MemberName],
+    probe: &Probe,
+    limit: Duration,
+    events: &dyn EventSink,
+) -> Result<(), WaitReadyError> {
+    let waits = members.iter().map(|member| async move {
+        let waited = steady(member, probe, limit, events).await;
+        waited.err().map(|error| Laggard {
+            member: member.clone(),
+            last: error.to_string(),
+        })
+    });
+    let laggards: Vec<Laggard> = join_all(waits).await.into_iter().flatten().collect();
+    match laggards.is_empty() {
+        true => Ok(()),
+        false => Err(WaitReadyError::TimedOut {
+            after: limit,
+            laggards,
+        }),
+    }
+}
+
+async fn steady(
+    member: &MemberName,
+    probe: &Probe,
+    limit: Duration,
+    events: &dyn EventSink,
+) -> Result<(), WaitError<Infallible>> {
+    let wait = Wait::new(format!("{member} that stays ready"), limit);
+    let ready_since: Mutex<Option<Instant>> = Mutex::new(None);
+    let ready_since = &ready_since;
+    let look = || async move {
+        let readiness = probe.readiness(member).await;
+        let mut since = ready_since.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(match readiness {
+            Ok(None) if since.get_or_insert_with(Instant::now).elapsed() >= STEADY => {
+                Attempt::Ready(())
+            }
+            Ok(None) => Attempt::NotYet("ready, and not yet for long".into()),
+            Ok(Some(why)) | Err(why) => {
+                *since = None;
+                Attempt::NotYet(why)
+            }
+        })
+    };
+    poll::until(&wait, look).await?;
+    events.done(member.as_str(), READY_STEP, "stays ready");
+    Ok(())
 }
 
 async fn wait_for_one(

@@ -50,6 +50,7 @@ mod netns;
 mod output;
 pub mod poll;
 mod process;
+mod processes;
 mod ssh;
 pub mod systemd;
 mod upload;
@@ -66,6 +67,7 @@ pub use name::{HostName, InvalidHostName};
 pub use namespace::NamespaceHost;
 pub use netns::NetworkNamespace;
 pub use output::{Output, Status};
+pub use processes::ProcessHost;
 pub use ssh::{
     ControlDirectory, ForwardError, ForwardErrorKind, InvalidControlDirectory,
     InvalidSshDestination, SshDestination, SshHost,

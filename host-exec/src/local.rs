@@ -65,19 +65,28 @@ impl Host for LocalHost {
         address: SocketAddr,
         timeout: Duration,
     ) -> Result<Box<dyn Stream>, DialError> {
-        let connect = tokio::net::TcpStream::connect(address);
-        let connected = match tokio::time::timeout(timeout, connect).await {
-            Ok(result) => result,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        };
-        match connected {
-            Ok(stream) => Ok(Box::new(stream)),
-            Err(source) => Err(DialError {
-                host: self.name.clone(),
-                address,
-                source,
-            }),
-        }
+        dial(&self.name, address, timeout).await
+    }
+}
+
+/// Opens a connection from this machine on behalf of `host`.
+pub(crate) async fn dial(
+    host: &HostName,
+    address: SocketAddr,
+    timeout: Duration,
+) -> Result<Box<dyn Stream>, DialError> {
+    let connect = tokio::net::TcpStream::connect(address);
+    let connected = match tokio::time::timeout(timeout, connect).await {
+        Ok(result) => result,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    };
+    match connected {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(source) => Err(DialError {
+            host: host.clone(),
+            address,
+            source,
+        }),
     }
 }
 

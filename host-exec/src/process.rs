@@ -117,6 +117,32 @@ pub(crate) fn spawn_piped(program: &str, args: &[String]) -> io::Result<Child> {
     spawn(Some(Stdio::piped()), &start)
 }
 
+/// Starts a program that runs on by itself, with nothing of this program's environment and both outputs in `log`. It
+/// is killed when dropped.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that starts processes"
+)]
+pub(crate) fn spawn_service(
+    command: &[String],
+    env: &[(String, String)],
+    log: File,
+) -> io::Result<Child> {
+    let (program, args) = command
+        .split_first()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    tokio::process::Command::new(program)
+        .args(args)
+        .env_clear()
+        .envs(env.iter().map(|(k, v)| (k, v)))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+}
+
 /// What stands ready as standard input; `None` is the caller's own.
 fn input(stdin: &Stdin) -> io::Result<Option<Stdio>> {
     Ok(Some(match stdin {

@@ -1,14 +1,15 @@
 //! Carrying out a plan: the only place where keys are drawn for a store and files written.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::authority::{Authority, IssueError, LoadError};
-use crate::decide::{Action, Existing};
-use crate::plan::{PkiPlan, PlanError, Snapshot, observe};
-use crate::random::Random;
+use crate::decide::{Action, Existing, Reason};
+use crate::ledger::{Intent, LedgerError, Reserved};
+use crate::plan::{PkiPlan, PlanError, PlanItem, Snapshot, observe};
+use crate::random::{Random, RandomError};
 use crate::request::{RequestError, Subject};
 use crate::role::CaRole;
 use crate::spec::{ItemId, WantedLeaf};
@@ -58,6 +59,18 @@ pub enum ApplyError {
         #[source]
         source: Box<IssueError>,
     },
+    /// The serial numbers of the run could not be reserved.
+    #[error("reserving serial numbers")]
+    Ledger(#[source] LedgerError),
+    /// No salt could be drawn for a key under a pass phrase.
+    #[error("encrypting the key of {item}")]
+    Seal {
+        /// The item.
+        item: ItemId,
+        /// The failure of the source.
+        #[source]
+        source: RandomError,
+    },
     /// The subject of an authority was refused.
     #[error("naming {item}")]
     Subject {
@@ -87,6 +100,16 @@ pub struct Event {
     pub file: PathBuf,
     /// How far it is.
     pub step: WriteStep,
+}
+
+impl Event {
+    fn new(item: &ItemId, file: &Path, step: WriteStep) -> Self {
+        Self {
+            item: item.clone(),
+            file: file.to_owned(),
+            step,
+        }
+    }
 }
 
 /// What was done.
@@ -132,6 +155,7 @@ pub fn apply_with_events(
     let lock = store.lock().map_err(ApplyError::Lock)?;
     let snapshot = observe(plan.spec(), store)?;
     check_fresh(plan, &plan.again(&snapshot, now)?)?;
+    let reserved = reserve(store, &lock, plan, now, random)?;
     let authorities = BTreeMap::new();
     let mut run = Run {
         store,
@@ -141,6 +165,7 @@ pub fn apply_with_events(
         random,
         on_event,
         authorities,
+        reserved,
     };
     let mut report = Report::default();
     for item in plan.items() {
@@ -150,6 +175,7 @@ pub fn apply_with_events(
             _ if reuse => {}
             (ItemId::Authority(role), _) => run.make_authority(*role, plan)?,
             (ItemId::ServiceAccount, _) => run.make_service_account()?,
+            (_, Some(_)) if is_unfinished(item) => run.finish_leaf(&item.id)?,
             (_, Some(leaf)) => run.make_leaf(leaf)?,
             (_, None) => {}
         }
@@ -160,6 +186,38 @@ pub fn apply_with_events(
         }
     }
     Ok(report)
+}
+
+fn is_unfinished(item: &PlanItem) -> bool {
+    item.decision.reason == Reason::Unfinished
+}
+
+/// A number for every leaf that is to be issued, on disk before the first of them exists.
+fn reserve(
+    store: &Store,
+    lock: &WriteLock,
+    plan: &PkiPlan,
+    now: OffsetDateTime,
+    random: &dyn Random,
+) -> Result<Reserved, ApplyError> {
+    let made = plan
+        .items()
+        .iter()
+        .filter(|item| item.decision.action != Action::Reuse && !is_unfinished(item));
+    let start = now - Duration::nanoseconds(now.nanosecond().into());
+    let intents: Vec<_> = made
+        .filter_map(|item| {
+            let leaf = item.leaf.as_ref()?;
+            Some(Intent {
+                item: item.id.clone(),
+                signer: leaf.signer,
+                not_after: start.saturating_add(leaf.request.life().duration()),
+            })
+        })
+        .collect();
+    store
+        .reserve(lock, &intents, random)
+        .map_err(ApplyError::Ledger)
 }
 
 fn check_fresh(plan: &PkiPlan, fresh: &PkiPlan) -> Result<(), ApplyError> {
@@ -180,6 +238,7 @@ struct Run<'a> {
     random: &'a dyn Random,
     on_event: &'a mut dyn FnMut(Event),
     authorities: BTreeMap<CaRole, Authority>,
+    reserved: Reserved,
 }
 
 impl Run<'_> {
@@ -217,7 +276,7 @@ impl Run<'_> {
                 source: Box::new(source),
             })?;
         if self.existing(&id).key_pem.is_none() {
-            self.write_key(&id, authority.key_pem().as_bytes())?;
+            self.write_key(&id, authority.key())?;
         }
         self.write_public(&id, authority.certificate_pem().as_bytes())?;
         self.authorities.insert(role, authority);
@@ -228,27 +287,44 @@ impl Run<'_> {
         let id = ItemId::ServiceAccount;
         let key = self.key_of(&id)?;
         if self.existing(&id).key_pem.is_none() {
-            self.write_key(&id, key.to_pem().as_bytes())?;
+            self.write_key(&id, &key)?;
         }
         self.write_public(&id, key.public_key_pem().as_bytes())
     }
 
-    /// Key first: a crash before the certificate leaves two halves that do not match, which the
-    /// next plan sees and makes anew.
     fn make_leaf(&mut self, leaf: &WantedLeaf) -> Result<(), ApplyError> {
-        let Some(authority) = self.authorities.get(&leaf.signer) else {
+        let authority = self.authorities.get(&leaf.signer);
+        let (Some(authority), Some(serial)) = (authority, self.reserved.get(&leaf.id)) else {
             return Err(ApplyError::Stale {
                 item: ItemId::Authority(leaf.signer),
             });
         };
         let issued = authority
-            .issue(&leaf.request, self.now, self.random)
+            .issue_numbered(&leaf.request, *serial, self.now)
             .map_err(|source| ApplyError::Issue {
                 item: leaf.id.clone(),
                 source: Box::new(source),
             })?;
-        self.write_key(&leaf.id, issued.key_pem.as_bytes())?;
-        self.write_public(&leaf.id, issued.certificate_pem.as_bytes())
+        let (item, on_event) = (leaf.id.clone(), &mut self.on_event);
+        let on_step = &mut |file: &Path, step| on_event(Event::new(&item, file, step));
+        let (key, public) = (&issued.key_pem, &issued.certificate_pem);
+        self.store
+            .write_pair(&self.lock, &leaf.id, key, public, on_step)
+            .map_err(|source| ApplyError::Write { item, source })
+    }
+
+    /// What a killed run has left to do.
+    fn finish_leaf(&mut self, id: &ItemId) -> Result<(), ApplyError> {
+        let found = self.existing(id);
+        let (key, public) = (
+            found.key_pem.unwrap_or_default(),
+            found.public_pem.unwrap_or_default(),
+        );
+        let (item, on_event) = (id.clone(), &mut self.on_event);
+        let on_step = &mut |file: &Path, step| on_event(Event::new(&item, file, step));
+        self.store
+            .place_pair(&self.lock, id, &key, &public, on_step)
+            .map_err(|source| ApplyError::Write { item, source })
     }
 
     /// The key that lies there already, or a new one.
@@ -263,8 +339,13 @@ impl Run<'_> {
         })
     }
 
-    fn write_key(&mut self, id: &ItemId, bytes: &[u8]) -> Result<(), ApplyError> {
-        self.write(id, self.store.key_path(id), bytes, KEY_MODE)
+    fn write_key(&mut self, id: &ItemId, key: &PrivateKey) -> Result<(), ApplyError> {
+        let text = self.store.key_text(id, key, self.random);
+        let text = text.map_err(|source| ApplyError::Seal {
+            item: id.clone(),
+            source,
+        })?;
+        self.write(id, self.store.key_path(id), text.as_bytes(), KEY_MODE)
     }
 
     fn write_public(&mut self, id: &ItemId, bytes: &[u8]) -> Result<(), ApplyError> {
@@ -279,13 +360,7 @@ impl Run<'_> {
         mode: u32,
     ) -> Result<(), ApplyError> {
         let on_event = &mut self.on_event;
-        let mut on_step = |step| {
-            on_event(Event {
-                item: id.clone(),
-                file: file.clone(),
-                step,
-            })
-        };
+        let mut on_step = |step| on_event(Event::new(id, &file, step));
         self.store
             .write(&self.lock, &file, bytes, mode, &mut on_step)
             .map_err(|source| ApplyError::Write {

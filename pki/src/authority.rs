@@ -363,11 +363,7 @@ impl Authority {
         now: OffsetDateTime,
         random: &dyn Random,
     ) -> Result<Issued, IssueError> {
-        let key = PrivateKey::generate().map_err(|source| IssueError::Key {
-            subject: request.subject().to_string(),
-            source,
-        })?;
-        self.issue_for(request, &key, now, random)
+        self.issue_for(request, &fresh_key(request)?, now, random)
     }
 
     /// Issues a leaf about a key that exists already, of any kind.
@@ -381,9 +377,31 @@ impl Authority {
         now: OffsetDateTime,
         random: &dyn Random,
     ) -> Result<Issued, IssueError> {
+        let serial = self.claim_serial(request, random)?;
+        self.issue_with(request, key, serial, now)
+    }
+
+    /// Issues a leaf with a fresh key and a number that a ledger has reserved.
+    pub(crate) fn issue_numbered(
+        &self,
+        request: &LeafRequest,
+        serial: [u8; 16],
+        now: OffsetDateTime,
+    ) -> Result<Issued, IssueError> {
+        let key = fresh_key(request)?;
+        self.issue_with(request, &key, serial, now)
+    }
+
+    fn issue_with(
+        &self,
+        request: &LeafRequest,
+        key: &PrivateKey,
+        serial: [u8; 16],
+        now: OffsetDateTime,
+    ) -> Result<Issued, IssueError> {
         let sign = |params: &LeafParams<'_>| self.signer.sign_leaf(params, key);
         Ok(Issued {
-            certificate_pem: self.issue_by(request, now, random, sign)?,
+            certificate_pem: self.issue_by(request, serial, now, sign)?,
             key_pem: key.to_pem(),
         })
     }
@@ -392,8 +410,8 @@ impl Authority {
     pub(crate) fn issue_by(
         &self,
         request: &LeafRequest,
+        serial: [u8; 16],
         now: OffsetDateTime,
-        random: &dyn Random,
         sign: impl FnOnce(&LeafParams<'_>) -> Result<CertificateDer<'static>, SignError>,
     ) -> Result<String, IssueError> {
         let subject = request.subject().to_string();
@@ -401,7 +419,7 @@ impl Authority {
         self.check_constraints(&subject, request)?;
         let params = LeafParams {
             request,
-            serial: self.claim_serial(&subject, random)?,
+            serial,
             not_before,
             not_after,
         };
@@ -432,17 +450,19 @@ impl Authority {
     }
 
     /// A number that this authority has not given before.
-    fn claim_serial(&self, subject: &str, random: &dyn Random) -> Result<[u8; 16], IssueError> {
-        let drawn = draw_serial(subject, random)?;
+    pub(crate) fn claim_serial(
+        &self,
+        request: &LeafRequest,
+        random: &dyn Random,
+    ) -> Result<[u8; 16], IssueError> {
+        let subject = request.subject().to_string();
+        let drawn = draw_serial(&subject, random)?;
         let serial = SerialNumber::new(&drawn).expect("a drawn number is not zero");
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         if ledger.claim(serial.clone()) {
             return Ok(drawn);
         }
-        Err(IssueError::RepeatedSerial {
-            subject: subject.to_owned(),
-            serial,
-        })
+        Err(IssueError::RepeatedSerial { subject, serial })
     }
 
     fn leaf_validity(
@@ -481,16 +501,8 @@ impl Authority {
         self.signer.key().to_pem()
     }
 
-    /// The authority's key as PKCS#8 PEM under a pass phrase.
-    ///
-    /// # Errors
-    /// When the source gives no bytes for salt and initialization vector.
-    pub fn encrypted_key_pem(
-        &self,
-        passphrase: &Passphrase,
-        random: &dyn Random,
-    ) -> Result<Zeroizing<String>, RandomError> {
-        self.signer.key().to_encrypted_pem(passphrase, random)
+    pub(crate) fn key(&self) -> &PrivateKey {
+        self.signer.key()
     }
 
     pub(crate) fn signer(&self) -> &Signer {
@@ -529,6 +541,13 @@ fn validity(
         return Err(impossible());
     }
     Ok((not_before, not_after))
+}
+
+fn fresh_key(request: &LeafRequest) -> Result<PrivateKey, IssueError> {
+    PrivateKey::generate().map_err(|source| IssueError::Key {
+        subject: request.subject().to_string(),
+        source,
+    })
 }
 
 fn draw_serial(subject: &str, random: &dyn Random) -> Result<[u8; 16], IssueError> {

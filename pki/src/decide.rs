@@ -20,6 +20,8 @@ pub struct Existing {
     pub public_pem: Option<String>,
     /// The key.
     pub key_pem: Option<Zeroizing<String>>,
+    /// Whether both are of a replacement whose files are not in place yet.
+    pub unfinished: bool,
 }
 
 impl fmt::Debug for Existing {
@@ -27,6 +29,7 @@ impl fmt::Debug for Existing {
         f.debug_struct("Existing")
             .field("public_pem", &self.public_pem)
             .field("has_key", &self.key_pem.is_some())
+            .field("unfinished", &self.unfinished)
             .finish()
     }
 }
@@ -81,6 +84,9 @@ pub enum Reason {
     /// It says or is something else than is wanted now.
     #[error("{0}")]
     Check(CheckError),
+    /// A run was killed between the two files; both are there and are put in place.
+    #[error("a run was killed while it replaced it; the new pair is put in place")]
+    Unfinished,
     /// Its authority is made in the same run.
     #[error("its authority is new")]
     NewAuthority,
@@ -157,6 +163,7 @@ pub fn decide(
         (Some(pem), _) => pem,
     };
     match judge(certificate_pem, existing, request, authority, now) {
+        Ok(_) if existing.unfinished => decision(Action::Renew, Reason::Unfinished),
         Ok(not_after) => decision(Action::Reuse, Reason::Valid { not_after }),
         Err(reason) => decision(Action::Renew, reason),
     }
@@ -220,7 +227,13 @@ pub fn decide_authority(
     };
     let certificate = read_pair(certificate_pem, existing).map_err(unusable)?;
     check_authority(&certificate, now).map_err(|error| unusable(Reason::Check(error)))?;
-    if rotation::generation(role, certificate.common_name()).is_none() {
+    // Any name of a foreign authority, but not that of another one of ours: its files would have been mixed up.
+    let common_name = certificate.common_name();
+    let others = CaRole::ALL.into_iter().filter(|other| *other != role);
+    if others
+        .into_iter()
+        .any(|other| rotation::generation(other, common_name).is_some())
+    {
         return Err(unusable(Reason::Check(CheckError::Differs {
             field: "common name",
             found: certificate.common_name().to_owned(),

@@ -44,8 +44,10 @@
 //! Follows RFC 5280 (certificates), RFC 5958 and RFC 7468 (keys, PEM), and kubernetes.io, "PKI
 //! certificates and requirements".
 
+mod adopt;
 mod apply;
 mod authority;
+mod bundle;
 mod certificate_request;
 mod constraints;
 mod decide;
@@ -53,7 +55,10 @@ mod disk;
 mod expiry;
 mod files;
 mod kubeconfig;
+mod ledger;
+mod manifest;
 mod name;
+mod pair;
 mod plan;
 mod random;
 mod renewal;
@@ -61,6 +66,7 @@ mod request;
 mod revocation;
 mod role;
 pub mod rotation;
+mod sealed;
 mod seen;
 mod serial;
 mod signing_policy;
@@ -70,8 +76,10 @@ mod token;
 mod version;
 mod x509;
 
+pub use adopt::{AdoptError, adopt};
 pub use apply::{ApplyError, Event, Report, apply, apply_with_events};
 pub use authority::{Authority, IssueError, Issued, LoadError};
+pub use bundle::{bundle, read_bundle};
 pub use certificate_request::{AnswerError, CertificateRequest, RequestCreateError};
 pub use constraints::{ConstraintsError, NameConstraints};
 pub use decide::{
@@ -81,6 +89,8 @@ pub use decide::{
 pub use expiry::{Expiry, ExpiryLevel, expiry};
 pub use files::{FileContent, NodeFile, UnknownNode};
 pub use kubeconfig::{bootstrap_kubeconfig, kubeconfig, kubeconfig_of_file};
+pub use ledger::{LedgerEntry, LedgerError};
+pub use manifest::{ManifestEntry, manifest};
 pub use name::{AltNames, ApiUrl, HostName, NameError, WildcardName};
 pub use plan::{PkiPlan, PlanError, PlanItem, Renewal, Snapshot, observe};
 pub use random::{OsRandom, Random, RandomError};
@@ -90,6 +100,7 @@ pub use role::{
     AltNameRule, CaRole, CommonName, GroupsSince, LeafRole, PROFILES, Placement, Profile,
     RequiredBinding, Scope, required_bindings,
 };
+pub use sealed::SealError;
 pub use seen::certificate_in;
 pub use serial::{SerialError, SerialLedger, SerialNumber};
 pub use signing_policy::{NamePolicy, SignRequestError, SigningPolicy};

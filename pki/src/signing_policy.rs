@@ -124,8 +124,8 @@ impl Authority {
             let subject = subject();
             SignRequestError::Policy { subject, source }
         })?;
-        let signer = self.signer();
-        Ok(self.issue_by(&wanted, now, random, |params| {
+        let (signer, serial) = (self.signer(), self.claim_serial(&wanted, random)?);
+        Ok(self.issue_by(&wanted, serial, now, |params| {
             signer.sign_leaf_of(params, request.public_key_der(), algorithm)
         })?)
     }

@@ -6,7 +6,8 @@
 //! node/NAME/apiserver.{crt,key}  ...
 //! sa.{pub,key}
 //! ca/etcd.next.{crt,key}  ca/etcd.rotation  while an authority is rotated
-//! .lock
+//! node/NAME/.apiserver.pair  while a pair is replaced
+//! ledger.txt  .lock
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -16,15 +17,12 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::decide::Existing;
-use crate::disk::{
-    check_key_mode, failed, list, make_directory, read_text, sync_directory, write_temporary,
-};
+use crate::disk::{failed, list, make_directory, read_text, sync_directory, write_temporary};
 use crate::files::FileContent;
 use crate::kubeconfig::kubeconfig;
 use crate::rotation::{self, Rotated};
 use crate::spec::ItemId;
-use crate::x509::{Certificate, CertificateError};
+use crate::x509::{Certificate, CertificateError, KeyError, Passphrase};
 
 pub(crate) const PUBLIC_MODE: u32 = 0o644;
 pub(crate) const KEY_MODE: u32 = 0o600;
@@ -70,6 +68,44 @@ pub enum ReadError {
     Rotation {
         /// The record.
         path: PathBuf,
+    },
+    /// A key is encrypted, and the store was opened without its pass phrase.
+    #[error("key {} is encrypted; give its pass phrase", path.display())]
+    Sealed {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// A key is encrypted and stays closed.
+    #[error("opening key {}", path.display())]
+    Passphrase {
+        /// The key file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// A replacement that is cut off, as no run leaves it.
+    #[error("{} is damaged; remove it, and the pair beside it counts again", path.display())]
+    Pair {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process replaced a pair again and again.
+    #[error("another process replaces {item} over and over; wait until it ends")]
+    Busy {
+        /// The item.
+        item: ItemId,
+    },
+    /// The ledger of serial numbers has a line that is none.
+    #[error(
+        "line {line} of {} is no entry; restore the file from a backup, or remove the line if its certificate is gone",
+        path.display()
+    )]
+    Ledger {
+        /// The ledger.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
     },
     /// A certificate of the store cannot be read.
     #[error("reading {}", path.display())]
@@ -117,6 +153,8 @@ pub enum WriteStep {
     Renamed,
     /// The name is on disk too.
     Durable,
+    /// A file that stood for others until they were in place is gone.
+    Removed,
 }
 
 /// One item read from a store.
@@ -143,6 +181,7 @@ impl std::fmt::Debug for Material {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     root: PathBuf,
+    pub(crate) passphrase: Option<Passphrase>,
 }
 
 /// The right to write, held until dropped; the system takes it back from a killed process.
@@ -155,7 +194,10 @@ impl Store {
     /// A store in a directory, which need not exist yet: nothing is touched by this call.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            root: root.into(),
+            passphrase: None,
+        }
     }
 
     /// The store's directory.
@@ -181,24 +223,6 @@ impl Store {
             Some(rotated) => rotation::signing_half(&self.root, rotated, false),
             None => self.root.join(format!("{id}.key")),
         }
-    }
-
-    /// What there is of an item: both halves, one or none.
-    ///
-    /// # Errors
-    /// When a file is there and cannot be read, or a key can be read by others. A missing file or
-    /// store is not an error.
-    pub fn existing(&self, id: &ItemId) -> Result<Existing, ReadError> {
-        let public_pem = read_text(&self.public_path(id))?;
-        let key_path = self.key_path(id);
-        let key_pem = read_text(&key_path)?.map(Zeroizing::new);
-        if key_pem.is_some() {
-            check_key_mode(&key_path)?;
-        }
-        Ok(Existing {
-            public_pem,
-            key_pem,
-        })
     }
 
     /// A whole item.
@@ -227,18 +251,6 @@ impl Store {
         })
     }
 
-    /// The public half of an item, without touching its key.
-    ///
-    /// # Errors
-    /// When it is missing or cannot be read.
-    pub fn read_public(&self, id: &ItemId) -> Result<String, ReadError> {
-        let missing = || ReadError::Missing {
-            item: id.clone(),
-            store: self.root.clone(),
-        };
-        read_text(&self.public_path(id))?.ok_or_else(missing)
-    }
-
     /// The certificate of an item, parsed: names, dates, pin.
     ///
     /// # Errors
@@ -247,6 +259,15 @@ impl Store {
         let pem = self.read_public(id)?;
         Certificate::from_pem(&pem).map_err(|source| ReadError::Certificate {
             path: self.public_path(id),
+            source,
+        })
+    }
+
+    /// The certificate in a file that [`Store::certificate_files`] has listed.
+    pub(crate) fn certificate_at(&self, path: &Path) -> Result<Certificate, ReadError> {
+        let pem = read_text(path)?.unwrap_or_default();
+        Certificate::from_pem(&pem).map_err(|source| ReadError::Certificate {
+            path: path.to_owned(),
             source,
         })
     }

@@ -67,7 +67,7 @@ impl Roll<'_> {
     /// Members of etcd first, then control planes, then what the cluster itself signs for kubelets, which takes every
     /// signer to be the same; then objects of the API.
     pub(crate) async fn run(&self) -> Result<bool, RollError> {
-        let etcd = plan_etcd(self.wired, self.hosts).await?;
+        let etcd = plan_etcd(self.wired, self.hosts, self.lab.now).await?;
         let members = etcd_hosts(&self.wired.etcd, self.hosts);
         let (spec, tls) = (&self.wired.etcd, &self.wired.etcd_tls);
         etcd_bootstrap::apply(spec, &etcd, &members, tls, self.events).await?;

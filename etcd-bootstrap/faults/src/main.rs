@@ -1,6 +1,7 @@
-//! The program of the fault table: `etcd-faults run [--seeds N] [--from N] [--jobs N] [--long] [--keep] [ROW...]`.
+//! The program of the fault table: `etcd-faults run [--seeds N] [--from N] [--jobs N] [--long] [--keep] [--below DIR] [ROW...]`.
 //!
-//! It is also the parts that the rows are made of: a world, a machine in it, the tool under test, and systemctl(1).
+//! It is also the parts that the rows are made of: a world, a machine in it, the tool under test, and two programs of
+//! a machine, systemctl(1) and date(1).
 
 #![expect(
     clippy::print_stdout,
@@ -31,11 +32,14 @@ use std::{
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().collect();
-    let name = Path::new(&words[0]).file_name().unwrap_or_default();
-    let played = if name == "systemctl" {
-        play_systemctl(&words[1..])
-    } else {
-        play(&words[1..])
+    let called = Path::new(&words[0]).file_name();
+    let played = match called.and_then(|name| name.to_str()) {
+        Some("systemctl") => play_systemctl(&words[1..]),
+        Some("date") => machine::date(&words[1..]).map(|seconds| {
+            println!("{seconds}");
+            ExitCode::SUCCESS
+        }),
+        _ => play(&words[1..]),
     };
     played.unwrap_or_else(|error| {
         eprintln!("etcd-faults: {error:#}");
@@ -64,7 +68,9 @@ fn play(words: &[String]) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         ["run", rest @ ..] => run(rest),
-        _ => bail!("give run [--seeds N] [--from N] [--jobs N] [--long] [--keep] [ROW...]"),
+        _ => bail!(
+            "give run [--seeds N] [--from N] [--jobs N] [--long] [--keep] [--below DIR] [ROW...]"
+        ),
     }
 }
 
@@ -94,6 +100,7 @@ struct Asked {
     jobs: usize,
     long: bool,
     keep: bool,
+    below: PathBuf,
     rows: Vec<&'static Row>,
 }
 
@@ -104,20 +111,16 @@ fn asked(words: &[&str]) -> anyhow::Result<Asked> {
         jobs: 2,
         long: false,
         keep: false,
+        below: PathBuf::from("/var/tmp"),
         rows: Vec::new(),
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        let mut number = || -> anyhow::Result<u64> {
-            let text = words
-                .next()
-                .with_context(|| format!("{word} needs a number"))?;
-            text.parse().with_context(|| format!("{word} {text}"))
-        };
         match *word {
-            "--seeds" => asked.seeds = number()?,
-            "--from" => asked.from = number()?,
-            "--jobs" => asked.jobs = usize::try_from(number()?)?,
+            "--seeds" => asked.seeds = number(word, words.next())?,
+            "--from" => asked.from = number(word, words.next())?,
+            "--jobs" => asked.jobs = usize::try_from(number(word, words.next())?)?,
+            "--below" => asked.below = words.next().context("--below needs a directory")?.into(),
             "--long" => asked.long = true,
             "--keep" => asked.keep = true,
             name => asked
@@ -131,13 +134,18 @@ fn asked(words: &[&str]) -> anyhow::Result<Asked> {
     Ok(asked)
 }
 
+fn number(option: &str, text: Option<&&str>) -> anyhow::Result<u64> {
+    let text = text.with_context(|| format!("{option} needs a number"))?;
+    text.parse().with_context(|| format!("{option} {text}"))
+}
+
 fn run(words: &[&str]) -> anyhow::Result<ExitCode> {
     let asked = asked(words)?;
     let programs = env::var_os("LAB_BIN_DIR").context("LAB_BIN_DIR says where etcd is")?;
     let runner = Runner {
         program: env::current_exe()?,
         programs: PathBuf::from(programs),
-        parent: PathBuf::from("/var/tmp"),
+        parent: asked.below,
         long: asked.long,
         keep: asked.keep,
     };

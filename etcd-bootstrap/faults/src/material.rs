@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use pki::{AltNames, Authority, Issued, LeafRequest, Life, OsRandom, Purpose, Subject};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 /// A certificate with its key, both PEM. Keys of a test are nobody's secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,19 +24,20 @@ impl From<Issued> for Pair {
     }
 }
 
-/// A new authority.
+/// How old an authority is: older than a leaf that has expired.
+const AGE: Duration = Duration::days(90);
+/// How long a leaf lives.
+pub const LEAF_LIFE: Duration = Duration::days(30);
+
+/// An authority of some age.
 ///
 /// # Errors
 ///
 /// The system gives no random numbers.
 pub fn authority(name: &str) -> anyhow::Result<Authority> {
-    let (subject, now) = (Subject::new(name, &[])?, OffsetDateTime::now_utc());
-    Ok(Authority::create(
-        &subject,
-        Life::AUTHORITY,
-        now,
-        &OsRandom,
-    )?)
+    let (subject, made) = (Subject::new(name, &[])?, OffsetDateTime::now_utc() - AGE);
+    let made = Authority::create(&subject, Life::AUTHORITY, made, &OsRandom);
+    made.context("cannot make an authority")
 }
 
 /// A certificate by `issuer` for these addresses; for a client where there are none.
@@ -50,7 +51,7 @@ pub fn leaf(issuer: &Authority, ips: &[IpAddr], now: OffsetDateTime) -> anyhow::
         _ => Purpose::ServerAndClient,
     };
     let names = AltNames::new(vec![], ips.to_vec())?;
-    let life = Life::days(30)?;
+    let life = Life::days(u32::try_from(LEAF_LIFE.whole_days())?)?;
     let request = LeafRequest::new(Subject::new("etcd", &[])?, purpose, names, life)?;
     let issued = issuer.issue(&request, now, &OsRandom);
     Ok(issued.context("cannot issue a certificate")?.into())

@@ -6,7 +6,7 @@ use etcd_bootstrap::{ClusterSpec, MemberName, MemberPems, MemberSpec, Tls};
 use pki::Authority;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
@@ -34,6 +34,11 @@ pub struct Scene {
     pub program: PathBuf,
     /// The numbers of the members, which are the last parts of their addresses.
     pub members: Vec<u8>,
+    /// Members whose data is lost, to be replaced.
+    #[serde(default)]
+    pub replace: BTreeSet<u8>,
+    /// Where the tool keeps the history of the cluster, once it has changed its members.
+    pub history_file: PathBuf,
     /// How long members are waited for.
     pub ready_limit: Duration,
     /// The authorities of servers and their clients, PEM, one or two.
@@ -109,12 +114,15 @@ impl Scene {
         (program, version): (PathBuf, String),
         size: u8,
         authorities: &Authorities,
+        work: &Path,
     ) -> anyhow::Result<Self> {
         let members: Vec<u8> = (1..=size).collect();
         let pairs = |number: &u8| Ok((*number, authorities.pairs(*number)?));
         let now = OffsetDateTime::now_utc();
         Ok(Self {
             token: "faults-1".into(),
+            replace: BTreeSet::new(),
+            history_file: work.join("history.json"),
             version,
             program,
             ready_limit: Duration::from_secs(60),
@@ -151,7 +159,11 @@ impl Scene {
             self.program.clone(),
             members,
         )?;
-        Ok(spec.with_ready_limit(self.ready_limit))
+        let spec = spec.with_ready_limit(self.ready_limit);
+        match fs::read(&self.history_file) {
+            Ok(text) => Ok(spec.with_history(serde_json::from_slice(&text)?)?),
+            Err(_) => Ok(spec),
+        }
     }
 
     /// How its members are asked.

@@ -7,6 +7,8 @@ use std::{
 };
 
 const PREFIX: &str = "etcd-faults-";
+/// Who makes directories or sweeps holds this, so that none is swept before its owner has locked it.
+const MAKING: &str = ".etcd-faults.lock";
 
 /// A directory that is removed when this is dropped, or by the next run if that never happens.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ impl Work {
     ///
     /// It cannot be made.
     pub fn new(parent: &Path) -> io::Result<Self> {
+        let _making = making(parent)?;
         let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
         let lock = lock(made.path())?;
         Ok(Self {
@@ -50,15 +53,20 @@ impl Drop for Work {
 ///
 /// `parent` cannot be read.
 pub fn sweep(parent: &Path) -> io::Result<()> {
+    let _making = making(parent)?;
     for entry in fs::read_dir(parent)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // One whose lock is not there yet is being made at this moment.
-        if name.starts_with(PREFIX) && path.join("lock").exists() && lock(&path).is_ok() {
+        if name.starts_with(PREFIX) && lock(&path).is_ok() {
             let _ = fs::remove_dir_all(&path);
         }
     }
     Ok(())
+}
+
+fn making(parent: &Path) -> io::Result<Flock<fs::File>> {
+    let file = fs::File::create(parent.join(MAKING))?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error.into())
 }
 
 fn lock(dir: &Path) -> io::Result<Flock<fs::File>> {

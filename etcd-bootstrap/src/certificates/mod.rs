@@ -8,11 +8,13 @@
 //! The rules are those of etcd's source (`client/pkg/transport/{tls,listener,listener_tls}.go`), of Go's
 //! verifier (RFC 5280) and of webpki, which this crate itself asks members through.
 
+mod authorities;
 mod judge;
 mod on_host;
 mod problem;
 mod read;
 
+pub use authorities::{Authorities, AuthoritiesError};
 pub use judge::{BadCertificates, Clocks, check, findings};
-pub use on_host::{ObserveCertificatesError, observe};
+pub use on_host::{CheckCertificatesError, ObserveCertificatesError, check_on, faults, observe};
 pub use problem::{CertificateFinding, CertificateProblem, CertificateUse};

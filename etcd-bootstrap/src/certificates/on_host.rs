@@ -1,12 +1,94 @@
 //! The certificates that lie on a member's machine, whoever wrote them.
 
 use super::{
-    judge::{Clocks, findings},
+    judge::{BadCertificates, Clocks, findings},
     problem::{CertificateFinding, CertificateProblem},
 };
-use crate::MemberSpec;
+use crate::{
+    CertificateFault, ClusterSpec, Hosts, MemberName, MemberSpec, MemberState, Observed,
+    Unreachable,
+};
+use futures::future::try_join_all;
 use host_exec::{Command, File, FileError, Host, HostName, RunError};
+use std::collections::BTreeMap;
 use time::OffsetDateTime;
+
+/// Certificates that must not be used, or machines that could not be asked for their time.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckCertificatesError {
+    /// What is wrong with them.
+    #[error(transparent)]
+    Bad(#[from] BadCertificates),
+    /// The caller gave no host for a member.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The clock of a machine could not be looked at.
+    #[error(transparent)]
+    Observe(#[from] ObserveCertificatesError),
+}
+
+/// As [`check`](super::check), by the clock here and by the clock of each member's machine: a certificate that is good
+/// here may not have begun there.
+///
+/// # Errors
+///
+/// Any finding; a member without a host; date(1) fails.
+pub async fn check_on(
+    spec: &ClusterSpec,
+    hosts: &Hosts,
+    now: OffsetDateTime,
+) -> Result<(), CheckCertificatesError> {
+    let of_member = async |member: &MemberSpec| {
+        let host = hosts.get(&member.name).ok_or_else(|| Unreachable {
+            member: member.name.clone(),
+            what: "host",
+        })?;
+        let clocks = Clocks {
+            here: now,
+            member: Some(clock(host.as_ref()).await?),
+        };
+        Ok::<_, CheckCertificatesError>(findings(member, &member.certificates, clocks))
+    };
+    let found = try_join_all(spec.members().iter().map(of_member)).await?;
+    let found: Vec<_> = found.into_iter().flatten().collect();
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(BadCertificates(found).into())
+    }
+}
+
+/// What is wrong with the certificates of the members that are not well, for [`Observed::with_certificate_faults`].
+/// Those that are healthy have shown that theirs are good, and those that never ran have none yet.
+///
+/// # Errors
+///
+/// As [`observe`].
+pub async fn faults(
+    spec: &ClusterSpec,
+    observed: &Observed,
+    hosts: &Hosts,
+    now: OffsetDateTime,
+) -> Result<BTreeMap<MemberName, Vec<CertificateFault>>, ObserveCertificatesError> {
+    let well = |member: &&MemberSpec| {
+        let state = observed.state(spec, &member.name);
+        matches!(
+            state,
+            Some(MemberState::Healthy | MemberState::Absent) | None
+        )
+    };
+    let unwell = spec.members().iter().filter(|member| !well(member));
+    let looks = unwell.filter_map(|member| {
+        let host = hosts.get(&member.name)?;
+        Some(async move {
+            let found = observe(member, host.as_ref(), now).await?;
+            let faults = found.into_iter().map(CertificateFault::from).collect();
+            Ok::<_, ObserveCertificatesError>((member.name.clone(), faults))
+        })
+    });
+    Ok(try_join_all(looks).await?.into_iter().collect())
+}
 
 /// The files of a machine or its clock could not be looked at.
 #[derive(Debug, thiserror::Error)]

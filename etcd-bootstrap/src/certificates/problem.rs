@@ -1,6 +1,6 @@
 //! What can be wrong with a certificate or a key, and what mends it.
 
-use crate::MemberName;
+use crate::{CertificateFault, MemberName};
 use host_exec::Mode;
 use serde::{Serialize, Serializer};
 use std::{fmt, net::IpAddr, path::PathBuf};
@@ -134,6 +134,15 @@ impl fmt::Display for CertificateFinding {
             problem,
         } = self;
         write!(f, "member {member}: {} {problem}", path.display())
+    }
+}
+
+impl From<CertificateFinding> for CertificateFault {
+    fn from(finding: CertificateFinding) -> Self {
+        Self {
+            path: finding.path,
+            problem: finding.problem.to_string(),
+        }
     }
 }
 

@@ -2,12 +2,16 @@
 
 use crate::world;
 use etcd_bootstrap::{
-    MemberPems, MemberSpec,
-    certificates::{self, CertificateFinding, Clocks},
+    ClusterSpec, EtcdVersion, Hosts, MemberPems, MemberSpec, Tls,
+    certificates::{self, Authorities, CertificateFinding, Clocks},
 };
-use host_exec::{File, LocalHost, Mode};
+use host_exec::{File, Host, LocalHost, Mode};
 use pki::{AltNames, Authority, Issued, LeafRequest, Life, OsRandom, Purpose, Subject};
-use std::{net::IpAddr, path::Path, sync::LazyLock};
+use std::{
+    net::IpAddr,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 use time::{Duration, OffsetDateTime, macros::datetime};
 
 /// The moment of the tests: 2027-01-15T08:00:00Z.
@@ -191,4 +195,42 @@ async fn what_lies_on_a_machine_is_looked_at() {
         said.iter().any(|text| text.contains("has mode 0640")),
         "{said:?}"
     );
+}
+
+/// Three members with certificates of this moment, each on this machine.
+fn equipped(moment: OffsetDateTime) -> (ClusterSpec, Hosts) {
+    let authorities = Authorities::create(moment, &OsRandom).unwrap();
+    let equip = |index| authorities.equip(world::member(index), moment, &OsRandom);
+    let members: Vec<_> = (0..3).map(|index| equip(index).unwrap()).collect();
+    let here: Arc<dyn Host> = Arc::new(LocalHost::new("here".parse().unwrap()));
+    let hosts = members.iter().map(|m| (m.name.clone(), here.clone()));
+    let hosts = hosts.collect();
+    let (token, version) = ("lab-1".parse().unwrap(), EtcdVersion::new(3, 7, 3));
+    let spec = ClusterSpec::new(token, version, "/opt/etcd".into(), members).unwrap();
+    (spec, hosts)
+}
+
+#[tokio::test]
+async fn a_clock_that_is_behind_is_named_before_anything_starts() {
+    let now = OffsetDateTime::now_utc();
+    let (spec, hosts) = equipped(now);
+    certificates::check_on(&spec, &hosts, now).await.unwrap();
+
+    // Here it is tomorrow, on the members' machines it is not.
+    let tomorrow = now + Duration::DAY;
+    let (spec, hosts) = equipped(tomorrow);
+    certificates::check(&spec, tomorrow).unwrap();
+    let error = certificates::check_on(&spec, &hosts, tomorrow).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("s behind the one here"), "{error}");
+    assert!(error.contains("member etcd-2: "), "{error}");
+}
+
+#[test]
+fn certificates_without_a_store_are_as_etcd_needs_them() {
+    let (spec, _) = equipped(NOW);
+    certificates::check(&spec, NOW).unwrap();
+    let authorities = Authorities::create(NOW, &OsRandom).unwrap();
+    let client = authorities.client("me", NOW, &OsRandom).unwrap();
+    Tls::new(&spec, &client.certificate_pem, &client.key_pem).unwrap();
 }

@@ -5,6 +5,7 @@
     reason = "clippy allows it in test functions, not in what they share"
 )]
 
+mod bad;
 mod certificates;
 mod change;
 mod forms;

@@ -65,7 +65,9 @@ fn actions(plan: &Plan) -> Vec<Action> {
             Step::ReloadUnits { member } => vec![Action::Reload(member.clone())],
             Step::Start { member, .. } => vec![Action::Start(member.clone())],
             Step::Enable { member } => vec![Action::Enable(member.clone())],
-            Step::WaitReady { members } => vec![Action::Wait(members.clone())],
+            Step::WaitReady { members } | Step::WaitSteady { members } => {
+                vec![Action::Wait(members.clone())]
+            }
             Step::Restart { member, paths } => {
                 let mut actions = vec![Action::Stop(member.clone())];
                 actions.extend(writes(member, paths));
@@ -232,6 +234,7 @@ proptest! {
                     restarted = true;
                 }
                 Step::WaitReady { .. } => restarted = false,
+                Step::WaitSteady { .. } => {}
                 other => prop_assert!(false, "{other} while rolling"),
             }
         }

@@ -8,8 +8,10 @@
 
 mod command_line;
 mod control_plane_local;
+mod etcd_local;
 mod lab_toml;
 mod machine;
+mod nobody;
 mod plan;
 mod scene;
 mod state_dir;

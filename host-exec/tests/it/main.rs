@@ -13,6 +13,7 @@ mod https;
 mod local;
 mod login;
 mod namespace;
+mod processes;
 mod ssh;
 mod sshd;
 mod upload;

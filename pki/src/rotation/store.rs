@@ -11,12 +11,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
 use super::{Generation, NoWayBack, Phase, Rotated, next_common_name};
 use crate::authority::{Authority, IssueError, LoadError};
-use crate::disk::{check_key_mode, failed, read_text, sync_directory};
-use crate::random::Random;
+use crate::disk::{failed, read_text, sync_directory};
+use crate::random::{Random, RandomError};
 use crate::request::{Life, RequestError, Subject};
 use crate::role::CaRole;
 use crate::store::{KEY_MODE, PUBLIC_MODE, ReadError, Store, WriteError, WriteLock};
@@ -66,6 +65,9 @@ pub enum RotationError {
         #[source]
         source: RequestError,
     },
+    /// No salt could be drawn for a key under a pass phrase.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// A key could not be drawn or read.
     #[error("the new key of {rotated}")]
     Key {
@@ -225,7 +227,7 @@ impl Store {
         let rotated = Rotated::Authority(role);
         let certificate = self.public_of(rotated, generation)?;
         let path = pair(self.root(), rotated, generation).key;
-        let key = read_key(&path)?.ok_or_else(|| self.missing(rotated))?;
+        let key = self.read_key(&path)?.ok_or_else(|| self.missing(rotated))?;
         Authority::from_pem(&certificate, &key, now).map_err(|source| RotationError::Load {
             rotated,
             source: Box::new(source),
@@ -238,14 +240,6 @@ impl Store {
             store: self.root().to_owned(),
         }
     }
-}
-
-fn read_key(path: &Path) -> Result<Option<Zeroizing<String>>, ReadError> {
-    let key = read_text(path)?.map(Zeroizing::new);
-    if key.is_some() {
-        check_key_mode(path)?;
-    }
-    Ok(key)
 }
 
 /// Begins a rotation: makes the new pair beside the old one, [`Phase::Add`]. One that has begun already is left as it
@@ -269,12 +263,13 @@ pub fn begin(
     }
     let lock = store.lock()?;
     let failed = |source| RotationError::Key { rotated, source };
-    let key = match read_key(&new.key)? {
+    let key = match store.read_key(&new.key)? {
         Some(pem) => PrivateKey::from_pem(&pem),
         None => PrivateKey::generate(),
     };
     let key = key.map_err(failed)?;
-    write(store, &lock, &new.key, key.to_pem().as_bytes(), KEY_MODE)?;
+    let text = store.key_text(&rotated.item(), &key, random)?;
+    write(store, &lock, &new.key, text.as_bytes(), KEY_MODE)?;
     let public = match rotated {
         Rotated::ServiceAccount => {
             store.read_public(&rotated.item())?;

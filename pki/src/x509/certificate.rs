@@ -9,10 +9,10 @@ use rustls_pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
-use x509_parser::x509::SubjectPublicKeyInfo;
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
-use super::KeyAlgorithm;
 use super::verify::{CheckError, check_authority, check_client, check_server};
+use super::{KeyAlgorithm, PrivateKey};
 use crate::constraints::NameConstraints;
 use crate::name::{AltNames, HostName, WildcardName};
 use crate::request::Subject;
@@ -40,6 +40,7 @@ pub struct Certificate {
     pub(super) groups: Vec<String>,
     pub(super) subject_der: Vec<u8>,
     pub(super) issuer_der: Vec<u8>,
+    issuer_common_name: String,
     pub(super) serial: Vec<u8>,
     pub(super) not_before: OffsetDateTime,
     pub(super) not_after: OffsetDateTime,
@@ -77,21 +78,38 @@ impl Certificate {
         Self::from_der(&der.map_err(|_| CertificateError::Pem)?)
     }
 
+    /// Every PEM `CERTIFICATE` of a text.
+    pub(crate) fn all_from_pem(pem: &str) -> Result<Vec<Self>, CertificateError> {
+        let found: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
+            .map(|der| Self::from_der(&der.map_err(|_| CertificateError::Pem)?))
+            .collect::<Result<_, _>>()?;
+        // The reader takes a block that has no end for none at all.
+        if found.is_empty() || found.len() != pem.matches("-----BEGIN CERTIFICATE-----").count() {
+            return Err(CertificateError::Pem);
+        }
+        Ok(found)
+    }
+
+    /// The certificate as PEM.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        super::encode_pem("CERTIFICATE", &self.der).to_string()
+    }
+
     pub(crate) fn from_der(der: &CertificateDer<'static>) -> Result<Self, CertificateError> {
         let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| CertificateError::Form)?;
         if !rest.is_empty() {
             return Err(CertificateError::Form);
         }
-        let mut attributes = parsed.subject().iter_common_name();
-        let common_name = attributes.next().and_then(|value| value.as_str().ok());
         let groups = parsed.subject().iter_organization();
         Ok(Self {
-            common_name: common_name.unwrap_or_default().to_owned(),
+            common_name: common_name_of(parsed.subject()),
             groups: groups
                 .filter_map(|value| value.as_str().ok().map(str::to_owned))
                 .collect(),
             subject_der: parsed.subject().as_raw().to_vec(),
             issuer_der: parsed.issuer().as_raw().to_vec(),
+            issuer_common_name: common_name_of(parsed.issuer()),
             serial: parsed.raw_serial().to_vec(),
             not_before: parsed.validity().not_before.to_datetime(),
             not_after: parsed.validity().not_after.to_datetime(),
@@ -107,6 +125,12 @@ impl Certificate {
     #[must_use]
     pub fn common_name(&self) -> &str {
         &self.common_name
+    }
+
+    /// The common name of its issuer, empty when there is none.
+    #[must_use]
+    pub fn issuer_common_name(&self) -> &str {
+        &self.issuer_common_name
     }
 
     /// The subject's organisations, which Kubernetes takes as groups.
@@ -213,6 +237,12 @@ impl Certificate {
         self.issuer_der == ca.subject_der
     }
 
+    /// Whether it is about this key.
+    #[must_use]
+    pub fn is_about(&self, key: &PrivateKey) -> bool {
+        self.public_key_der == key.public_key_der()
+    }
+
     pub(crate) fn holds_public_key(&self, public_key_der: &[u8]) -> bool {
         self.public_key_der == public_key_der
     }
@@ -270,6 +300,12 @@ impl fmt::Debug for Certificate {
             .field("not_after", &self.not_after)
             .finish_non_exhaustive()
     }
+}
+
+fn common_name_of(name: &X509Name<'_>) -> String {
+    let first = name.iter_common_name().next();
+    let text = first.and_then(|value| value.as_str().ok());
+    text.unwrap_or_default().to_owned()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

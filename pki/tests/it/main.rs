@@ -5,9 +5,11 @@
 
 mod client;
 mod ensure;
+mod etcd;
 mod foreign;
 mod issue;
 mod kill;
+mod kubeadm;
 mod matrix;
 mod names;
 mod outputs;
@@ -16,4 +18,5 @@ mod real;
 mod revocation;
 mod roles;
 mod rotation;
+mod store;
 mod support;

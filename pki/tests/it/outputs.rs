@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use pki::{
     BootstrapToken, CaRole, FileContent, ItemId, LeafRole, NodeFile, OsRandom, Random, RandomError,
-    bootstrap_kubeconfig, kubeconfig, kubeconfig_of_file,
+    Store, bootstrap_kubeconfig, bundle, kubeconfig, kubeconfig_of_file, manifest, read_bundle,
 };
 
 use crate::support::{host, lab, spec};
@@ -127,6 +127,58 @@ fn the_pin_is_of_the_public_key_and_survives_a_reading() {
         .certificate(&ItemId::Authority(CaRole::Etcd))
         .unwrap();
     assert_ne!(pin, other.public_key_pin());
+}
+
+#[test]
+fn a_manifest_lists_every_certificate_and_no_key() {
+    let lab = lab();
+    let entries = manifest(&lab.store).unwrap();
+    assert_eq!(
+        entries.len(),
+        spec().leaves().unwrap().len() + CaRole::ALL.len()
+    );
+    let server = entries
+        .iter()
+        .find(|entry| entry.file.ends_with("node/etcd-0/etcd-server.crt"))
+        .unwrap();
+    let id = ItemId::node(LeafRole::EtcdServer, &host("etcd-0"));
+    let certificate = lab.store.certificate(&id).unwrap();
+    assert_eq!(server.fingerprint, certificate.fingerprint());
+    assert_eq!(
+        (server.issuer.as_str(), server.subject.as_str()),
+        ("etcd-ca", "etcd-0")
+    );
+    let line = format!("{} etcd-0 by etcd-ca until 2028-01-15", server.fingerprint);
+    assert!(server.to_string().ends_with(&line), "{server}");
+    let json = serde_json::to_string(&entries).unwrap();
+    assert!(
+        json.contains("\"not_after\":\"2028-01-15T08:00:00Z\""),
+        "{json}"
+    );
+    assert!(!json.contains("PRIVATE"));
+    assert!(
+        manifest(&Store::new("/nonexistent/store"))
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_bundle_has_each_certificate_once_and_reads_back() {
+    let lab = lab();
+    let ca = |role| lab.store.certificate(&ItemId::Authority(role)).unwrap();
+    let (one, two) = (ca(CaRole::Kubernetes), ca(CaRole::Etcd));
+    let text = bundle([&one, &two, &one]);
+    assert_eq!(read_bundle(&text).unwrap(), [one.clone(), two]);
+    assert_eq!(
+        one.to_pem(),
+        lab.store
+            .read_public(&ItemId::Authority(CaRole::Kubernetes))
+            .unwrap()
+    );
+    for bad in ["", "nonsense", &text[..text.len() - 40]] {
+        assert!(read_bundle(bad).is_err(), "{} bytes", bad.len());
+    }
 }
 
 #[test]

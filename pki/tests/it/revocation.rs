@@ -66,3 +66,44 @@ fn a_list_without_a_life_or_with_a_repetition_is_refused() {
         assert!(matches!(error, Err(RevokeError::Life { .. })), "{holds}");
     }
 }
+
+#[test]
+#[ignore = "needs openssl"]
+#[expect(clippy::disallowed_methods, reason = "the test runs openssl")]
+fn openssl_refuses_whom_the_list_names_and_nobody_else() {
+    let authority = authority();
+    let (friend, thief) = (client(&authority), client(&authority));
+    let list = authority
+        .revocation_list(&[revoked(&thief)], 1, now(), days(7))
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let ca = write("ca.crt", authority.certificate_pem());
+    let list = write("list.pem", &list.to_pem());
+    let verify = |certificate: &Certificate| {
+        let mut command = std::process::Command::new("openssl");
+        command.args(["verify", "-x509_strict", "-crl_check", "-attime"]);
+        command
+            .arg(now().unix_timestamp().to_string())
+            .arg("-CAfile")
+            .arg(&ca);
+        command
+            .arg("-CRLfile")
+            .arg(&list)
+            .arg(write("leaf.crt", &certificate.to_pem()));
+        let output = command.output().expect("openssl must be installed");
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
+    };
+    let (accepted, text) = verify(&friend);
+    assert!(accepted, "{text}");
+    let (accepted, text) = verify(&thief);
+    assert!(!accepted && text.contains("certificate revoked"), "{text}");
+}

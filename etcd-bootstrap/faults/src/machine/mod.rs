@@ -19,6 +19,24 @@ use std::{
 /// Where the manager listens, inside.
 const SOCKET: &str = "/var/manager.sock";
 
+/// The programs that this one plays inside a machine.
+pub const PLAYED: [&str; 2] = ["systemctl", "date"];
+
+/// A file with the seconds by which the machine's clock is ahead, or behind if below 0. Only date(1) knows of it: etcd is
+/// linked statically, so the clock of its process cannot be played.
+const CLOCK: &str = "/var/clock";
+
+/// Answers as `date -u +%s` does.
+///
+/// # Errors
+///
+/// It was asked something else.
+pub fn date(arguments: &[String]) -> anyhow::Result<i64> {
+    anyhow::ensure!(arguments == ["-u", "+%s"], "only `date -u +%s` is played");
+    let ahead = fs::read_to_string(CLOCK).unwrap_or_else(|_| "0".into());
+    Ok(time::OffsetDateTime::now_utc().unix_timestamp() + ahead.trim().parse::<i64>()?)
+}
+
 /// A file that keeps services from being started while it is there, as a unit's `After=` would: the start is asked
 /// for and waits.
 pub const HOLD: &str = "/var/hold";
@@ -40,7 +58,9 @@ pub fn lead(dir: &Path) -> anyhow::Result<()> {
     let tools = PathBuf::from("/usr/local/sbin");
     let none: Option<&str> = None;
     mount(Some("tmpfs"), &tools, Some("tmpfs"), MsFlags::empty(), none).context("tmpfs")?;
-    symlink(program, tools.join("systemctl"))?;
+    for played in PLAYED {
+        symlink(&program, tools.join(played))?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

@@ -61,6 +61,7 @@ impl Rig {
         self.converge().await?;
         let seen = &self.clusters_seen;
         ensure!(seen.is_subset(&self.clusters_meant), "clusters {seen:?}");
+        self.members_as_meant().await?;
         if let Some(history) = history {
             self.check_history(history).await?;
         }
@@ -70,6 +71,25 @@ impl Rig {
             ensure!(
                 log.metadata()?.nlink() > 0,
                 "a log of machine {number} was removed"
+            );
+        }
+        Ok(())
+    }
+
+    /// Every member lists exactly the members of the specification, by their IDs, all with a vote.
+    async fn members_as_meant(&self) -> anyhow::Result<()> {
+        let meant: BTreeSet<_> = self.scene.spec()?.member_ids().into_values().collect();
+        let probe = self.probe()?;
+        for number in &self.scene.members {
+            let name = member_name(*number);
+            let PeerAnswer::Serving { members, .. } = probe.peer(&name).await else {
+                bail!("{name} does not say who the members are");
+            };
+            let voters = members.iter().filter(|member| !member.is_learner);
+            let voters: BTreeSet<_> = voters.map(|member| member.id).collect();
+            ensure!(
+                voters == meant,
+                "{name} lists {members:?}, meant are {meant:?}"
             );
         }
         Ok(())

@@ -127,6 +127,16 @@ impl Rig {
         Ok(())
     }
 
+    /// Sets the clock of machine `number` this far ahead, or behind if below 0.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn set_clock(&self, number: u8, seconds_ahead: i64) -> anyhow::Result<()> {
+        let file = self.machine_dir(number).join("var/clock");
+        Ok(fs::write(file, seconds_ahead.to_string())?)
+    }
+
     /// Stops all members and takes away all that the tool and they ever wrote: new machines, but for their names.
     ///
     /// # Errors
@@ -137,6 +147,8 @@ impl Rig {
         for number in numbers {
             self.raze_machine(number).await?;
         }
+        // A cluster that never changed has none.
+        let _ = fs::remove_file(&self.scene.history_file);
         Ok(())
     }
 
@@ -155,8 +167,15 @@ impl Rig {
             empty(&dir.join(below))?;
         }
         fs::create_dir_all(dir.join("etc/systemd/system"))?;
-        self.logs_seen.retain(|(machine, _), _| *machine != number);
+        self.forget_logs(number);
         Ok(())
+    }
+}
+
+impl Rig {
+    /// Has the logs of machine `number` that were seen not be missed: they are taken away by the row itself.
+    pub fn forget_logs(&mut self, number: u8) {
+        self.logs_seen.retain(|(machine, _), _| *machine != number);
     }
 }
 

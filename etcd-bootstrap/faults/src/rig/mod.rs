@@ -13,7 +13,7 @@ use crate::{
     dice::Dice,
     load::{Load, Values},
     material,
-    scene::{Authorities, Scene, address, member_name},
+    scene::{Authorities, MemberPairs, Scene, address, member_name},
 };
 use anyhow::{Context as _, bail};
 use etcd_bootstrap::{
@@ -24,6 +24,7 @@ use host_exec::{
     poll::{self, Attempt, Wait},
 };
 use machine::Machine;
+use nix::unistd::Pid;
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
@@ -96,7 +97,7 @@ impl Rig {
         let version = version(here.as_ref(), &program).await?;
         let mut rig = Self {
             dice: Dice::new(setting.seed),
-            scene: Scene::new((program, version), size, &authorities)?,
+            scene: Scene::new((program, version), size, &authorities, &setting.work)?,
             authorities,
             figures: BTreeMap::new(),
             machines: BTreeMap::new(),
@@ -201,6 +202,28 @@ impl Rig {
             .context("no such machine")?
             .leader();
         Ok(NetworkNamespace::new(format!("/proc/{leader}/ns/net")))
+    }
+
+    /// The certificates of member `number`. Call [`Rig::ask`] after a change.
+    ///
+    /// # Errors
+    ///
+    /// There is no such member.
+    pub fn pairs_of(&mut self, number: u8) -> anyhow::Result<&mut MemberPairs> {
+        self.scene.pairs.get_mut(&number).context("no such member")
+    }
+
+    /// The processes of all members.
+    ///
+    /// # Errors
+    ///
+    /// A machine does not answer.
+    pub async fn processes(&self) -> anyhow::Result<BTreeMap<u8, Option<Pid>>> {
+        let mut processes = BTreeMap::new();
+        for number in &self.scene.members {
+            processes.insert(*number, self.process(*number).await?);
+        }
+        Ok(processes)
     }
 
     /// Gives all members and the client new certificates by the present authorities.

@@ -13,7 +13,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 pub struct Row {
     /// Its name, as in the table of figures.
     pub name: &'static str,
-    /// Whether it mostly waits, so that its seeds can run side by side without bending each other's figures.
+    /// Whether its seeds may run side by side: it mostly waits, or measures nothing that others bend.
     pub waits: bool,
     /// Its scenario.
     pub run: for<'r> fn(&'r mut Rig) -> BoxFuture<'r, anyhow::Result<()>>,
@@ -37,7 +37,7 @@ macro_rules! row {
 
 /// All rows.
 pub const ROWS: &[Row] = &[
-    row!("kill-tool", false, forming::kill_tool),
+    row!("kill-tool", true, forming::kill_tool),
     row!("kill-member-while-forming", false, forming::kill_member),
     row!("kill-leader", false, leader::kill),
     row!("stop-leader", false, leader::stop),
@@ -46,8 +46,10 @@ pub const ROWS: &[Row] = &[
     row!("latency-and-loss", true, network::latency_and_loss),
     row!("two-late", true, forming::two_late),
     row!("disk-full", false, trouble::disk_full),
-    row!("lost-data", false, trouble::lost_data),
-    row!("foreign-member", false, trust::foreign),
+    row!("lost-data", true, trouble::lost_data),
+    row!("foreign-member", true, trust::foreign),
+    row!("clock-skew", true, trust::clock_skew),
+    row!("bad-peer-certificate", true, trust::bad_peer_certificate),
     row!("ca-rotation", false, trust::ca_rotation),
 ];
 

@@ -6,5 +6,6 @@
     reason = "clippy allows the first in test functions, not in what they share; seeds and figures are shown"
 )]
 
+mod cleanup;
 mod linear;
 mod rows;

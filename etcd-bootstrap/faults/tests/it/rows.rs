@@ -79,5 +79,7 @@ rows! {
     disk_full: "disk-full",
     lost_data: "lost-data",
     foreign_member: "foreign-member",
+    clock_skew: "clock-skew",
+    bad_peer_certificate: "bad-peer-certificate",
     ca_rotation: "ca-rotation",
 }
