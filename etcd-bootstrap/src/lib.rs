@@ -87,6 +87,7 @@ pub mod certificates;
 pub mod change;
 mod gate;
 mod gateway;
+mod handover;
 mod health;
 mod history;
 mod id;

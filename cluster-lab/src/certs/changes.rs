@@ -142,7 +142,7 @@ pub(super) async fn lines(
         .map(str::to_owned)
         .collect();
     let plan = k8s_bootstrap::plan(&wired.kubernetes, &kubernetes);
-    for (_, own) in by_node(&plan, wired.kubernetes.spec(), Round::Nodes) {
+    for (_, own) in by_node(&plan, wired.kubernetes.spec(), Round::All) {
         lines.extend(own.to_string().lines().map(str::to_owned));
     }
     Ok(lines)

@@ -237,10 +237,16 @@ impl Run<'_> {
     async fn forward(&self, to: Phase, force: bool) -> Result<RotateReport, RotateError> {
         let (store, lab) = (self.lab.store(), self.lab);
         let life = Life::AUTHORITY;
+        let is_new = store
+            .rotation(self.rotated)
+            .map_err(RotationError::from)?
+            .is_none();
         let mut phase = rotation::begin(&store, self.rotated, life, lab.now, &OsRandom)?;
         loop {
-            // Also the phase that was there: whoever began it may have been killed.
-            self.enter(phase).await?;
+            // Also the phase that was there: whoever began it may have been killed. The first changes no machine.
+            if phase != Phase::Add || !is_new {
+                self.enter(phase).await?;
+            }
             let Some(next) = phase.next().filter(|next| *next <= to) else {
                 break;
             };
@@ -263,7 +269,12 @@ impl Run<'_> {
     }
 
     async fn back(&self) -> Result<RotateReport, RotateError> {
-        let phase = rotation::step_back(&self.lab.store(), self.rotated)?;
+        let store = self.lab.store();
+        if store.rotation(self.rotated).map_err(RotationError::from)? == Some(Phase::Add) {
+            // Whoever came back to it may have been killed, and with the pair goes what machines still trust.
+            self.enter(Phase::Add).await?;
+        }
+        let phase = rotation::step_back(&store, self.rotated)?;
         if phase.is_none_or(|phase| phase == Phase::Add) {
             // Whoever starts from here on is told of the old one alone.
             self.lab.state().forget_rotation()?;
