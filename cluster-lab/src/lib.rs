@@ -59,7 +59,8 @@ mod upgrade;
 pub use bhyve::{HostError, KeysError, VmError, VmRequest};
 pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
 pub use certs::{
-    CertsReport, OnMachine, OnMachineState, RenewError, RenewalPlan, Renewed, RollError, Rotation,
+    CertsReport, OnMachine, OnMachineState, PlannedPhase, RenewError, RenewalPlan, Renewed,
+    RollError, RotateError, RotatePlan, RotateReport, RotateWish, Rotation,
 };
 pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;

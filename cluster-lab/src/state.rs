@@ -1,6 +1,6 @@
 //! The directory of a lab: what must be remembered from run to run.
 
-use crate::{LabSpec, Upgrades, bhyve::StockRecord};
+use crate::{LabSpec, Upgrades, bhyve::StockRecord, certs::RotationRecord};
 use artifacts::Version;
 use host_exec::poll::{self, Attempt, Wait, WaitError};
 use k8s_bootstrap::hardened::EncryptionKey;
@@ -256,6 +256,29 @@ impl StateDir {
             return Ok(());
         }
         self.write_json(&self.upgrades_path(), upgrades)
+    }
+
+    fn rotation_path(&self) -> PathBuf {
+        self.root.join("rotation.json")
+    }
+
+    /// What is remembered of the rotation of an authority; `None` while there is none.
+    pub(crate) fn rotation(&self) -> Result<Option<RotationRecord>, StateError> {
+        self.read_json(self.rotation_path())
+    }
+
+    /// Remembers it; an unchanged file is left alone.
+    pub(crate) fn remember_rotation(&self, record: &RotationRecord) -> Result<(), StateError> {
+        if self.rotation()?.as_ref() == Some(record) {
+            return Ok(());
+        }
+        self.write_json(&self.rotation_path(), record)
+    }
+
+    /// Forgets it. Nothing to forget is *not* an error.
+    pub(crate) fn forget_rotation(&self) -> Result<(), StateError> {
+        let path = self.rotation_path();
+        gone(fs::remove_file(&path), &path)
     }
 
     pub(crate) fn write_json(&self, path: &Path, value: &impl Serialize) -> Result<(), StateError> {
@@ -594,6 +617,7 @@ impl StateDir {
             self.stock(),
             self.upgrades_path(),
             self.etcd_history_path(),
+            self.rotation_path(),
         ];
         let last = [self.root.join("lock"), self.record_path()];
         for path in files.into_iter().chain(last) {

@@ -5,6 +5,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use cluster_lab::OciRuntime;
 use host_exec::SshDestination;
 use netplan::{Allow, LabName};
+use pki::rotation::{Phase, Rotated};
 use std::{ffi::OsString, path::PathBuf};
 
 /// What `--help` ends with.
@@ -215,6 +216,21 @@ pub(crate) enum CertsVerb {
     /// Make every certificate but the authorities anew and bring it to its machine; whoever reads it again by himself
     /// is not started anew, and the API answers all the while.
     Renew,
+    /// Put a new authority, or a new key of service accounts, in the place of the old one while the lab runs, in four
+    /// phases: add it to the store, have all trust both, have it sign, drop the old one. Interrupted, it goes on.
+    Rotate {
+        /// kubernetes, front-proxy, etcd, etcd-peer or service-account.
+        authority: Rotated,
+        /// Stop when this phase has arrived everywhere: add, trust, swap or drop.
+        #[arg(long, value_name = "PHASE")]
+        to: Option<Phase>,
+        /// Go one phase back; there is no way back from drop.
+        #[arg(long, conflicts_with_all = ["to", "force"])]
+        back: bool,
+        /// Drop the old one although pods may hold it.
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// What is done with a node.
