@@ -78,7 +78,11 @@ fn row(member: &EtcdMember) -> [String; 11] {
         false => member.answer.to_string(),
     };
     if let Some(status) = member.status() {
-        let role = if member.leads { "leader" } else { "follower" };
+        let role = match (member.leads, status.is_learner) {
+            (true, _) => "leader",
+            (false, true) => "learner",
+            (false, false) => "follower",
+        };
         row[2..9].clone_from_slice(&[
             status.version.clone(),
             role.into(),
