@@ -258,12 +258,12 @@ impl StateDir {
         self.write_json(&self.upgrades_path(), upgrades)
     }
 
-    fn write_json(&self, path: &Path, value: &impl Serialize) -> Result<(), StateError> {
+    pub(crate) fn write_json(&self, path: &Path, value: &impl Serialize) -> Result<(), StateError> {
         let text = serde_json::to_string_pretty(value).expect("records are representable in JSON");
         self.write(path, &format!("{text}\n"))
     }
 
-    fn read_json<T: serde::de::DeserializeOwned>(
+    pub(crate) fn read_json<T: serde::de::DeserializeOwned>(
         &self,
         path: PathBuf,
     ) -> Result<Option<T>, StateError> {

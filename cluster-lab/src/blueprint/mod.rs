@@ -3,13 +3,17 @@
 //! Every crate gets its own specification from here, so that two of them can never mean different things.
 
 mod clusters;
+mod etcd;
 mod machines;
 mod versions;
 mod vms;
 
+pub(crate) use etcd::etcd_of;
 pub(crate) use vms::vm_name;
 
-use crate::{Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, Shape, Upgrades, guest};
+use crate::{
+    EtcdRecord, Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, Shape, Upgrades, guest,
+};
 use artifacts::{Architecture, Wanted};
 use host_exec::HostName;
 use netplan::{
@@ -55,6 +59,7 @@ pub struct Blueprint {
     facts: Facts,
     /// The versions that the lab has beside the one that is asked for.
     upgrades: Option<Upgrades>,
+    etcd_record: EtcdRecord,
     /// The checksum of the disk with programs and images, for VMs.
     disk: Option<String>,
 }
@@ -148,6 +153,7 @@ impl Blueprint {
             pki,
             facts: facts.clone(),
             upgrades: upgrades.cloned(),
+            etcd_record: EtcdRecord::default(),
             disk: None,
         })
     }

@@ -1,6 +1,19 @@
 //! etcd of a lab that is there: what `lab etcd` is about.
 
+mod care;
+mod record;
+mod restore;
+mod snapshot;
 mod status;
+mod upgrade;
+
+pub use care::{EtcdCare, EtcdCareError};
+pub use record::{EtcdRecord, Restoring};
+pub use restore::{EtcdRestoreError, EtcdRestored, EtcdSource};
+pub use snapshot::{EtcdSnapshot, EtcdSnapshotError};
+pub use upgrade::EtcdUpgradeError;
+
+pub(crate) use record::PROGRAMS;
 
 pub use status::{EtcdMember, EtcdStatus};
 

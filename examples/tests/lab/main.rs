@@ -15,6 +15,7 @@
 
 mod control_planes;
 mod down;
+mod etcd_restore;
 mod freebsd;
 mod hardened;
 mod http;

@@ -1,17 +1,25 @@
 //! Verbs about etcd: `etcd status`.
 
+use super::etcd_care;
 use crate::{
     args::{EtcdVerb, Format, Global},
     exit::Exit,
     screen::{self, Paint},
     table, wanted,
 };
-use cluster_lab::{EtcdMember, EtcdStatus};
+use cluster_lab::{EtcdCare, EtcdMember, EtcdStatus};
 
 /// `lab etcd ...`.
 pub(crate) async fn etcd(global: &Global, verb: EtcdVerb) -> anyhow::Result<Exit> {
     match verb {
         EtcdVerb::Status => status(global).await,
+        EtcdVerb::Snapshot { to, trial } => etcd_care::snapshot(global, to, trial).await,
+        EtcdVerb::Restore { file, from_member } => {
+            etcd_care::restore(global, file, from_member.as_deref()).await
+        }
+        EtcdVerb::Defrag { force } => etcd_care::care(global, EtcdCare::Defragment { force }).await,
+        EtcdVerb::FreeSpace => etcd_care::care(global, EtcdCare::FreeSpace).await,
+        EtcdVerb::Upgrade { to } => etcd_care::upgrade(global, to).await,
     }
 }
 
