@@ -90,21 +90,29 @@ impl Connector {
 
     async fn connect(self, uri: Uri) -> Result<TlsIo, ConnectError> {
         let address = socket_address(&uri)?;
-        let work = async {
-            let stream = self.host.dial(address, self.timeout).await?;
-            let name = ServerName::IpAddress(address.ip().into());
-            let tls = TlsConnector::from(self.tls).connect(name, stream).await;
-            tls.map(TlsIo)
-                .map_err(|source| ConnectError::Handshake { address, source })
-        };
-        // A server may accept TCP and then say nothing (etcd before it has a leader), so TLS is bounded too.
-        match tokio::time::timeout(self.timeout, work).await {
-            Ok(result) => result,
-            Err(_) => Err(ConnectError::Handshake {
-                address,
-                source: io::ErrorKind::TimedOut.into(),
-            }),
-        }
+        let connected = handshake(self.host.as_ref(), self.tls, address, self.timeout).await;
+        connected.map(TlsIo)
+    }
+}
+
+/// TCP and TLS to `address` from `host`, together within `timeout`.
+pub(crate) async fn handshake(
+    host: &dyn Host,
+    tls: Arc<ClientConfig>,
+    address: SocketAddr,
+    timeout: Duration,
+) -> Result<TlsStream<Box<dyn Stream>>, ConnectError> {
+    let failed = |source| ConnectError::Handshake { address, source };
+    let work = async {
+        let stream = host.dial(address, timeout).await?;
+        let name = ServerName::IpAddress(address.ip().into());
+        let tls = TlsConnector::from(tls).connect(name, stream).await;
+        tls.map_err(failed)
+    };
+    // A server may accept TCP and then say nothing (etcd before it has a leader), so TLS is bounded too.
+    match tokio::time::timeout(timeout, work).await {
+        Ok(result) => result,
+        Err(_) => Err(failed(io::ErrorKind::TimedOut.into())),
     }
 }
 

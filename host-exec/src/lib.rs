@@ -49,6 +49,7 @@ mod namespace;
 mod netns;
 mod output;
 pub mod poll;
+mod presented;
 mod process;
 mod processes;
 mod ssh;
@@ -67,6 +68,7 @@ pub use name::{HostName, InvalidHostName};
 pub use namespace::NamespaceHost;
 pub use netns::NetworkNamespace;
 pub use output::{Output, Status};
+pub use presented::presented_certificates;
 pub use processes::ProcessHost;
 pub use ssh::{
     ControlDirectory, ForwardError, ForwardErrorKind, InvalidControlDirectory,

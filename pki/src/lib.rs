@@ -26,23 +26,25 @@
 //!
 //! # What it does not do
 //!
-//! No revocation (kube-apiserver reads no list anyway), no rotation of authorities, no adoption of
-//! foreign ones, no encryption of keys at rest, no ACME, no kind of key but ECDSA P-256. It never
-//! reaches another machine: the caller copies the files. Private keys are drawn by `ring` from the
-//! operating system whatever [`Random`] is given. Copies of a key which rcgen and its PEM encoder
-//! make on their way are not wiped, only the texts that this crate hands out.
+//! No intermediate authorities, no OCSP, no ACME, no PKCS#12. kube-apiserver reads no revocation list, so
+//! [`Authority::revocation_list`] is for etcd. It never reaches another machine: the caller copies the files. Private keys
+//! are drawn by `ring` (with the feature `aws-lc-rs` by that library) from the operating system whatever [`Random`] is
+//! given. Copies of a key which rcgen makes on its way are not wiped, only the texts that this crate hands out.
 //!
 //! # Invariants
 //!
 //! - Every certificate is read back, compared with its request and verified by webpki for each
 //!   usage and name before anything is written.
-//! - No leaf lives past its authority, and none without an extended key usage.
-//! - An authority or the service account key is never replaced: damage is an error.
-//! - A crash at any moment leaves each file old or new; halves that do not match are made anew.
+//! - What is accepted here is accepted by Go and by webpki (tests/data/verifiers.txt).
+//! - No leaf lives past its authority, none has a name that its authority may not vouch for, and none is without an
+//!   extended key usage.
+//! - An authority gives no serial number twice, and a store writes each down before it is used.
+//! - An authority or the service account key is never replaced by itself: damage is an error.
+//! - A crash at any moment leaves each pair old or new; the next run finishes what was begun.
 //! - Key files are 0600 from their first byte, and no `Debug` or error shows a key.
 //!
-//! Follows RFC 5280 (certificates), RFC 5958 and RFC 7468 (keys, PEM), and kubernetes.io, "PKI
-//! certificates and requirements".
+//! Follows RFC 5280 (certificates and lists), RFC 2986 (requests), RFC 5958, 5915, 8017, 8018 and 7468 (keys, PEM), and
+//! kubernetes.io, "PKI certificates and requirements".
 
 mod adopt;
 mod apply;

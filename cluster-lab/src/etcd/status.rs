@@ -2,12 +2,15 @@
 
 use crate::{Lab, LabPlanError};
 use etcd_bootstrap::{
-    ANSWER_TIMEOUT, ClientAnswer, ClusterId, MemberId, MemberName, Probe, Status, conditions,
+    ANSWER_TIMEOUT, ClientAnswer, ClusterId, MemberId, MemberName, Probe, Status,
+    certificates::{self, ServedCertificate},
+    conditions,
 };
 use futures::future::join_all;
 use host_exec::Condition;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use time::OffsetDateTime;
 
 /// How etcd stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,6 +36,8 @@ pub struct EtcdMember {
     pub leads: bool,
     /// What it says to its clients.
     pub answer: ClientAnswer,
+    /// The certificates that it presents at its two ports; none where nothing listens.
+    pub certificates: Vec<ServedCertificate>,
 }
 
 impl EtcdStatus {
@@ -43,6 +48,11 @@ impl EtcdStatus {
 }
 
 impl EtcdMember {
+    /// When the first of its certificates ends; none where it presents none.
+    pub fn certificates_end(&self) -> Option<OffsetDateTime> {
+        self.certificates.iter().filter_map(|c| c.not_after).min()
+    }
+
     /// What it says of its store and of raft; none while it is silent.
     pub fn status(&self) -> Option<&Status> {
         match &self.answer {
@@ -67,14 +77,21 @@ impl Lab {
             let answer = probe.client(&member.name).await;
             (member.name.clone(), answer)
         });
-        let answers: BTreeMap<MemberName, ClientAnswer> =
-            join_all(asked).await.into_iter().collect();
-        let conditions = conditions(spec, &answers);
+        let served = certificates::served(spec, &etcd.hosts, &etcd.tls, self.now, ANSWER_TIMEOUT);
+        let (answers, served) = futures::join!(join_all(asked), served);
+        let answers: BTreeMap<MemberName, ClientAnswer> = answers.into_iter().collect();
+        let mut conditions = conditions(spec, &answers);
+        conditions.extend(certificates::served_condition(&served));
         let ids = spec.member_ids();
         let member = |(name, answer): (MemberName, ClientAnswer)| {
             let mut member = EtcdMember {
                 id: ids.get(&name).copied(),
                 leads: false,
+                certificates: served
+                    .iter()
+                    .filter(|c| c.member == name)
+                    .cloned()
+                    .collect(),
                 name,
                 answer,
             };

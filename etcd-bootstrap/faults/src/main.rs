@@ -1,4 +1,4 @@
-//! The program of the fault table: `etcd-faults run [--seeds N] [--from N] [--jobs N] [--long] [--keep] [--below DIR] [ROW...]`.
+//! The program of the fault table: `etcd-faults run [--seeds N] [--from N] [--jobs N] [--minutes N] [--long] [--keep] [--below DIR] [ROW...]`.
 //!
 //! It is also the parts that the rows are made of: a world, a machine in it, the tool under test, and two programs of
 //! a machine, systemctl(1) and date(1).
@@ -28,6 +28,7 @@ use std::{
     process::ExitCode,
     sync::Mutex,
     thread,
+    time::{Duration, Instant},
 };
 
 fn main() -> ExitCode {
@@ -69,7 +70,7 @@ fn play(words: &[String]) -> anyhow::Result<ExitCode> {
         }
         ["run", rest @ ..] => run(rest),
         _ => bail!(
-            "give run [--seeds N] [--from N] [--jobs N] [--long] [--keep] [--below DIR] [ROW...]"
+            "give run [--seeds N] [--from N] [--jobs N] [--minutes N] [--long] [--keep] [--below DIR] [ROW...]"
         ),
     }
 }
@@ -98,6 +99,8 @@ struct Asked {
     seeds: u64,
     from: u64,
     jobs: usize,
+    /// After which nothing is begun any more.
+    limit: Duration,
     long: bool,
     keep: bool,
     below: PathBuf,
@@ -109,6 +112,7 @@ fn asked(words: &[&str]) -> anyhow::Result<Asked> {
         seeds: 3,
         from: 1,
         jobs: 2,
+        limit: Duration::MAX,
         long: false,
         keep: false,
         below: PathBuf::from("/var/tmp"),
@@ -120,6 +124,9 @@ fn asked(words: &[&str]) -> anyhow::Result<Asked> {
             "--seeds" => asked.seeds = number(word, words.next())?,
             "--from" => asked.from = number(word, words.next())?,
             "--jobs" => asked.jobs = usize::try_from(number(word, words.next())?)?,
+            "--minutes" => {
+                asked.limit = Duration::from_secs(60 * number(word, words.next())?);
+            }
             "--below" => asked.below = words.next().context("--below needs a directory")?.into(),
             "--long" => asked.long = true,
             "--keep" => asked.keep = true,
@@ -151,12 +158,16 @@ fn run(words: &[&str]) -> anyhow::Result<ExitCode> {
     };
     let seeds = asked.from..asked.from + asked.seeds;
     let all = seeds.flat_map(|seed| asked.rows.iter().map(move |row| (*row, seed)));
+    let started = Instant::now();
     let queue = Mutex::new(all.collect::<VecDeque<_>>());
     let outcomes = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..asked.jobs.max(1) {
             scope.spawn(|| {
-                let next = || queue.lock().ok()?.pop_front();
+                let next = || {
+                    let in_time = started.elapsed() < asked.limit;
+                    in_time.then(|| queue.lock().ok()?.pop_front())?
+                };
                 while let Some((row, seed)) = next() {
                     let outcome = runner.run(row, seed);
                     tell(&outcome);

@@ -6,13 +6,14 @@ use crate::{
 };
 use anyhow::Context as _;
 use etcd_bootstrap::{
-    ClusterSpec, MemberName, MemberPems, MemberProgram, MemberSpec, Tls, tuning::Tuning,
+    ClusterSpec, History, MemberName, MemberPems, MemberProgram, MemberSpec, Tls, tuning::Tuning,
 };
+use host_exec::File;
 use pki::Authority;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
+    collections::BTreeMap,
+    fs, io,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     time::Duration,
@@ -48,9 +49,6 @@ pub struct Scene {
     /// What the tool is to do.
     #[serde(default)]
     pub task: Task,
-    /// Members whose data is lost, to be replaced.
-    #[serde(default)]
-    pub replace: BTreeSet<u8>,
     /// Where the tool keeps the history of the cluster, once it has changed its members.
     pub history_file: PathBuf,
     /// How long members are waited for.
@@ -135,7 +133,6 @@ impl Scene {
         let now = OffsetDateTime::now_utc();
         Ok(Self {
             token: "faults-1".into(),
-            replace: BTreeSet::new(),
             history_file: work.join("history.json"),
             version,
             program,
@@ -192,6 +189,16 @@ impl Scene {
             Ok(text) => Ok(spec.with_history(serde_json::from_slice(&text)?)?),
             Err(_) => Ok(spec),
         }
+    }
+
+    /// Keeps the history, as a program keeps its own state.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn remember(&self, history: &History) -> io::Result<()> {
+        let file = File::public(&self.history_file, serde_json::to_vec(history)?);
+        host_exec::files::write_here(&file)
     }
 
     /// How its members are asked.

@@ -6,11 +6,13 @@ use crate::{
 };
 use anyhow::{Context as _, ensure};
 use etcd_bootstrap::{
-    ANSWER_TIMEOUT, Hosts, MemberName, MemberProgram, Probe, Snapshot, SnapshotStatus, maintenance,
-    restore, try_restore, upgrade,
+    ANSWER_TIMEOUT, History, Hosts, MemberName, MemberProgram, Probe, Snapshot, SnapshotStatus,
+    change::{self, Wish},
+    maintenance, restore, try_restore, upgrade,
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -21,6 +23,13 @@ pub enum Task {
     /// Bring the cluster to what is asked for.
     #[default]
     Form,
+    /// Bring the membership to what is asked for, and remember it.
+    Members {
+        /// Members that go.
+        remove: BTreeSet<u8>,
+        /// Members whose data is lost.
+        replace: BTreeSet<u8>,
+    },
     /// Get out of NOSPACE.
     Space,
     /// Defragment every member.
@@ -50,6 +59,14 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     match task {
         Task::Form => Ok(()),
+        Task::Members { remove, replace } => {
+            let names = |numbers: &BTreeSet<u8>| numbers.iter().map(|n| member_name(*n)).collect();
+            let wish = Wish {
+                remove: names(remove),
+                replace: names(replace),
+            };
+            change_members(&wish, scene, hosts, teller).await
+        }
         Task::Space | Task::Defragment => maintain(task, scene, hosts, teller).await,
         Task::Restore {
             snapshot,
@@ -66,6 +83,21 @@ pub(crate) async fn run(
             upgrade(&to, work, scene, hosts, teller).await
         }
     }
+}
+
+async fn change_members(
+    wish: &Wish,
+    scene: &Scene,
+    hosts: &Hosts,
+    teller: &Teller,
+) -> anyhow::Result<()> {
+    let spec = scene.spec()?;
+    let tls = scene.tls(&spec)?;
+    let plan = change::plan(&spec, wish, &change::observe(&spec, hosts, &tls).await?)?;
+    teller.line(&Line::Plan(plan.to_string()));
+    let keep = |history: &History| scene.remember(history);
+    change::apply(&spec, &plan, hosts, &tls, &keep, teller).await?;
+    Ok(())
 }
 
 async fn maintain(

@@ -6,11 +6,9 @@ use crate::{
 };
 use anyhow::Context as _;
 use etcd_bootstrap::{
-    ClusterSpec, History, Hosts, Tls, certificates,
-    change::{self, Wish},
-    finish, observe, plan, prepare, start_members,
+    ClusterSpec, Hosts, certificates, finish, observe, plan, prepare, start_members,
 };
-use host_exec::{Event, EventSink, File, NamespaceHost};
+use host_exec::{Event, EventSink, NamespaceHost};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -75,12 +73,9 @@ pub async fn run(work: &Path, die_after: Option<usize>) -> anyhow::Result<bool> 
 }
 
 async fn form(scene: &Scene, hosts: &Hosts, teller: &Teller) -> anyhow::Result<()> {
-    let mut spec = scene.spec()?;
+    let spec = scene.spec()?;
     certificates::check(&spec, OffsetDateTime::now_utc())?;
     let tls = scene.tls(&spec)?;
-    if !scene.replace.is_empty() {
-        spec = replace(scene, &spec, hosts, &tls, teller).await?;
-    }
     let plan = plan(&spec, &observe(&spec, hosts, &tls).await?)?;
     teller.line(&Line::Plan(plan.to_string()));
     if plan.is_empty() {
@@ -90,27 +85,6 @@ async fn form(scene: &Scene, hosts: &Hosts, teller: &Teller) -> anyhow::Result<(
     check_clocks(&spec, hosts).await?;
     start_members(&spec, &plan, hosts, &tls, teller).await?;
     Ok(finish(&spec, &plan, hosts, &tls, teller).await?)
-}
-
-/// Replaces members, and keeps the history as a program keeps its own state.
-async fn replace(
-    scene: &Scene,
-    spec: &ClusterSpec,
-    hosts: &Hosts,
-    tls: &Tls,
-    teller: &Teller,
-) -> anyhow::Result<ClusterSpec> {
-    let lost = scene.replace.iter();
-    let wish = lost.fold(Wish::default(), |wish, number| {
-        wish.replace(member_name(*number))
-    });
-    let plan = change::plan(spec, &wish, &change::observe(spec, hosts, tls).await?)?;
-    teller.line(&Line::Plan(plan.to_string()));
-    let keep = |history: &History| {
-        let file = File::public(&scene.history_file, serde_json::to_vec(history)?);
-        host_exec::files::write_here(&file)
-    };
-    Ok(change::apply(spec, &plan, hosts, tls, &keep, teller).await?)
 }
 
 /// The certificates as the machines have them, by the clocks of the machines.

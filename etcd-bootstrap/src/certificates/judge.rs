@@ -56,28 +56,33 @@ pub fn check(spec: &ClusterSpec, now: OffsetDateTime) -> Result<(), BadCertifica
 /// or those that were found (see [`observe`](super::observe)).
 #[must_use]
 pub fn findings(member: &MemberSpec, files: &[File], clocks: Clocks) -> Vec<CertificateFinding> {
-    let mut judge = Judge {
-        member,
-        files,
-        clocks,
-        found: Vec::new(),
-    };
-    let (pki, peer) = (&member.pki, [member.peer_ip]);
-    judge.identity(&Identity {
-        certificate: &pki.server_certificate,
-        key: &pki.server_key,
-        authorities: &pki.client_ca,
-        dialled: &member.client_ips,
-        source: None,
-    });
-    judge.identity(&Identity {
-        certificate: &pki.peer_certificate,
-        key: &pki.peer_key,
-        authorities: &pki.peer_ca,
-        dialled: &peer,
-        source: Some(source_ip(member.peer_ip)),
-    });
+    let mut judge = Judge::new(member, files, clocks);
+    for side in [Side::Clients, Side::Peers] {
+        judge.identity(side);
+    }
     judge.found
+}
+
+/// What is wrong with the certificate that `member` presents at the port of this side, its own first, when judged with
+/// the authorities in `member`.
+pub(super) fn findings_of(
+    member: &MemberSpec,
+    side: Side,
+    chain: &[Read],
+    clocks: Clocks,
+) -> Vec<CertificateFinding> {
+    let mut judge = Judge::new(member, &member.certificates, clocks);
+    let wanted = Identity::of(member, side);
+    let authorities = judge.certificates(wanted.authorities);
+    judge.chain(&wanted, authorities.as_deref(), chain);
+    judge.found
+}
+
+/// Whom a certificate is shown to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Clients,
+    Peers,
 }
 
 /// The address that the member's connections to its peers come from. Over the loopback that is always the first
@@ -98,6 +103,28 @@ struct Identity<'a> {
     source: Option<IpAddr>,
 }
 
+impl<'a> Identity<'a> {
+    fn of(member: &'a MemberSpec, side: Side) -> Self {
+        let pki = &member.pki;
+        match side {
+            Side::Clients => Self {
+                certificate: &pki.server_certificate,
+                key: &pki.server_key,
+                authorities: &pki.client_ca,
+                dialled: &member.client_ips,
+                source: None,
+            },
+            Side::Peers => Self {
+                certificate: &pki.peer_certificate,
+                key: &pki.peer_key,
+                authorities: &pki.peer_ca,
+                dialled: std::slice::from_ref(&member.peer_ip),
+                source: Some(source_ip(member.peer_ip)),
+            },
+        }
+    }
+}
+
 struct Judge<'a> {
     member: &'a MemberSpec,
     files: &'a [File],
@@ -105,7 +132,16 @@ struct Judge<'a> {
     found: Vec<CertificateFinding>,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    fn new(member: &'a MemberSpec, files: &'a [File], clocks: Clocks) -> Self {
+        Self {
+            member,
+            files,
+            clocks,
+            found: Vec::new(),
+        }
+    }
+
     fn say(&mut self, path: &Path, problem: CertificateProblem) {
         self.found.push(CertificateFinding {
             member: self.member.name.clone(),
@@ -133,25 +169,26 @@ impl Judge<'_> {
         }
     }
 
-    fn identity(&mut self, wanted: &Identity<'_>) {
+    fn identity(&mut self, side: Side) {
+        let wanted = Identity::of(self.member, side);
         let authorities = self.certificates(wanted.authorities);
-        let chain = self.certificates(wanted.certificate);
+        let chain = self.certificates(wanted.certificate).unwrap_or_default();
         let key = self.file(wanted.key);
-        // `certificates` gives at least one.
-        let leaf = chain.as_deref().and_then(<[Read]>::first);
-        if let (Some(authorities), Some(chain), Some(leaf)) = (authorities, chain.as_deref(), leaf)
-        {
-            self.trust(wanted, &authorities, chain, leaf);
-        }
-        if let Some(leaf) = leaf {
-            let problems = name_problems(wanted, leaf);
-            let problems = problems.into_iter().chain(life_problem(leaf, self.clocks));
-            for problem in problems.collect::<Vec<_>>() {
-                self.say(wanted.certificate, problem);
-            }
-        }
+        self.chain(&wanted, authorities.as_deref(), &chain);
         if let Some(key) = key {
-            self.key(wanted, &key, leaf);
+            self.key(&wanted, &key, chain.first());
+        }
+    }
+
+    /// The certificate itself, which is the first of `chain`: who signed it, whom it names, when it lives.
+    fn chain(&mut self, wanted: &Identity<'_>, authorities: Option<&[Read]>, chain: &[Read]) {
+        let Some(leaf) = chain.first() else { return };
+        if let Some(authorities) = authorities {
+            self.trust(wanted, authorities, chain, leaf);
+        }
+        let problems = name_problems(wanted, leaf);
+        for problem in problems.into_iter().chain(life_problem(leaf, self.clocks)) {
+            self.say(wanted.certificate, problem);
         }
     }
 

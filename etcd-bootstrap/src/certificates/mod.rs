@@ -13,8 +13,10 @@ mod judge;
 mod on_host;
 mod problem;
 mod read;
+mod served;
 
 pub use authorities::{Authorities, AuthoritiesError};
 pub use judge::{BadCertificates, Clocks, check, findings};
 pub use on_host::{CheckCertificatesError, ObserveCertificatesError, check_on, faults, observe};
 pub use problem::{CertificateFinding, CertificateProblem, CertificateUse};
+pub use served::{ServedCertificate, served, served_condition};

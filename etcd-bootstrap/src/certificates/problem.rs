@@ -181,6 +181,16 @@ impl fmt::Display for CertificateProblem {
                     "; issue it anew"
                 })
             }
+            // A cluster that was made anew has authorities of the same names and other keys.
+            Self::OtherAuthority {
+                issuer,
+                trusted,
+                authorities,
+            } if trusted.contains(issuer) => write!(
+                f,
+                "was signed by another {issuer} than the one in {}; issue it by that one",
+                authorities.display()
+            ),
             Self::OtherAuthority {
                 issuer,
                 trusted,
@@ -254,7 +264,7 @@ fn by_clock(
     }
 }
 
-fn moment(moment: OffsetDateTime) -> String {
+pub(super) fn moment(moment: OffsetDateTime) -> String {
     // Only a year beyond 9999 cannot be written so.
     moment
         .format(&Rfc3339)

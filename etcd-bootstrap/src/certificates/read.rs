@@ -37,6 +37,13 @@ pub(super) fn certificates(pem: &[u8]) -> Result<Vec<Read>, CertificateProblem> 
     blocks.into_iter().map(read).collect()
 }
 
+/// What a server presented, its own certificate first.
+pub(super) fn chain(
+    presented: Vec<CertificateDer<'static>>,
+) -> Result<Vec<Read>, CertificateProblem> {
+    presented.into_iter().map(read).collect()
+}
+
 fn read(der: CertificateDer<'static>) -> Result<Read, CertificateProblem> {
     let form = |reason: String| CertificateProblem::Form { reason };
     let (rest, parsed) = X509Certificate::from_der(&der).map_err(|e| form(e.to_string()))?;

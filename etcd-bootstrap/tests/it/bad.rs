@@ -352,6 +352,14 @@ fn chains() -> Vec<Case> {
             spoilt(|p| p.client_ca = STRANGER.certificate_pem().to_owned()),
         ),
         (
+            "an authority of the same name",
+            spoilt(|p| {
+                p.peer_ca = certificates::authority("etcd-peer-ca")
+                    .certificate_pem()
+                    .into()
+            }),
+        ),
+        (
             "a leaf in the place of the authority",
             spoilt(|p| p.peer_ca = p.peer.0.clone()),
         ),

@@ -4,6 +4,7 @@ use crate::LONG;
 use host_exec::{
     LocalHost,
     https::{Connector, HttpsClient, client_config, is_ok},
+    presented_certificates,
 };
 use std::{
     net::{SocketAddr, TcpListener},
@@ -55,9 +56,10 @@ async fn serve() -> SocketAddr {
                 "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             );
-            tls.write_all(answer.as_bytes()).await.unwrap();
             // The client may be gone already.
-            let _ = tls.shutdown().await;
+            if tls.write_all(answer.as_bytes()).await.is_ok() {
+                let _ = tls.shutdown().await;
+            }
         }
     });
     address
@@ -90,6 +92,27 @@ async fn a_server_of_another_ca_is_refused_by_name() {
     assert!(
         error.starts_with(&format!("GET {url}: ")) && error.contains("invalid peer certificate"),
         "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_is_seen_whoever_signed_it() {
+    use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+    let (address, host) = (serve().await, LocalHost::new("here".parse().unwrap()));
+    let tls = client_config(OTHER_CA, None).unwrap();
+    let own = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
+    for _ in 0..2 {
+        let seen = presented_certificates(&host, address, &tls, LONG).await;
+        assert_eq!(seen.unwrap(), std::slice::from_ref(&own));
+    }
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, soon) = (silent.local_addr().unwrap(), Duration::from_millis(300));
+    let error = presented_certificates(&host, address, &tls, soon).await;
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .starts_with("TLS with 127.0.0.1:")
     );
 }
 

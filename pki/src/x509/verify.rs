@@ -254,7 +254,7 @@ pub(crate) fn check_client(
         &leaf.groups().join(","),
         &subject.groups().join(","),
     )?;
-    check_time(leaf, now)?;
+    check_parts(leaf, now)?;
     verify_usage(leaf, "client", KeyUsage::client_auth(), &ca.der, now)
 }
 
@@ -267,9 +267,18 @@ pub(crate) fn check_server(
     now: OffsetDateTime,
 ) -> Result<(), CheckError> {
     same("common name", leaf.common_name(), subject.common_name())?;
-    check_time(leaf, now)?;
+    check_parts(leaf, now)?;
     verify_usage(leaf, "server", KeyUsage::server_auth(), &ca.der, now)?;
     verify_names(leaf, names)
+}
+
+/// What Go refuses about a leaf and webpki does not look at, and its life.
+fn check_parts(leaf: &Certificate, now: OffsetDateTime) -> Result<(), CheckError> {
+    rule(
+        positive(&leaf.serial),
+        "has a serial number that is not positive",
+    )?;
+    check_time(leaf, now)
 }
 
 fn verify_chain(

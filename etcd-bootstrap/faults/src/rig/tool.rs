@@ -56,6 +56,24 @@ impl Rig {
         self.start_tool(die_after)?.told().await
     }
 
+    /// Runs the tool twice, each time killed after some event, of which there are about `events`; says how often it was not
+    /// done before.
+    ///
+    /// # Errors
+    ///
+    /// It fails before it is killed.
+    pub async fn kill_twice(&mut self, events: u64) -> anyhow::Result<u32> {
+        let mut kills = 0;
+        for _ in 0..2 {
+            let last = 1 + usize::try_from(self.dice.below(events))?;
+            let told = self.tool(Some(last)).await?;
+            let failure = told.failure();
+            ensure!(failure.is_empty(), "after {kills} kills: {failure}");
+            kills += u32::from(!told.done);
+        }
+        Ok(kills)
+    }
+
     /// Runs the tool, which has to succeed; and then again, which must change nothing.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod forming;
 mod leader;
+mod members;
 mod network;
 mod proof;
 mod restore;
@@ -52,6 +53,7 @@ pub const ROWS: &[Row] = &[
     row!("two-late", true, forming::two_late),
     row!("disk-full", false, trouble::disk_full),
     row!("lost-data", true, trouble::lost_data),
+    row!("grow-and-shrink", true, members::grow_and_shrink),
     row!("foreign-member", true, trust::foreign),
     row!("clock-skew", true, trust::clock_skew),
     row!("bad-peer-certificate", true, trust::bad_peer_certificate),

@@ -1,9 +1,10 @@
 //! Faults of what a member keeps.
 
-use crate::rig::Rig;
+use crate::{rig::Rig, task::Task};
 use anyhow::{Context as _, ensure};
 use nix::mount::{MsFlags, mount};
 use std::{
+    collections::BTreeSet,
     fs,
     io::Write as _,
     time::{Duration, Instant},
@@ -97,7 +98,7 @@ pub(super) async fn lost_data(rig: &mut Rig) -> anyhow::Result<()> {
     rig.forget_logs(victim);
     let refusal = rig.refused().await?;
     ensure!(
-        refusal.contains(&format!("etcd-{victim}")) && refusal.contains("joined before"),
+        refusal.contains(&format!("etcd-{victim}")) && refusal.contains("is empty now"),
         "{refusal}"
     );
     ensure!(
@@ -105,29 +106,21 @@ pub(super) async fn lost_data(rig: &mut Rig) -> anyhow::Result<()> {
         "it was started all the same"
     );
     let ids = rig.scene.spec()?.member_ids();
-    rig.scene.replace.insert(victim);
+    rig.scene.task = Task::Members {
+        remove: BTreeSet::new(),
+        replace: [victim].into(),
+    };
     rig.ask()?;
     let started = Instant::now();
-    if rig.setting.seed.is_multiple_of(3) {
-        let told = rig.tool(None).await?;
-        ensure!(told.done, "{}", told.failure());
-        rig.figure("replaced", started.elapsed());
-    } else {
-        let mut kills = 0_u32;
-        for _ in 0..2 {
-            let last = 1 + usize::try_from(rig.dice.below(14))?;
-            let told = rig.tool(Some(last)).await?;
-            ensure!(
-                told.failure().is_empty(),
-                "killed before: {}",
-                told.failure()
-            );
-            kills += u32::from(!told.done);
-        }
-        let told = rig.tool(None).await?;
-        ensure!(told.done, "after {kills} kills: {}", told.failure());
-        rig.figure(&format!("replaced, {kills} kills"), started.elapsed());
-    }
+    let kills = match rig.setting.seed % 3 {
+        0 => 0,
+        _ => rig.kill_twice(14).await?,
+    };
+    let told = rig.tool(None).await?;
+    ensure!(told.done, "after {kills} kills: {}", told.failure());
+    rig.figure(&format!("replaced, {kills} kills"), started.elapsed());
+    rig.scene.task = Task::Form;
+    rig.ask()?;
     let history = load.stop().await?;
     let after = rig.scene.spec()?.member_ids();
     let changed = ids.iter().filter(|(name, id)| after.get(name) != Some(id));
@@ -136,8 +129,5 @@ pub(super) async fn lost_data(rig: &mut Rig) -> anyhow::Result<()> {
         changed == [format!("etcd-{victim}")],
         "IDs changed: {changed:?}"
     );
-    rig.conclude(Some(&history)).await?;
-    rig.scene.replace.clear();
-    rig.ask()?;
-    rig.conclude(None).await
+    rig.conclude(Some(&history)).await
 }

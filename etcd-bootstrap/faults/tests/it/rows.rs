@@ -79,6 +79,7 @@ rows! {
     two_late: "two-late",
     disk_full: "disk-full",
     lost_data: "lost-data",
+    grow_and_shrink: "grow-and-shrink",
     foreign_member: "foreign-member",
     clock_skew: "clock-skew",
     bad_peer_certificate: "bad-peer-certificate",

@@ -39,7 +39,17 @@ async fn status(global: &Global) -> anyhow::Result<Exit> {
 fn status_text(status: &EtcdStatus, paint: Paint) -> String {
     let rows: Vec<_> = status.members.iter().map(row).collect();
     let head = [
-        "MEMBER", "ID", "VERSION", "ROLE", "TERM", "INDEX", "REVISION", "SIZE", "IN USE", "SAYS",
+        "MEMBER",
+        "ID",
+        "VERSION",
+        "ROLE",
+        "TERM",
+        "INDEX",
+        "REVISION",
+        "SIZE",
+        "IN USE",
+        "CERTIFICATES END",
+        "SAYS",
     ];
     let mut text = format!(
         "cluster {}: {} members, {} must agree\n\n{}\n",
@@ -59,11 +69,15 @@ fn status_text(status: &EtcdStatus, paint: Paint) -> String {
     text
 }
 
-fn row(member: &EtcdMember) -> [String; 10] {
-    let mut row: [String; 10] = Default::default();
+fn row(member: &EtcdMember) -> [String; 11] {
+    let mut row: [String; 11] = Default::default();
     row[0] = member.name.to_string();
     row[1] = member.id.map(|id| id.to_string()).unwrap_or_default();
-    row[9] = match member.answer.is_ready() {
+    row[9] = member
+        .certificates_end()
+        .map(|end| end.date().to_string())
+        .unwrap_or_default();
+    row[10] = match member.answer.is_ready() {
         true => "ready".into(),
         false => member.answer.to_string(),
     };
@@ -102,6 +116,7 @@ mod tests {
                 id: Some(MemberId(0xb2)),
                 leads: false,
                 answer: ClientAnswer::Silent("connection refused".into()),
+                certificates: Vec::new(),
             }],
             conditions: vec![Condition::new("etcd-0 is ready", false, "silent")],
         };

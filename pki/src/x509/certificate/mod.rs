@@ -1,20 +1,21 @@
 //! What a certificate says, read back from its bytes.
 
-use std::fmt;
-use std::net::IpAddr;
+mod read;
 
-use ipnet::IpNet;
+use std::fmt;
+
+pub(crate) use read::hex;
+pub(super) use read::{alt_names, key_algorithm};
+use read::{common_name_of, read_alt_names, read_extensions};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
-use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use super::verify::{CheckError, check_authority, check_client, check_server};
 use super::{KeyAlgorithm, PrivateKey};
 use crate::constraints::NameConstraints;
-use crate::name::{AltNames, HostName, WildcardName};
+use crate::name::AltNames;
 use crate::request::Subject;
 
 /// A text or some bytes that are no certificate which can be used here.
@@ -35,37 +36,37 @@ pub enum CertificateError {
 /// A certificate and what was read from it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
-    pub(super) der: CertificateDer<'static>,
-    pub(super) common_name: String,
-    pub(super) groups: Vec<String>,
-    pub(super) subject_der: Vec<u8>,
-    pub(super) issuer_der: Vec<u8>,
+    pub(in crate::x509) der: CertificateDer<'static>,
+    pub(in crate::x509) common_name: String,
+    pub(in crate::x509) groups: Vec<String>,
+    pub(in crate::x509) subject_der: Vec<u8>,
+    pub(in crate::x509) issuer_der: Vec<u8>,
     issuer_common_name: String,
-    pub(super) serial: Vec<u8>,
-    pub(super) not_before: OffsetDateTime,
-    pub(super) not_after: OffsetDateTime,
-    pub(super) public_key_der: Vec<u8>,
+    pub(in crate::x509) serial: Vec<u8>,
+    pub(in crate::x509) not_before: OffsetDateTime,
+    pub(in crate::x509) not_after: OffsetDateTime,
+    pub(in crate::x509) public_key_der: Vec<u8>,
     /// `None` for a kind that is not issued here.
-    pub(super) key_algorithm: Option<KeyAlgorithm>,
-    pub(super) alt_names: AltNames,
-    pub(super) extensions: Extensions,
+    pub(in crate::x509) key_algorithm: Option<KeyAlgorithm>,
+    pub(in crate::x509) alt_names: AltNames,
+    pub(in crate::x509) extensions: Extensions,
 }
 
 /// The extensions that the checks look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Extensions {
+pub(in crate::x509) struct Extensions {
     /// `CA` and `pathLenConstraint`, when the extension is there.
-    pub(super) basic_constraints: Option<(bool, Option<u32>)>,
+    pub(in crate::x509) basic_constraints: Option<(bool, Option<u32>)>,
     /// The bits of RFC 5280 section 4.2.1.3, bit 0 lowest, and whether it is critical.
-    pub(super) key_usage: Option<(u16, bool)>,
-    pub(super) server_auth: bool,
-    pub(super) client_auth: bool,
+    pub(in crate::x509) key_usage: Option<(u16, bool)>,
+    pub(in crate::x509) server_auth: bool,
+    pub(in crate::x509) client_auth: bool,
     /// Usages beside TLS, `any` among them.
-    pub(super) other_usage: bool,
-    pub(super) subject_key_id: Option<Vec<u8>>,
-    pub(super) authority_key_id: Option<Vec<u8>>,
+    pub(in crate::x509) other_usage: bool,
+    pub(in crate::x509) subject_key_id: Option<Vec<u8>>,
+    pub(in crate::x509) authority_key_id: Option<Vec<u8>>,
     /// Those that this crate could have written; what others write is left to webpki.
-    pub(super) name_constraints: Option<NameConstraints>,
+    pub(in crate::x509) name_constraints: Option<NameConstraints>,
 }
 
 impl Certificate {
@@ -222,7 +223,7 @@ impl Certificate {
     }
 
     /// Whether its own key signed it.
-    pub(super) fn is_self_signed(&self) -> bool {
+    pub(in crate::x509) fn is_self_signed(&self) -> bool {
         let parsed = X509Certificate::from_der(&self.der);
         parsed.is_ok_and(|(_, parsed)| parsed.verify_signature(None).is_ok())
     }
@@ -300,132 +301,4 @@ impl fmt::Debug for Certificate {
             .field("not_after", &self.not_after)
             .finish_non_exhaustive()
     }
-}
-
-fn common_name_of(name: &X509Name<'_>) -> String {
-    let first = name.iter_common_name().next();
-    let text = first.and_then(|value| value.as_str().ok());
-    text.unwrap_or_default().to_owned()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn read_alt_names(parsed: &X509Certificate<'_>) -> Result<AltNames, CertificateError> {
-    let extension = parsed
-        .subject_alternative_name()
-        .map_err(|_| CertificateError::Form)?;
-    let names = extension.iter();
-    alt_names(names.flat_map(|found| &found.value.general_names))
-}
-
-/// Names of a certificate or of a request for one.
-pub(super) fn alt_names<'a>(
-    names: impl IntoIterator<Item = &'a GeneralName<'a>>,
-) -> Result<AltNames, CertificateError> {
-    let (mut dns, mut wildcards, mut ips) = (Vec::new(), Vec::new(), Vec::new());
-    for name in names {
-        match name {
-            GeneralName::DNSName(name) => {
-                let bad = |_| CertificateError::AltName;
-                match name.starts_with('*') {
-                    true => wildcards.push(WildcardName::new(name).map_err(bad)?),
-                    false => dns.push(HostName::new(name).map_err(bad)?),
-                }
-            }
-            GeneralName::IPAddress(octets) => {
-                ips.push(read_address(octets).ok_or(CertificateError::AltName)?);
-            }
-            _ => return Err(CertificateError::AltName),
-        }
-    }
-    AltNames::new(dns, ips)
-        .and_then(|names| names.with_wildcards(wildcards))
-        .map_err(|_| CertificateError::AltName)
-}
-
-fn read_address(octets: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
-        .ok()
-}
-
-/// The kind of a public key, by RFC 5480 and RFC 8017.
-pub(super) fn key_algorithm(key: &SubjectPublicKeyInfo<'_>) -> Option<KeyAlgorithm> {
-    let curve = || key.algorithm.parameters.as_ref()?.as_oid().ok();
-    match key.algorithm.algorithm.to_id_string().as_str() {
-        "1.2.840.113549.1.1.1" => Some(KeyAlgorithm::Rsa),
-        "1.2.840.10045.2.1" => match curve()?.to_id_string().as_str() {
-            "1.2.840.10045.3.1.7" => Some(KeyAlgorithm::EcdsaP256),
-            "1.3.132.0.34" => Some(KeyAlgorithm::EcdsaP384),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn read_constraints(
-    found: &x509_parser::extensions::NameConstraints<'_>,
-) -> Option<NameConstraints> {
-    let (mut domains, mut networks) = (Vec::new(), Vec::new());
-    if found.excluded_subtrees.is_some() {
-        return None;
-    }
-    for subtree in found.permitted_subtrees.as_deref().unwrap_or_default() {
-        match &subtree.base {
-            GeneralName::DNSName(name) => domains.push(HostName::new(name).ok()?),
-            GeneralName::IPAddress(octets) => {
-                let (address, mask) = octets.split_at(octets.len() / 2);
-                let network = IpNet::with_netmask(read_address(address)?, read_address(mask)?);
-                networks.push(network.ok()?);
-            }
-            _ => return None,
-        }
-    }
-    NameConstraints::new(domains, networks).ok()
-}
-
-fn read_extensions(parsed: &X509Certificate<'_>) -> Result<Extensions, CertificateError> {
-    // The map is built for its refusal of an extension that occurs twice.
-    parsed
-        .extensions_map()
-        .map_err(|_| CertificateError::Form)?;
-    let mut found = Extensions::default();
-    for extension in parsed.extensions() {
-        match extension.parsed_extension() {
-            ParsedExtension::BasicConstraints(basic) => {
-                found.basic_constraints = Some((basic.ca, basic.path_len_constraint));
-            }
-            ParsedExtension::KeyUsage(usage) => {
-                found.key_usage = Some((usage.flags, extension.critical));
-            }
-            ParsedExtension::ExtendedKeyUsage(usage) => {
-                found.server_auth = usage.server_auth;
-                found.client_auth = usage.client_auth;
-                found.other_usage = usage.any
-                    || usage.code_signing
-                    || usage.email_protection
-                    || usage.time_stamping
-                    || usage.ocsp_signing
-                    || !usage.other.is_empty();
-            }
-            ParsedExtension::SubjectKeyIdentifier(id) => {
-                found.subject_key_id = Some(id.0.to_vec());
-            }
-            ParsedExtension::AuthorityKeyIdentifier(id) => {
-                found.authority_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
-            }
-            ParsedExtension::NameConstraints(constraints) => {
-                found.name_constraints = read_constraints(constraints);
-            }
-            ParsedExtension::ParseError { .. } => return Err(CertificateError::Form),
-            _ => {}
-        }
-    }
-    Ok(found)
 }
