@@ -65,7 +65,10 @@ pub use certs::{
 pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;
 pub use down::{DownError, Gone};
-pub use etcd::{EtcdError, EtcdMember, EtcdStatus, EtcdWish};
+pub use etcd::{
+    EtcdCare, EtcdCareError, EtcdError, EtcdMember, EtcdRecord, EtcdRestoreError, EtcdRestored,
+    EtcdSnapshot, EtcdSnapshotError, EtcdSource, EtcdStatus, EtcdUpgradeError, EtcdWish, Restoring,
+};
 pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
 pub use guest::{GuestError, GuestStep};
 pub use host_exec::Condition;

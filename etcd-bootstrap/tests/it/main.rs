@@ -11,6 +11,7 @@ mod change;
 mod forms;
 mod golden;
 mod history;
+mod keeping;
 mod model;
 mod plan;
 mod real;

@@ -17,6 +17,7 @@ mod certs;
 mod control_planes;
 mod down;
 mod etcd_members;
+mod etcd_restore;
 mod freebsd;
 mod hardened;
 mod http;

@@ -294,6 +294,38 @@ pub(crate) enum EtcdVerb {
         #[command(subcommand)]
         verb: MemberVerb,
     },
+    /// Take a snapshot: all that Kubernetes knows, its Secrets too, in one file.
+    Snapshot {
+        /// Where it goes; below the lab's directory unless given. What it is goes beside it, as FILE.json.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        /// Restore it into a directory that is thrown away, as a proof that it can be.
+        #[arg(long)]
+        trial: bool,
+    },
+    /// Make etcd anew from a snapshot, with the API servers stopped meanwhile; without one, go on with a restore that began.
+    Restore {
+        /// The snapshot.
+        #[arg(value_name = "FILE", conflicts_with = "from_member")]
+        file: Option<PathBuf>,
+        /// Take what this member has, where the others have lost their data. Its last writes may be lost.
+        #[arg(long, value_name = "MEMBER")]
+        from_member: Option<String>,
+    },
+    /// Give free pages of the stores back to the disks: one member at a time, the leader last.
+    Defrag {
+        /// Also where there is little to win.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Get out of the alarm NOSPACE: compact, defragment, and take it back if there is room then.
+    FreeSpace,
+    /// Go to another version of etcd, one member at a time; or back, while a member still runs the old one.
+    Upgrade {
+        /// The version, such as 3.7.3.
+        #[arg(long, value_name = "VERSION")]
+        to: Version,
+    },
 }
 
 /// What is done with the number of members.
