@@ -6,7 +6,7 @@ use crate::{
 };
 use etcd_bootstrap::{
     ClientAnswer, ClusterId, ClusterSpec, ClusterToken, EtcdVersion, MemberName, MemberProgram,
-    MemberSpec, SnapshotStatus, Status, Tls,
+    MemberSpec, Status, Tls,
     certificates::{Clocks, check, findings},
     check_whole, plan, restore,
     tuning::{
@@ -493,17 +493,7 @@ fn restores() -> Vec<Case> {
     let observed = restore::Observed {
         members: members.collect(),
     };
-    let options = restore::RestoreOptions {
-        snapshot: SnapshotStatus {
-            hash: 0,
-            revision: 1,
-            total_keys: 1,
-            total_bytes: 20_480,
-        },
-        bump_revision: None,
-        without_checksum: false,
-    };
-    let refused = restore::plan(&spec, &observed, options);
+    let refused = restore::plan(&spec, &observed, false);
     let snapshot = |bytes: &[u8]| check_whole(bytes).unwrap_err().to_string();
     let mut flipped = vec![0; 4096 + 32];
     flipped[7] = 1;
