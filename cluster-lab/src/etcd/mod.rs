@@ -15,7 +15,7 @@ pub use restore::{EtcdRestoreError, EtcdRestored, EtcdSource};
 pub use snapshot::{EtcdSnapshot, EtcdSnapshotError};
 pub use upgrade::EtcdUpgradeError;
 
-pub(crate) use record::PROGRAMS;
+pub(crate) use record::{PROGRAMS, SNAPSHOTS};
 
 pub use members::{EtcdError, EtcdWish};
 pub(crate) use members::{has_pending, plan_leaving, plan_pending};

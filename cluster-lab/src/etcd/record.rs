@@ -8,6 +8,9 @@ use host_exec::Sha256Hex;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
+/// The directory of a lab that outlives it.
+pub(crate) const SNAPSHOTS: &str = "snapshots";
+
 /// The programs of etcd, as another version set than the lab's has them.
 pub(crate) const PROGRAMS: [ProgramName; 3] = [
     ProgramName::Etcd,
@@ -52,7 +55,7 @@ impl Restoring {
 }
 
 impl StateDir {
-    fn etcd_record_path(&self) -> PathBuf {
+    pub(crate) fn etcd_record_path(&self) -> PathBuf {
         self.root().join("etcd.json")
     }
 
@@ -61,9 +64,9 @@ impl StateDir {
         self.root().join("etcd-restoring.db")
     }
 
-    /// Where snapshots of etcd are kept that nobody named a place for.
-    pub(crate) fn snapshots(&self) -> PathBuf {
-        self.root().join("snapshots")
+    /// Where snapshots of etcd are kept that nobody named a place for. They outlive the lab.
+    pub fn snapshots(&self) -> PathBuf {
+        self.root().join(SNAPSHOTS)
     }
 
     /// What is remembered of etcd.
@@ -85,5 +88,42 @@ impl StateDir {
             return Ok(());
         }
         self.write_json(&self.etcd_record_path(), record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Places;
+    use std::fs;
+
+    #[test]
+    fn snapshots_outlive_their_lab_and_are_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name);
+        let places = Places {
+            state: place("state"),
+            cache: place("cache"),
+            run: place("run"),
+            bin_dir: None,
+            path_dirs: Vec::new(),
+        };
+        let state = places.lab(&"one".parse().unwrap());
+        let lock = state.lock().unwrap();
+        let record = EtcdRecord {
+            restored: 1,
+            ..EtcdRecord::default()
+        };
+        state.remember_etcd(&record).unwrap();
+        fs::create_dir(state.snapshots()).unwrap();
+        fs::write(state.snapshots().join("a.db"), "data").unwrap();
+        state.remove().unwrap();
+        drop(lock);
+
+        let left = fs::read_dir(state.root()).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, [SNAPSHOTS]);
+        assert_eq!(state.etcd_record().unwrap(), EtcdRecord::default());
+        state.lock().expect("a new lab may be made there");
     }
 }
