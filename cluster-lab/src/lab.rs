@@ -57,6 +57,9 @@ pub enum DraftError {
     /// The composition.
     #[error(transparent)]
     Blueprint(#[from] BlueprintError),
+    /// etcd is half-way from one cluster to the next.
+    #[error("a restore of etcd of lab {0} has begun; `lab etcd restore` goes on with it")]
+    Restoring(String),
     /// What a lab that exists cannot become.
     #[error("lab {name} has {field} {found}, and {wanted} is asked for; {remedy}")]
     Change {
@@ -205,13 +208,15 @@ impl Lab {
             None => facts::observe(&self.here, &self.places, &name).await?,
             Some(bhyve) => self.freebsd_facts(bhyve, lock.as_ref()).await?,
         };
-        self.with_etcd_history(Blueprint::new(
+        let blueprint = Blueprint::new(
             &self.spec,
             &facts,
             &self.places,
             lock.as_ref(),
             self.state().upgrades()?.as_ref(),
-        )?)
+        )?;
+        // Which cluster it is comes first: a history is of one token.
+        self.with_etcd_history(blueprint.with_etcd_record(self.state().etcd_record()?))
     }
 
     /// A lab of VMs that is there, without a question to its host: its addresses are those of its lock.

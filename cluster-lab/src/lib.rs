@@ -59,12 +59,16 @@ mod upgrade;
 pub use bhyve::{HostError, KeysError, VmError, VmRequest};
 pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
 pub use certs::{
-    CertsReport, OnMachine, OnMachineState, RenewError, RenewalPlan, Renewed, RollError, Rotation,
+    CertsReport, OnMachine, OnMachineState, PlannedPhase, RenewError, RenewalPlan, Renewed,
+    RollError, RotateError, RotatePlan, RotateReport, RotateWish, Rotation,
 };
 pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;
 pub use down::{DownError, Gone};
-pub use etcd::{EtcdError, EtcdMember, EtcdStatus, EtcdWish};
+pub use etcd::{
+    EtcdCare, EtcdCareError, EtcdError, EtcdMember, EtcdRecord, EtcdRestoreError, EtcdRestored,
+    EtcdSnapshot, EtcdSnapshotError, EtcdSource, EtcdStatus, EtcdUpgradeError, EtcdWish, Restoring,
+};
 pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
 pub use guest::{GuestError, GuestStep};
 pub use host_exec::Condition;

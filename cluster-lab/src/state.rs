@@ -1,6 +1,6 @@
 //! The directory of a lab: what must be remembered from run to run.
 
-use crate::{LabSpec, Upgrades, bhyve::StockRecord};
+use crate::{LabSpec, Upgrades, bhyve::StockRecord, certs::RotationRecord, etcd::SNAPSHOTS};
 use artifacts::Version;
 use host_exec::poll::{self, Attempt, Wait, WaitError};
 use k8s_bootstrap::hardened::EncryptionKey;
@@ -10,6 +10,7 @@ use pki::BootstrapToken;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs, io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -258,6 +259,29 @@ impl StateDir {
         self.write_json(&self.upgrades_path(), upgrades)
     }
 
+    fn rotation_path(&self) -> PathBuf {
+        self.root.join("rotation.json")
+    }
+
+    /// What is remembered of the rotation of an authority; `None` while there is none.
+    pub(crate) fn rotation(&self) -> Result<Option<RotationRecord>, StateError> {
+        self.read_json(self.rotation_path())
+    }
+
+    /// Remembers it; an unchanged file is left alone.
+    pub(crate) fn remember_rotation(&self, record: &RotationRecord) -> Result<(), StateError> {
+        if self.rotation()?.as_ref() == Some(record) {
+            return Ok(());
+        }
+        self.write_json(&self.rotation_path(), record)
+    }
+
+    /// Forgets it. Nothing to forget is *not* an error.
+    pub(crate) fn forget_rotation(&self) -> Result<(), StateError> {
+        let path = self.rotation_path();
+        gone(fs::remove_file(&path), &path)
+    }
+
     pub(crate) fn write_json(&self, path: &Path, value: &impl Serialize) -> Result<(), StateError> {
         let text = serde_json::to_string_pretty(value).expect("records are representable in JSON");
         self.write(path, &format!("{text}\n"))
@@ -349,14 +373,15 @@ impl StateDir {
         }
     }
 
-    /// Whether the directory has contents, and none of them are a lab's. The lock alone is ours: a run that was
-    /// killed right after making it leaves just that.
+    /// Whether the directory has contents, and none of them are a lab's. The lock is ours: a run that was killed
+    /// right after making it leaves just that. So are snapshots, which outlive their lab.
     fn is_foreign(&self) -> bool {
         let Ok(mut entries) = fs::read_dir(&self.root) else {
             return false;
         };
-        let only_lock = entries.all(|entry| entry.is_ok_and(|e| e.file_name() == "lock"));
-        !only_lock && !self.record_path().exists()
+        let ours = [OsStr::new("lock"), OsStr::new(SNAPSHOTS)];
+        let only_ours = entries.all(|entry| entry.is_ok_and(|e| ours.contains(&&*e.file_name())));
+        !only_ours && !self.record_path().exists()
     }
 
     /// What is remembered; `None` where there is no lab.
@@ -574,7 +599,8 @@ impl StateDir {
         self.write(&path, text)
     }
 
-    /// Removes everything that this type writes, and the directory if nothing else is in it.
+    /// Removes everything that this type writes, and the directory if nothing else is in it. Snapshots of etcd that
+    /// somebody took stay, with it.
     ///
     /// # Errors
     ///
@@ -594,6 +620,9 @@ impl StateDir {
             self.stock(),
             self.upgrades_path(),
             self.etcd_history_path(),
+            self.etcd_record_path(),
+            self.restoring(),
+            self.rotation_path(),
         ];
         let last = [self.root.join("lock"), self.record_path()];
         for path in files.into_iter().chain(last) {

@@ -164,6 +164,7 @@ impl Lab {
     pub async fn up(&self, events: &dyn EventSink) -> Result<Up, UpError> {
         here::check(self).await?;
         let blueprint = self.draft().await?;
+        blueprint.refuse_restoring()?;
         let state = self.state();
         let is_new = |record: &Record| record.spec != self.spec;
         let is_wish = state.record()?.as_ref().is_none_or(is_new);
@@ -187,6 +188,7 @@ impl Lab {
             // It was upgraded since, and has the programs of both.
             self.programs(None, events).await?;
         }
+        self.etcd_programs(&blueprint, events).await?;
         self.make_key()?;
         let mut changed = self.certify(&blueprint, events)?;
         let token = self.token::<UpError>()?;
@@ -403,7 +405,7 @@ impl Lab {
         Ok(())
     }
 
-    async fn kubernetes(
+    pub(crate) async fn kubernetes(
         &self,
         wired: &Wired,
         token: &ExpiringToken,

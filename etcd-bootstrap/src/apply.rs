@@ -4,6 +4,7 @@ use crate::{
     ClusterSpec, Hosts, MemberName, MemberSpec, Plan, Probe, Step, Tls, Unreachable,
     WaitReadyError,
     gate::start_gated,
+    handover::hand_over,
     observe::ANSWER_TIMEOUT,
     ready::{wait_ready, wait_steady},
     render,
@@ -198,6 +199,7 @@ async fn finish_step(
     match step {
         Step::Enable { member } => Site::of(spec, hosts, member)?.enable().await,
         Step::Restart { member, paths } => {
+            hand_over(spec, member, probe, events).await;
             Site::of(spec, hosts, member)?.restart(paths, events).await
         }
         Step::WaitReady { members } => {

@@ -93,6 +93,7 @@ mod cluster_state;
 mod etcdutl;
 mod gate;
 mod gateway;
+mod handover;
 mod health;
 mod history;
 mod id;

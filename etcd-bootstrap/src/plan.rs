@@ -1,8 +1,9 @@
 //! From what is wanted and what is there to what has to be done. Pure.
 
 use crate::{
-    ClusterId, ClusterSpec, MemberName, MemberObservation, MemberSpec, MemberState, Observed,
-    render,
+    ClientAnswer, ClusterId, ClusterSpec, MemberName, MemberObservation, MemberSpec, MemberState,
+    Observed, render,
+    upgrade::{PathError, check_path},
 };
 use serde::Serialize;
 use std::{
@@ -100,6 +101,14 @@ pub enum PlanError {
         /// Where its data is.
         data_dir: PathBuf,
     },
+    /// A member would skip a minor.
+    #[error("etcd member {member} must not be restarted: {problem}")]
+    Version {
+        /// The member.
+        member: MemberName,
+        /// The versions.
+        problem: PathError,
+    },
     /// A member of the formed cluster lost its data.
     #[error(
         "etcd member {member} has joined before, and {} is empty now: with its memory gone it must \
@@ -111,6 +120,32 @@ pub enum PlanError {
         /// Where its data was.
         data_dir: PathBuf,
     },
+}
+
+/// A member runs a version that the wanted one must not follow at once. What is one minor older is taken: that is the way
+/// back in the middle of an upgrade.
+fn check_version(
+    spec: &ClusterSpec,
+    member: &MemberSpec,
+    found: &MemberObservation,
+) -> Result<(), PlanError> {
+    let ClientAnswer::Serving {
+        status: Some(status),
+        ..
+    } = &found.client
+    else {
+        return Ok(());
+    };
+    let Ok(from) = status.version.parse() else {
+        return Ok(());
+    };
+    match check_path(from, spec.version_of(member)) {
+        Err(problem @ PathError::Skips { .. }) => Err(PlanError::Version {
+            member: member.name.clone(),
+            problem,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// A member with all that the plan needs to know of it.
@@ -185,6 +220,7 @@ fn judge<'a>(
     };
     let found = observed.members.get(&member.name).ok_or_else(missing)?;
     let state = observed.state(spec, &member.name).ok_or_else(missing)?;
+    check_version(spec, member, found)?;
     let (name, data_dir) = (member.name.clone(), member.data_dir.clone());
     match state {
         MemberState::Foreign(found) => {

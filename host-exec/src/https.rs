@@ -116,6 +116,23 @@ pub(crate) async fn handshake(
     }
 }
 
+/// The certificate that a server shows to a client with this trust and identity, in DER; `None` if it shows none.
+///
+/// # Errors
+///
+/// No connection, or the client does not trust the server. A server that refuses the *client* is not noticed here: in
+/// TLS 1.3 it says so only when it is asked something.
+pub async fn served_certificate(
+    connector: &Connector,
+    address: SocketAddr,
+) -> Result<Option<Vec<u8>>, ConnectError> {
+    let uri = format!("https://{address}");
+    let uri = uri.parse().expect("an address makes a URI");
+    let TlsIo(stream) = connector.clone().connect(uri).await?;
+    let chain = stream.get_ref().1.peer_certificates();
+    Ok(chain.and_then(|chain| chain.first().map(|leaf| leaf.to_vec())))
+}
+
 /// A TLS connection that could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -247,7 +264,20 @@ impl HttpsClient {
     ///
     /// No connection, TLS refused, time over. A status other than 200 is *not* an error.
     pub async fn get(&self, url: &str) -> Result<Answer, RequestError> {
-        self.request(Method::GET, url, Bytes::new()).await
+        self.request(Method::GET, url, Bytes::new(), &[]).await
+    }
+
+    /// `GET url` with more header fields, each a name and a value.
+    ///
+    /// # Errors
+    ///
+    /// As [`HttpsClient::get`]; a field that HTTP does not allow.
+    pub async fn get_with(
+        &self,
+        url: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Answer, RequestError> {
+        self.request(Method::GET, url, Bytes::new(), fields).await
     }
 
     /// `POST url` with a JSON body.
@@ -260,7 +290,7 @@ impl HttpsClient {
         url: &str,
         body: impl Into<Bytes>,
     ) -> Result<Answer, RequestError> {
-        self.request(Method::POST, url, body.into()).await
+        self.request(Method::POST, url, body.into(), &[]).await
     }
 
     async fn request(
@@ -268,6 +298,7 @@ impl HttpsClient {
         method: Method,
         url: &str,
         body: Bytes,
+        fields: &[(&str, &str)],
     ) -> Result<Answer, RequestError> {
         let error = |source| RequestError {
             method: method.clone(),
@@ -277,7 +308,12 @@ impl HttpsClient {
         let request = Request::builder()
             .method(method.clone())
             .uri(url)
-            .header("content-type", "application/json")
+            .header("content-type", "application/json");
+        let request = fields
+            .iter()
+            .fold(request, |request, (name, value)| {
+                request.header(*name, *value)
+            })
             .body(Full::new(body))
             .map_err(|e| error(e.into()))?;
         let work = async {

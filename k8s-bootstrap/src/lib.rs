@@ -25,7 +25,8 @@
 //! # What this crate does not do
 //!
 //! It makes no machines, networks, firewalls or certificates, brings no programs or images, and forms no
-//! etcd. It does not rotate the authority.
+//! etcd. It rotates no authority by itself: a caller gives two in one bundle, then the new one, and [`trust`] says
+//! who has followed.
 //!
 //! # Invariants
 //!
@@ -67,6 +68,7 @@ mod spec;
 pub mod systemd;
 #[cfg(test)]
 mod testing;
+pub mod trust;
 pub mod upgrade;
 mod version;
 mod yaml;

@@ -157,7 +157,9 @@ fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
             joins || readers.contains(&service.unit) || found.unrecorded.contains(&service.unit);
         let unit_changed = drifted.contains(service.unit_file.as_path());
         let known = found.recorded_otherwise.contains(&service.unit);
-        if up && changed && service.reloads && known && !unit_changed && !reload(service) {
+        // Not for units of others that are read anew: what runs is the same.
+        let same_unit = !unit_changed && !state(service).is_some_and(|state| state.needs_reload);
+        if up && changed && service.reloads && known && same_unit {
             actions.push(Action::Reload(service.unit.clone()));
         } else if !up || changed {
             let (unit, gate) = (service.unit.clone(), service.gate);

@@ -3,7 +3,19 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use rustls_pki_types::CertificateDer;
+
 use crate::x509::{Certificate, CertificateError};
+
+impl Certificate {
+    /// Reads a certificate as a server shows it, in DER.
+    ///
+    /// # Errors
+    /// As [`Certificate::from_pem`].
+    pub fn from_der_bytes(der: &[u8]) -> Result<Self, CertificateError> {
+        Self::from_der(&CertificateDer::from(der.to_vec()))
+    }
+}
 
 /// The field of a kubeconfig with the certificate of its user.
 const EMBEDDED: &str = "client-certificate-data:";

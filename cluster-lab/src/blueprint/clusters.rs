@@ -1,8 +1,8 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
-use super::{API_PORT, BIN_DIR, Blueprint, BlueprintError, both, both_nets, host_name, ranges};
+use super::{API_PORT, Blueprint, BlueprintError, both, both_nets, host_name, ranges};
 use crate::{GuestFacts, LabSpec, OciRuntime, Profile, Shape};
-use etcd_bootstrap::{ClusterToken, EtcdVersion, MemberSpec};
+use etcd_bootstrap::MemberSpec;
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
     Balancer, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec,
@@ -29,13 +29,8 @@ impl Blueprint {
         &self,
         certificates: impl Fn(&HostName) -> Vec<File>,
     ) -> Result<etcd_bootstrap::ClusterSpec, BlueprintError> {
-        let version = self.programs.versions.etcd.to_string();
-        let version: EtcdVersion = version
-            .parse()
-            .map_err(BlueprintError::part("this version of etcd"))?;
-        let token: ClusterToken = format!("lab-{}", self.spec.name)
-            .parse()
-            .map_err(BlueprintError::part("the token of etcd"))?;
+        let program = self.etcd_program(self.etcd_record().programs)?;
+        let token = self.etcd_token()?;
         let member = |machine: &Machine| {
             let address = machine
                 .address(ETCD_NETWORK)
@@ -54,20 +49,21 @@ impl Blueprint {
             .role(Role::Etcd)
             .map(member)
             .collect::<Result<_, BlueprintError>>()?;
-        let program = Path::new(BIN_DIR).join("etcd");
         let limit = etcd_bootstrap::READY_LIMIT.mul_f64(self.spec.patience);
-        let cluster = etcd_bootstrap::ClusterSpec::new(token, version, program, members);
+        let cluster =
+            etcd_bootstrap::ClusterSpec::new(token, program.version, program.path, members);
         let with_past = |cluster: etcd_bootstrap::ClusterSpec| match &self.etcd_history {
             Some(history) => cluster.with_history(history.clone()),
             None => Ok(cluster),
         };
-        cluster
+        let cluster = cluster
             .and_then(with_past)
             .map(|cluster| match self.spec.profile {
                 Profile::Standard => cluster.with_ready_limit(limit),
                 Profile::Hardened => cluster.with_ready_limit(limit).with_private_files(),
             })
-            .map_err(BlueprintError::part("this cluster of etcd"))
+            .map_err(BlueprintError::part("this cluster of etcd"))?;
+        self.with_upgraded_members(cluster)
     }
 
     /// The cluster of Kubernetes.
@@ -98,7 +94,7 @@ impl Blueprint {
             etcd_endpoints: etcd
                 .map(|address| (both(address).0, etcd_bootstrap::CLIENT_PORT).into())
                 .collect(),
-            etcd_version: Some(etcd_version(versions.etcd)?),
+            etcd_version: Some(etcd_version(self.etcd_version()?)?),
             api_endpoint: self.pki.api_server_url.clone(),
             api_port: API_PORT,
             control_planes: nodes(Role::ControlPlane),

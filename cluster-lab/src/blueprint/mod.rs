@@ -3,13 +3,17 @@
 //! Every crate gets its own specification from here, so that two of them can never mean different things.
 
 mod clusters;
+mod etcd;
 mod machines;
 mod versions;
 mod vms;
 
+pub(crate) use etcd::etcd_of;
 pub(crate) use vms::vm_name;
 
-use crate::{Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, Shape, Upgrades, guest};
+use crate::{
+    EtcdRecord, Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, Shape, Upgrades, guest,
+};
 use artifacts::{Architecture, Wanted};
 use host_exec::HostName;
 use netplan::{
@@ -57,6 +61,8 @@ pub struct Blueprint {
     upgrades: Option<Upgrades>,
     /// Who founded etcd and who joined it; its members, where nothing is known.
     etcd_history: Option<etcd_bootstrap::History>,
+    /// What is remembered of etcd beside that.
+    etcd_record: EtcdRecord,
     /// The checksum of the disk with programs and images, for VMs.
     disk: Option<String>,
 }
@@ -151,6 +157,7 @@ impl Blueprint {
             facts: facts.clone(),
             upgrades: upgrades.cloned(),
             etcd_history: None,
+            etcd_record: EtcdRecord::default(),
             disk: None,
         })
     }

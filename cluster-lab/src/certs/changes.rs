@@ -3,16 +3,96 @@
 use super::roll::{Round, by_node};
 use crate::{Hosts, LabPlanError, ObserveError, Wired, lab::etcd_hosts};
 use host_exec::files::Drift;
-use pki::{FileContent, ItemId, NodeFile, PkiSpec};
+use k8s_bootstrap::{NodeCertificate, component::SIGNER_CA};
+use pki::{
+    CaRole, FileContent, ItemId, LeafRole, NodeFile, PkiSpec,
+    rotation::{Phase, Rotated},
+};
 use std::path::PathBuf;
 
-/// What is to be done on the machines when files change that `is_changed` names, a line for each step, in the order
-/// in which [`Roll`](super::Roll) does it. What else is to be done there is among it.
+/// What changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Certificates and keys of leaves.
+    leaves: Vec<ItemId>,
+    /// The leaves of an authority.
+    leaves_of: Option<CaRole>,
+    /// Who is trusted: the public half of an authority, or of the service account pair, as it lies on machines.
+    trusted: Option<Rotated>,
+    /// The key of an authority or of the service account pair, where machines have it.
+    key: Option<Rotated>,
+    /// Files of control planes that no item is.
+    others: Vec<PathBuf>,
+    /// What the cluster has signed for kubelets is to be signed anew.
+    kubelets: bool,
+}
+
+/// The unit whose argument names the signer's file.
+const CONTROLLER_MANAGER: &str = "/etc/systemd/system/kube-controller-manager.service";
+
+impl Changes {
+    /// Leaves that are made anew.
+    pub(super) fn of_leaves(leaves: Vec<ItemId>) -> Self {
+        Self {
+            leaves,
+            ..Self::default()
+        }
+    }
+
+    /// What is another one in a phase than in the one before. The first changes nothing on machines.
+    pub(super) fn of_phase(rotated: Rotated, phase: Phase) -> Self {
+        let is_kubernetes = rotated == Rotated::Authority(CaRole::Kubernetes);
+        let mut changes = Self::default();
+        match phase {
+            Phase::Add => return changes,
+            Phase::Trust | Phase::Drop => changes.trusted = Some(rotated),
+            Phase::Swap => {
+                changes.key = Some(rotated);
+                if let Rotated::Authority(role) = rotated {
+                    changes.leaves_of = Some(role);
+                }
+                // The one that signs comes first there.
+                changes.trusted = is_kubernetes.then_some(rotated);
+                changes.kubelets = is_kubernetes;
+            }
+        }
+        if is_kubernetes {
+            let files: &[&str] = match phase {
+                Phase::Trust => &[SIGNER_CA, CONTROLLER_MANAGER],
+                Phase::Swap => &[SIGNER_CA],
+                _ => &[CONTROLLER_MANAGER],
+            };
+            changes.others = files.iter().map(PathBuf::from).collect();
+        }
+        changes
+    }
+
+    fn leaf(&self, id: &ItemId) -> bool {
+        let of = |role: &LeafRole| self.leaves_of == Some(role.profile().signer);
+        self.leaves.contains(id) || matches!(id, ItemId::Leaf { role, .. } if of(role))
+    }
+
+    fn is_in(&self, file: &NodeFile) -> bool {
+        let is =
+            |rotated: Option<Rotated>, id: &ItemId| rotated.map(Rotated::item).as_ref() == Some(id);
+        match &file.content {
+            FileContent::Public(id) => self.leaf(id) || is(self.trusted, id),
+            FileContent::Key(id) => self.leaf(id) || is(self.key, id),
+            // It changes with its certificate and with whom it trusts.
+            FileContent::Kubeconfig { id, .. } => {
+                self.leaf(id) || signer(id).is_some_and(|signer| is(self.trusted, &signer))
+            }
+        }
+    }
+}
+
+/// What is to be done on the machines when files change, a line for each step, in the order in which
+/// [`Roll`](super::Roll) does it. What else is to be done there is among it.
 pub(super) async fn lines(
     wired: &Wired,
     hosts: &Hosts,
     pki: &PkiSpec,
-    is_changed: &dyn Fn(&ItemId, bool) -> bool,
+    changes: &Changes,
 ) -> Result<Vec<String>, LabPlanError> {
     let members = etcd_hosts(&wired.etcd, hosts);
     let etcd = etcd_bootstrap::observe(&wired.etcd, &members, &wired.etcd_tls);
@@ -21,7 +101,7 @@ pub(super) async fn lines(
     let mut etcd = etcd.map_err(ObserveError::from)?;
     let mut kubernetes = kubernetes.map_err(ObserveError::from)?;
     for member in wired.etcd.members() {
-        let paths = changed(pki, member.name.as_str(), is_changed);
+        let paths = changed(pki, member.name.as_str(), changes);
         if let Some(found) = etcd.members.get_mut(&member.name) {
             for path in paths {
                 if found.drifted.iter().all(|(known, _)| *known != path) {
@@ -31,13 +111,14 @@ pub(super) async fn lines(
         }
     }
     for (name, setup) in &wired.kubernetes.nodes {
-        let paths = changed(pki, name.as_str(), is_changed);
+        let paths = changed(pki, name.as_str(), changes);
         let Some(found) = kubernetes.nodes.get_mut(name) else {
             continue;
         };
-        let known = paths
-            .into_iter()
-            .filter(|path| setup.files.iter().any(|file| file.path == *path));
+        let known = paths.into_iter().filter(|path| {
+            let is_other = changes.others.contains(path);
+            is_other || setup.files.iter().any(|file| file.path == *path)
+        });
         for path in known {
             let readers = setup.readers(&[path.as_path()].into());
             found
@@ -49,24 +130,26 @@ pub(super) async fn lines(
             found.files.entry(path).or_insert(Drift::Contents);
         }
     }
+    if changes.kubelets {
+        for found in kubernetes.nodes.values_mut() {
+            let old = NodeCertificate::Unusable("it is of the old authority".to_owned());
+            (found.certificate, found.serving) = (old.clone(), old);
+        }
+    }
     let mut lines: Vec<String> = etcd_bootstrap::plan(&wired.etcd, &etcd)?
         .to_string()
         .lines()
         .map(str::to_owned)
         .collect();
     let plan = k8s_bootstrap::plan(&wired.kubernetes, &kubernetes);
-    for (_, own) in by_node(&plan, wired.kubernetes.spec(), Round::Nodes) {
+    for (_, own) in by_node(&plan, wired.kubernetes.spec(), Round::All) {
         lines.extend(own.to_string().lines().map(str::to_owned));
     }
     Ok(lines)
 }
 
-/// The files of a machine that change. A kubeconfig changes with its certificate and with whom it trusts.
-fn changed(
-    pki: &PkiSpec,
-    machine: &str,
-    is_changed: &dyn Fn(&ItemId, bool) -> bool,
-) -> Vec<PathBuf> {
+/// The files of a machine that change.
+fn changed(pki: &PkiSpec, machine: &str, changes: &Changes) -> Vec<PathBuf> {
     let Ok(name) = pki::HostName::new(machine) else {
         return Vec::new();
     };
@@ -75,16 +158,18 @@ fn changed(
         pki.files_for_etcd_member(&name),
         pki.files_for_node(&name),
     ];
+    let mut paths: Vec<PathBuf> = Vec::new();
+    if lists[0].is_ok() {
+        paths.extend(changes.others.iter().cloned());
+    }
     let files = lists.into_iter().flatten().flatten();
-    let changed = files.filter(|file| match &file.content {
-        FileContent::Public(id) => is_changed(id, false),
-        FileContent::Key(id) => is_changed(id, true),
-        FileContent::Kubeconfig { id, .. } => {
-            let signer = signer(id);
-            is_changed(id, false) || signer.is_some_and(|signer| is_changed(&signer, false))
-        }
-    });
-    let mut paths: Vec<PathBuf> = changed.map(|file: NodeFile| file.path.into()).collect();
+    let files = files.filter(|file| changes.is_in(file));
+    paths.extend(files.map(|file| PathBuf::from(file.path)));
+    let trusts = changes.trusted == Some(Rotated::Authority(CaRole::Kubernetes));
+    if trusts && pki.nodes.iter().any(|node| node.name == name) {
+        // Its kubeconfig is k8s-bootstrap's, and has the authorities embedded.
+        paths.push(k8s_bootstrap::component::kubelet::KUBECONFIG.into());
+    }
     paths.sort();
     paths.dedup();
     paths

@@ -4,11 +4,18 @@
 //! known where the programs are defined (`etcd-bootstrap`, `k8s-bootstrap`). Here both go out to machines that serve.
 
 mod changes;
+mod gate;
+mod holders;
+mod ports;
+mod record;
 mod renew;
 mod report;
 mod roll;
+mod rotate;
 
+pub(crate) use record::RotationRecord;
 pub use renew::{RenewError, RenewalPlan, Renewed};
 pub use report::{CertsReport, OnMachine, OnMachineState, Rotation};
 pub(crate) use roll::Roll;
 pub use roll::RollError;
+pub use rotate::{PlannedPhase, RotateError, RotatePlan, RotateReport, RotateWish};

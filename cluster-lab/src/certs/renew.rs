@@ -6,7 +6,11 @@
 //! controllers pause while theirs starts. Not renewed are the key of service accounts and the authorities, which are
 //! rotated, and the certificates that the cluster itself gave its kubelets, which renew them in time.
 
-use super::{Roll, RollError, changes};
+use super::{
+    Roll, RollError,
+    changes::{self, Changes},
+    gate::{Gate, Late},
+};
 use crate::{
     Blueprint, DraftError, Hosts, Lab, LabPlanError, MaterialError, ObserveError, StateError,
     UnderWay,
@@ -68,6 +72,9 @@ pub enum RenewError {
     /// The way to the machines.
     #[error(transparent)]
     Roll(#[from] RollError),
+    /// A port goes on with the certificate that it had.
+    #[error("not every port shows its new certificate; look at the log of the program behind it")]
+    NotShown(#[from] Late),
 }
 
 impl From<DraftError> for RenewError {
@@ -103,8 +110,9 @@ impl Lab {
             .filter(|item| item.decision.action != Action::Reuse)
             .cloned()
             .collect();
-        let is_changed = |id: &ItemId, _: bool| issued.iter().any(|item| item.id == *id);
-        let steps = changes::lines(&wired, &hosts, &blueprint.pki, &is_changed).await?;
+        let leaves = issued.iter().map(|item| item.id.clone()).collect();
+        let changes = Changes::of_leaves(leaves);
+        let steps = changes::lines(&wired, &hosts, &blueprint.pki, &changes).await?;
         Ok(RenewalPlan { issued, steps })
     }
 
@@ -123,6 +131,13 @@ impl Lab {
         let report = pki::apply(&store, &plan, self.now, &pki::OsRandom)?;
         events.done("", step, &format!("{} issued", report.written.len()));
         self.bring(&blueprint, &hosts, events).await?;
+        let gate = Gate {
+            lab: self,
+            wired: &self.wire(&blueprint, &self.token::<RenewError>()?)?,
+            hosts: &hosts,
+            events,
+        };
+        gate.shown().await?;
         Ok(Renewed {
             issued: report.written,
         })

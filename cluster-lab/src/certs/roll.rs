@@ -72,13 +72,16 @@ impl Roll<'_> {
         let (spec, tls) = (&self.wired.etcd, &self.wired.etcd_tls);
         etcd_bootstrap::apply(spec, &etcd, &members, tls, self.events).await?;
         let mut changed = !etcd.is_empty();
-        for round in [Round::Programs, Round::Nodes] {
-            let plan = plan_kubernetes(self.wired, self.hosts).await?;
-            for (node, plan) in by_node(&plan, self.wired.kubernetes.spec(), round) {
+        let plan = plan_kubernetes(self.wired, self.hosts).await?;
+        for round in [Round::Programs, Round::Signed] {
+            for (node, own) in by_node(&plan, self.wired.kubernetes.spec(), round) {
                 self.all_ready().await?;
-                self.apply(&node, &plan).await?;
+                self.apply(&node, &own).await?;
                 changed = true;
             }
+        }
+        if plan.is_empty() {
+            return Ok(changed);
         }
         let rest = plan_kubernetes(self.wired, self.hosts).await?;
         if !rest.is_empty() {
@@ -132,23 +135,25 @@ pub(crate) enum Round {
     /// Files and programs of control planes, and nothing that the cluster has to sign.
     Programs,
     /// All the rest of every node.
-    Nodes,
+    Signed,
+    /// Both, for a plan that is shown.
+    All,
 }
 
 /// The steps of each node by itself, in the order of the plan, which has control planes first. A node that joins takes
 /// the objects of the cluster along: the token is among them.
 pub(crate) fn by_node(plan: &Plan, spec: &ClusterSpec, round: Round) -> Vec<(String, Plan)> {
-    let is_in = |step: &Step| round == Round::Nodes || !is_signed(&step.action);
-    let nodes = spec.nodes().filter(|(role, _)| match round {
-        Round::Programs => *role == Role::ControlPlane,
-        Round::Nodes => true,
-    });
-    let own = nodes.map(|(_, node)| {
-        let own = plan
-            .steps
-            .iter()
-            .filter(|step| step.node.as_ref() == Some(&node.name));
-        let mut steps: Vec<Step> = own.filter(|step| is_in(step)).cloned().collect();
+    let own = spec.nodes().map(|(role, node)| {
+        let is_in = |step: &&Step| {
+            let programs = role == Role::ControlPlane && !is_signed(&step.action);
+            let is_now = match round {
+                Round::Programs => programs,
+                Round::Signed => !programs,
+                Round::All => true,
+            };
+            is_now && step.node.as_ref() == Some(&node.name)
+        };
+        let mut steps: Vec<Step> = plan.steps.iter().filter(is_in).cloned().collect();
         if steps
             .iter()
             .any(|step| matches!(step.action, Action::Join(_)))

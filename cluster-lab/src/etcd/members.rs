@@ -76,7 +76,7 @@ impl Lab {
         events: &dyn EventSink,
     ) -> Result<(), EtcdError> {
         let state = self.state();
-        let keep = |history: &_| state.keep_etcd_history(history);
+        let keep = |history: &_| state.keep_etcd_history(etcd.spec.token(), history);
         change::apply(&etcd.spec, plan, &etcd.hosts, &etcd.tls, &keep, events).await?;
         Ok(())
     }

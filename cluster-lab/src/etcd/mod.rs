@@ -1,8 +1,21 @@
 //! etcd of a lab that is there: what `lab etcd` is about.
 
+mod care;
 mod history;
 mod members;
+mod record;
+mod restore;
+mod snapshot;
 mod status;
+mod upgrade;
+
+pub use care::{EtcdCare, EtcdCareError};
+pub use record::{EtcdRecord, Restoring};
+pub use restore::{EtcdRestoreError, EtcdRestored, EtcdSource};
+pub use snapshot::{EtcdSnapshot, EtcdSnapshotError};
+pub use upgrade::EtcdUpgradeError;
+
+pub(crate) use record::{PROGRAMS, SNAPSHOTS};
 
 pub use members::{EtcdError, EtcdWish};
 pub(crate) use members::{has_pending, plan_leaving, plan_pending};

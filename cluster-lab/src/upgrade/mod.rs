@@ -291,6 +291,7 @@ impl Lab {
             return Err(UpgradeError::NoLab(to));
         }
         let blueprint = self.draft().await?;
+        blueprint.refuse_restoring()?;
         if let Machines::Vms(_) = blueprint.machines {
             return Err(UpgradeError::Vms(to));
         }

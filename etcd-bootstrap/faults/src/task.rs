@@ -145,7 +145,11 @@ async fn restore(
         bump_revision: Some(restore::KUBERNETES_BUMP),
         without_checksum,
     };
-    let plan = restore::plan(&spec, &restore::observe(&spec, hosts).await?, options)?;
+    let plan = restore::plan(
+        &spec,
+        &restore::observe(&spec, hosts).await?,
+        without_checksum,
+    )?;
     teller.line(&Line::Plan(plan.to_string()));
     restore::apply(&spec, &plan, &bytes, options, hosts, &tls, teller).await?;
     let probe = Probe::new(&spec, hosts, &tls, ANSWER_TIMEOUT)?;

@@ -1,7 +1,10 @@
 //! How far a restore has come on each member. Changes nothing.
 
 use super::Places;
-use crate::{ClusterSpec, ClusterToken, Hosts, MemberName, MemberSpec, Unreachable, render};
+use crate::{
+    ClusterSpec, ClusterToken, Hosts, MemberName, MemberSpec, Unreachable,
+    render::{self, SettingsForm},
+};
 use futures::future::try_join_all;
 use host_exec::{Command, FileError, Host, RunError, systemd};
 use std::{
@@ -105,7 +108,8 @@ async fn look(
     let mut units = systemd::states(host, slice::from_ref(&unit))
         .await
         .map_err(run)?;
-    let settings = host.read_file(Path::new(render::ENVIRONMENT_FILE)).await;
+    let form = spec.settings_form();
+    let settings = host.read_file(form.file()).await;
     let settings = settings.map_err(|source| ObserveRestoreError::File {
         member: member.name.clone(),
         source,
@@ -130,7 +134,7 @@ async fn look(
         moved_aside: is_there(&places.before),
         is_up: unit.is_up(),
         is_enabled: unit.is_enabled(),
-        token: settings.and_then(|text| token_of(&text)),
+        token: settings.and_then(|text| token_of(form, &text)),
     })
 }
 
@@ -169,8 +173,8 @@ async fn directories(member: &MemberSpec, host: &dyn Host) -> Result<BTreeSet<St
     Ok(output.stdout_text().lines().map(str::to_owned).collect())
 }
 
-fn token_of(settings: &[u8]) -> Option<ClusterToken> {
+fn token_of(form: SettingsForm, settings: &[u8]) -> Option<ClusterToken> {
     let text = std::str::from_utf8(settings).ok()?;
-    let value = |line: &'_ str| Some(line.strip_prefix("ETCD_INITIAL_CLUSTER_TOKEN=")?.to_owned());
-    text.lines().find_map(value)?.parse().ok()
+    let token = render::read_back(form, text, "initial-cluster-token")?;
+    token.parse().ok()
 }

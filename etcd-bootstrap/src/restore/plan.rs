@@ -1,6 +1,6 @@
 //! From how far a restore has come to what is left of it. Pure.
 
-use super::{Found, Observed, RestoreOptions, Stage};
+use super::{Found, Observed, Stage};
 use crate::{ClusterSpec, ClusterToken, MemberName};
 use serde::Serialize;
 use std::fmt;
@@ -77,7 +77,8 @@ pub enum RestoreRefused {
     },
 }
 
-/// Plans the rest of a restore into `spec`, which has the token of the new cluster.
+/// Plans the rest of a restore into `spec`, which has the token of the new cluster. `without_checksum` is for a copy of a
+/// member's store, as in [`RestoreOptions`](super::RestoreOptions).
 ///
 /// # Errors
 ///
@@ -86,7 +87,7 @@ pub enum RestoreRefused {
 pub fn plan(
     spec: &ClusterSpec,
     observed: &Observed,
-    options: RestoreOptions,
+    without_checksum: bool,
 ) -> Result<RestorePlan, RestoreRefused> {
     let mut members: Vec<(&MemberName, &Found)> = Vec::new();
     for member in spec.members() {
@@ -133,7 +134,7 @@ pub fn plan(
             members: members.collect(),
         });
     }
-    if options.without_checksum && !plan.is_empty() {
+    if without_checksum && !plan.is_empty() {
         plan.warnings.push(WITHOUT_CHECKSUM.to_owned());
     }
     Ok(plan)

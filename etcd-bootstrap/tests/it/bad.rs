@@ -5,13 +5,15 @@ use crate::{
     golden, world,
 };
 use etcd_bootstrap::{
-    ClusterId, ClusterSpec, ClusterToken, EtcdVersion, MemberName, MemberSpec, Tls,
+    ClientAnswer, ClusterId, ClusterSpec, ClusterToken, EtcdVersion, MemberName, MemberProgram,
+    MemberSpec, Status, Tls,
     certificates::{Clocks, check, findings},
-    plan,
+    check_whole, plan, restore,
     tuning::{
         AutoCompaction, CipherSuite, FeatureGate, IoPriority, LogFormat, ServiceTuning,
         TlsMinVersion, Tuning,
     },
+    upgrade::check_path,
 };
 use host_exec::{File, Mode};
 use pki::Purpose;
@@ -410,6 +412,15 @@ fn members() -> Vec<Case> {
             }),
         ),
         (
+            "a member that would skip a minor",
+            of(&|member| {
+                member.client = ClientAnswer::Serving {
+                    unready: None,
+                    status: Some(status("3.5.35")),
+                };
+            }),
+        ),
+        (
             "a data directory that was emptied",
             of(&|member| {
                 (member.peer, member.client) = world::silent();
@@ -417,6 +428,82 @@ fn members() -> Vec<Case> {
                 member.has_wal = false;
             }),
         ),
+    ]
+}
+
+/// What a member of this version says of itself.
+fn status(version: &str) -> Status {
+    let spec = world::spec();
+    Status {
+        cluster_id: spec.cluster_id(),
+        member_id: spec.member_ids()[&world::name(1)],
+        leader: None,
+        is_learner: false,
+        raft_term: 2,
+        raft_index: 9,
+        revision: 1,
+        db_size_bytes: 20_480,
+        db_in_use_bytes: 16_384,
+        version: version.to_owned(),
+        storage_version: String::new(),
+        quota_bytes: 0,
+        errors: Vec::new(),
+    }
+}
+
+fn versions() -> Vec<Case> {
+    let path = |from: &str, to: &str| {
+        let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+        check_path(from, to).unwrap_err().to_string()
+    };
+    let program = |version: &str| MemberProgram {
+        version: version.parse().unwrap(),
+        path: "/opt/other/etcd".into(),
+    };
+    vec![
+        ("an upgrade over two minors", path("3.5.35", "3.7.3")),
+        (
+            "an upgrade from a patch that does harm",
+            path("3.5.12", "3.6.16"),
+        ),
+        ("an older version on newer data", path("3.7.3", "3.6.16")),
+        (
+            "members two minors apart",
+            changed(|m| m.program = Some(program("3.5.35"))),
+        ),
+        (
+            "a member of a version that is not known",
+            changed(|m| m.program = Some(program("3.8.0"))),
+        ),
+    ]
+}
+
+fn restores() -> Vec<Case> {
+    let spec = world::spec();
+    let found = restore::Found {
+        stage: restore::Stage::Untouched,
+        has_data: true,
+        moved_aside: false,
+        is_up: false,
+        is_enabled: true,
+        token: Some(spec.token().clone()),
+    };
+    let members = spec.members().iter();
+    let members = members.map(|member| (member.name.clone(), found.clone()));
+    let observed = restore::Observed {
+        members: members.collect(),
+    };
+    let refused = restore::plan(&spec, &observed, false);
+    let snapshot = |bytes: &[u8]| check_whole(bytes).unwrap_err().to_string();
+    let mut flipped = vec![0; 4096 + 32];
+    flipped[7] = 1;
+    vec![
+        (
+            "a token that data of an earlier cluster has",
+            refused.unwrap_err().to_string(),
+        ),
+        ("a snapshot that is cut off", snapshot(&[0; 4096 + 31])),
+        ("a snapshot with another sum", snapshot(&flipped)),
     ]
 }
 
@@ -430,6 +517,8 @@ fn everything_bad_is_named_with_its_remedy() {
         keys(),
         moments(),
         members(),
+        versions(),
+        restores(),
     ];
     let mut text = String::new();
     for (case, said) in all.iter().flatten() {

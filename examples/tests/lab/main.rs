@@ -13,9 +13,11 @@
     reason = "a panic is how a test says what went wrong; the times that were seen are printed"
 )]
 
+mod certs;
 mod control_planes;
 mod down;
 mod etcd_members;
+mod etcd_restore;
 mod freebsd;
 mod hardened;
 mod http;

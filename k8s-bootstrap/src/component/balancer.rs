@@ -43,8 +43,10 @@ pub fn component(place: Place<'_>, own: &Balancer) -> Component {
 /// HAProxy's configuration manual, versions 2.2 and later.
 ///
 /// A server is looked at twice a second and out after two bad answers, so a lost one is found within some 2 s (each
-/// look may take one); open connections to it are cut then, since a client would wait for minutes on a machine that is gone. The check
-/// speaks HTTP over TLS and trusts the cluster's authority only; what it forwards, it does not open.
+/// look may take one). Open connections to a machine that is gone are ended by TCP itself within 3 s (`tcp-ut`,
+/// `srvtcpka`), since a client would wait for minutes; those to a server that is stopping are left to it, which answers
+/// what it has begun. The check speaks HTTP over TLS and trusts the cluster's authority only; what it forwards, it does
+/// not open.
 fn config(place: Place<'_>, own: &Balancer) -> String {
     let spec = place.cluster;
     let mut text = format!(
@@ -60,6 +62,9 @@ fn config(place: Place<'_>, own: &Balancer) -> String {
              option redispatch 1\n    \
              option clitcpka\n    \
              option srvtcpka\n    \
+             srvtcpka-idle 1s\n    \
+             srvtcpka-intvl 1s\n    \
+             srvtcpka-cnt 2\n    \
              retries 3\n    \
              timeout connect 1s\n    \
              timeout check 1s\n    \
@@ -76,7 +81,7 @@ fn config(place: Place<'_>, own: &Balancer) -> String {
              option httpchk\n    \
              http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host {SERVER_NAME}\n    \
              http-check expect status 200\n    \
-             default-server check check-ssl verify required ca-file {CA} verifyhost {SERVER_NAME} inter 500ms fastinter 250ms downinter 250ms fall 2 rise 1 on-marked-down shutdown-sessions\n",
+             default-server check check-ssl verify required ca-file {CA} verifyhost {SERVER_NAME} inter 500ms fastinter 250ms downinter 250ms fall 2 rise 1 tcp-ut 2s\n",
         port = own.port,
     );
     for node in &spec.control_planes {

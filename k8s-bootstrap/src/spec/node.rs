@@ -36,7 +36,7 @@ pub struct NodePrograms {
     pub bin_dir: NodePath,
 }
 
-/// One machine of the cluster. Its role is the list of [`ClusterSpec`] that it stands in.
+/// One machine of the cluster. Its role is the list of [`ClusterSpec`](super::ClusterSpec) that it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeSpec {
     /// The host's name, and the Node object's.

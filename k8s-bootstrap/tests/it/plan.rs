@@ -253,6 +253,19 @@ fn the_balancer_is_reloaded_for_a_changed_authority_and_restarted_for_more() {
     let restarted = format!("{write}worker-0: restart {unit} at once\n");
     assert_eq!(steps(true, ca), reloaded);
     assert_eq!(steps(false, ca), restarted);
+    // Another unit that changes with it, as while an authority is rotated, changes nothing for this one.
+    let mut rotated = observed.clone();
+    let node = rotated.nodes.get_mut(&"cp-0".parse().unwrap()).unwrap();
+    for file in [ca, "/etc/systemd/system/kube-controller-manager.service"] {
+        node.files.insert(file.into(), Drift::Contents);
+    }
+    node.unrecorded.insert(unit.clone());
+    node.recorded_otherwise.insert(unit.clone());
+    let rotated = plan(&desired, &rotated).to_string();
+    assert!(
+        rotated.contains(&format!("cp-0: reload {unit}\n")),
+        "{rotated}"
+    );
     let unit_file = "/etc/systemd/system/api-balancer.service";
     assert!(steps(true, unit_file).contains(&format!("restart {unit}")));
 }

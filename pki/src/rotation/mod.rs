@@ -197,12 +197,39 @@ impl fmt::Display for Phase {
     }
 }
 
+/// A word that is no phase.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no phase of a rotation; give add, trust, swap or drop")]
+pub struct InvalidPhase(String);
+
+impl FromStr for Phase {
+    type Err = InvalidPhase;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|phase| phase.name() == text);
+        found.ok_or_else(|| InvalidPhase(text.to_owned()))
+    }
+}
+
 /// The common name of the authority that comes after one: `kubernetes`, `kubernetes g2`, `kubernetes g3`. Two of one
 /// name are told apart by key identifiers alone, and not every verifier looks at them (OpenSSL without them: error 7).
 #[must_use]
 pub fn next_common_name(role: CaRole, current: &str) -> String {
     let number = generation(role, current).unwrap_or(1);
     format!("{} g{}", role.common_name(), number.saturating_add(1))
+}
+
+/// The identifier by which tokens name the key that signed them, from its public half in PEM; `None` if that is none.
+/// Kubernetes takes SHA-256 over the `SubjectPublicKeyInfo`, in base64url without padding
+/// (`pkg/serviceaccount/jwt.go`, `keyIDFromPublicKey`).
+#[must_use]
+pub fn token_key_id(public_pem: &str) -> Option<String> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use rustls_pki_types::{SubjectPublicKeyInfoDer, pem::PemObject as _};
+    use sha2::Digest as _;
+    let der = SubjectPublicKeyInfoDer::from_pem_slice(public_pem.as_bytes()).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(der.as_ref())))
 }
 
 /// Which generation of an authority has this common name; `None` if none has.
@@ -263,5 +290,9 @@ mod tests {
             assert_eq!(one.name().parse(), Ok(one));
         }
         assert!("etcd-ca".parse::<Rotated>().is_err());
+        for phase in Phase::ALL {
+            assert_eq!(phase.name().parse(), Ok(phase));
+        }
+        assert!("Add".parse::<Phase>().is_err());
     }
 }

@@ -131,9 +131,8 @@ fn record(root: &Path, rotated: Rotated) -> PathBuf {
 }
 
 fn parse(path: &Path, text: &str) -> Result<Phase, ReadError> {
-    let word = text.trim_end();
-    let found = Phase::ALL.into_iter().find(|phase| phase.name() == word);
-    found.ok_or_else(|| ReadError::Rotation {
+    let found = text.trim_end().parse();
+    found.map_err(|_| ReadError::Rotation {
         path: path.to_owned(),
     })
 }

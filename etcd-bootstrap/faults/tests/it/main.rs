@@ -8,4 +8,5 @@
 
 mod cleanup;
 mod linear;
+mod load;
 mod rows;

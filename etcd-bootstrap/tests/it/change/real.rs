@@ -323,13 +323,14 @@ async fn a_member_whose_data_is_lost_is_replaced_under_writes() {
     let mut lab = Lab::new(2, 3, 3).await;
     let writer = lab.writer();
     let stop = AtomicBool::new(false);
+    let lost = lab.leader().await;
     let work = async {
-        lab.lose(&name(2)).await;
+        lab.lose(&lost).await;
         let found = etcd_bootstrap::observe(&lab.spec, &lab.hosts(), &lab.tls).await;
         let refused = etcd_bootstrap::plan(&lab.spec, &found.unwrap()).unwrap_err();
         assert!(matches!(refused, PlanError::LostData { .. }), "{refused}");
         let started = Instant::now();
-        let plan = lab.change(&Wish::default().replace(name(2))).await;
+        let plan = lab.change(&Wish::default().replace(lost.clone())).await;
         stop.store(true, Ordering::Relaxed);
         (plan, started.elapsed())
     };

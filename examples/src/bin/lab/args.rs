@@ -5,6 +5,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use cluster_lab::OciRuntime;
 use host_exec::SshDestination;
 use netplan::{Allow, LabName};
+use pki::rotation::{Phase, Rotated};
 use std::{ffi::OsString, path::PathBuf};
 
 /// What `--help` ends with.
@@ -215,6 +216,21 @@ pub(crate) enum CertsVerb {
     /// Make every certificate but the authorities anew and bring it to its machine; whoever reads it again by himself
     /// is not started anew, and the API answers all the while.
     Renew,
+    /// Put a new authority, or a new key of service accounts, in the place of the old one while the lab runs, in four
+    /// phases: add it to the store, have all trust both, have it sign, drop the old one. Interrupted, it goes on.
+    Rotate {
+        /// kubernetes, front-proxy, etcd, etcd-peer or service-account.
+        authority: Rotated,
+        /// Stop when this phase has arrived everywhere: add, trust, swap or drop.
+        #[arg(long, value_name = "PHASE")]
+        to: Option<Phase>,
+        /// Go one phase back; there is no way back from drop.
+        #[arg(long, conflicts_with_all = ["to", "force"])]
+        back: bool,
+        /// Drop the old one although pods may hold it.
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// What is done with a node.
@@ -277,6 +293,38 @@ pub(crate) enum EtcdVerb {
     Member {
         #[command(subcommand)]
         verb: MemberVerb,
+    },
+    /// Take a snapshot: all that Kubernetes knows, its Secrets too, in one file.
+    Snapshot {
+        /// Where it goes; below the lab's directory unless given. What it is goes beside it, as FILE.json.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        /// Restore it into a directory that is thrown away, as a proof that it can be.
+        #[arg(long)]
+        trial: bool,
+    },
+    /// Make etcd anew from a snapshot, with the API servers stopped meanwhile; without one, go on with a restore that began.
+    Restore {
+        /// The snapshot.
+        #[arg(value_name = "FILE", conflicts_with = "from_member")]
+        file: Option<PathBuf>,
+        /// Take what this member has, where the others have lost their data. Its last writes may be lost.
+        #[arg(long, value_name = "MEMBER")]
+        from_member: Option<String>,
+    },
+    /// Give free pages of the stores back to the disks: one member at a time, the leader last.
+    Defrag {
+        /// Also where there is little to win.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Get out of the alarm NOSPACE: compact, defragment, and take it back if there is room then.
+    FreeSpace,
+    /// Go to another version of etcd, one member at a time; or back, while a member still runs the old one.
+    Upgrade {
+        /// The version, such as 3.7.3.
+        #[arg(long, value_name = "VERSION")]
+        to: Version,
     },
 }
 

@@ -9,8 +9,8 @@ use crate::{
     screen::{self, Paint},
     table, wanted,
 };
-use cluster_lab::{CertsReport, Lab, OnMachine, OnMachineState};
-use pki::{Expiry, ExpiryLevel};
+use cluster_lab::{CertsReport, Lab, OnMachine, OnMachineState, RotateReport, RotateWish};
+use pki::{Expiry, ExpiryLevel, rotation::Rotated};
 use serde_json::json;
 use std::path::Path;
 use time::OffsetDateTime;
@@ -21,6 +21,21 @@ pub(crate) async fn certs(global: &Global, verb: Option<CertsVerb>) -> anyhow::R
         None => show(global).await,
         Some(CertsVerb::Renew) if global.dry_run => would_renew(global).await,
         Some(CertsVerb::Renew) => renew(global).await,
+        Some(CertsVerb::Rotate { authority, .. }) if global.dry_run => {
+            would_rotate(global, authority).await
+        }
+        Some(CertsVerb::Rotate {
+            authority,
+            to,
+            back,
+            force,
+        }) => {
+            let wish = match back {
+                true => RotateWish::Back,
+                false => RotateWish::Forward { to, force },
+            };
+            rotate(global, authority, wish).await
+        }
     }
 }
 
@@ -83,6 +98,79 @@ async fn renew(global: &Global) -> anyhow::Result<Exit> {
         ))?,
     }
     Ok(Exit::DONE)
+}
+
+async fn would_rotate(global: &Global, rotated: Rotated) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let plan = lab.plan_rotation(rotated).await?;
+    match global.output {
+        Format::Json => screen::print_json(&plan)?,
+        Format::Text => {
+            let mut text = String::new();
+            if let Some(at) = plan.at {
+                text.push_str(&format!("the rotation of {rotated} is at `{at}`\n"));
+            }
+            for planned in &plan.phases {
+                text.push_str(&format!("{}:\n", planned.phase));
+                text.extend(planned.steps.iter().map(|step| format!("  {step}\n")));
+            }
+            screen::print(&format!("{text}would be done\n"))?;
+        }
+    }
+    Ok(Exit::DONE)
+}
+
+async fn rotate(global: &Global, rotated: Rotated, wish: RotateWish) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let reporter = Reporter::new(global.output, global.verbose, lab.state());
+    let done = or_interrupted(lab.rotate(rotated, wish, &reporter)).await;
+    reporter.finish();
+    let again = format!(
+        "{} certs rotate {rotated}",
+        next_steps::command(&lab, global)
+    );
+    let Some(done) = done? else {
+        return Err(Ended::interrupted(format!(
+            "interrupted; `{again}` goes on from here, `{again} --back` goes one phase back"
+        )));
+    };
+    let done = done?;
+    let seconds = reporter.elapsed().as_secs_f64();
+    match global.output {
+        Format::Json => {
+            screen::print_json(&json!({ "result": { "rotation": done, "seconds": seconds } }))?;
+        }
+        Format::Text => screen::print(&rotated_text(&done, wish, &again, seconds))?,
+    }
+    Ok(match done.held_by.is_empty() {
+        true => Exit::DONE,
+        false => Exit::NOT_SO,
+    })
+}
+
+fn rotated_text(done: &RotateReport, wish: RotateWish, again: &str, seconds: f64) -> String {
+    let rotated = done.rotated;
+    let Some(phase) = done.phase else {
+        return match wish {
+            RotateWish::Back => format!("{rotated} is as it was ({seconds:.1} s)\n"),
+            RotateWish::Forward { .. } => {
+                format!("{rotated} is a new one, and the old one is dropped ({seconds:.1} s)\n")
+            }
+        };
+    };
+    let mut text = format!("{rotated}: `{phase}` has arrived everywhere ({seconds:.1} s)\n");
+    if done.held_by.is_empty() {
+        text.push_str(&format!(
+            "`{again}` goes on, `{again} --back` goes one phase back\n"
+        ));
+        return text;
+    }
+    text.push_str("these pods started before it, and may hold the old one alone:\n");
+    text.extend(done.held_by.iter().map(|pod| format!("  {pod}\n")));
+    text.push_str(&format!(
+        "start them anew (kubectl rollout restart), then `{again}` drops the old one; with --force it does so at once\n"
+    ));
+    text
 }
 
 /// The certificates as a table, authorities first, then by whom they are of.

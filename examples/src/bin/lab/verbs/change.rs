@@ -126,9 +126,14 @@ pub(crate) async fn down(global: &Global, purge: bool) -> anyhow::Result<Exit> {
         }}))?,
         Format::Text if was_there || gone.machines + gone.others > 0 => {
             let (name, cache) = (&lab.spec.name, lab.places.cache.display());
-            screen::print(&format!(
+            let mut text = format!(
                 "lab {name} is gone ({seconds:.1} s); programs and images stay in {cache}\n"
-            ))?;
+            );
+            let snapshots = lab.state().snapshots();
+            if snapshots.exists() {
+                text.push_str(&format!("its snapshots stay in {}\n", snapshots.display()));
+            }
+            screen::print(&text)?;
         }
         Format::Text => {
             let (name, state) = (&lab.spec.name, lab.places.state.display());

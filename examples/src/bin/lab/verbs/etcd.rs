@@ -1,5 +1,6 @@
 //! Verbs about etcd: `etcd status`, and the way to those about its members.
 
+use super::etcd_care;
 use super::etcd_members;
 use crate::{
     args::{EtcdVerb, Format, Global},
@@ -7,7 +8,7 @@ use crate::{
     screen::{self, Paint},
     table, wanted,
 };
-use cluster_lab::{EtcdMember, EtcdStatus};
+use cluster_lab::{EtcdCare, EtcdMember, EtcdStatus};
 
 /// `lab etcd ...`.
 pub(crate) async fn etcd(global: &Global, verb: EtcdVerb) -> anyhow::Result<Exit> {
@@ -16,6 +17,13 @@ pub(crate) async fn etcd(global: &Global, verb: EtcdVerb) -> anyhow::Result<Exit
         EtcdVerb::Replace { member } => etcd_members::replace(global, &member).await,
         EtcdVerb::MoveLeader { to } => etcd_members::move_leader(global, to.as_deref()).await,
         EtcdVerb::Member { verb } => etcd_members::member(global, verb).await,
+        EtcdVerb::Snapshot { to, trial } => etcd_care::snapshot(global, to, trial).await,
+        EtcdVerb::Restore { file, from_member } => {
+            etcd_care::restore(global, file, from_member.as_deref()).await
+        }
+        EtcdVerb::Defrag { force } => etcd_care::care(global, EtcdCare::Defragment { force }).await,
+        EtcdVerb::FreeSpace => etcd_care::care(global, EtcdCare::FreeSpace).await,
+        EtcdVerb::Upgrade { to } => etcd_care::upgrade(global, to).await,
     }
 }
 
@@ -78,7 +86,11 @@ fn row(member: &EtcdMember) -> [String; 11] {
         false => member.answer.to_string(),
     };
     if let Some(status) = member.status() {
-        let role = if member.leads { "leader" } else { "follower" };
+        let role = match (member.leads, status.is_learner) {
+            (true, _) => "leader",
+            (false, true) => "learner",
+            (false, false) => "follower",
+        };
         row[2..9].clone_from_slice(&[
             status.version.clone(),
             role.into(),

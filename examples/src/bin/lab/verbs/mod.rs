@@ -4,6 +4,7 @@ mod certs;
 mod change;
 mod cis;
 mod etcd;
+mod etcd_care;
 mod etcd_members;
 mod here;
 mod look;

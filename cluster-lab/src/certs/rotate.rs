@@ -1,0 +1,390 @@
+//! An authority, or the key of service accounts, replaced while the lab runs: phase after phase, each brought to every
+//! machine and proven at every port before the next.
+//!
+//! The phases and their order are those of [`pki::rotation`]; which one a lab is in is a word in its store, from which
+//! every file of every machine follows. So a run that was killed goes on by bringing the lab to that phase once more,
+//! and `lab up` in between keeps it there.
+
+use super::{
+    RenewError, RotationRecord,
+    changes::{self, Changes},
+    gate::{Gate, Late},
+    holders::{Search, held_since},
+};
+use crate::{Blueprint, Hosts, Lab, LabPlanError, ObserveError, Shape, StateError, Wired};
+use host_exec::{EventSink, FileError};
+use k8s_bootstrap::{component::SIGNER_CA, trust};
+use netplan::Role;
+use pki::{
+    CaRole, Life, OsRandom, PkiPlan,
+    rotation::{self, Phase, Rotated, RotationError},
+};
+use serde::Serialize;
+use std::path::Path;
+use time::OffsetDateTime;
+
+/// How a rotation is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RotateWish {
+    /// Through its phases, up to one or, without one, to the end.
+    Forward {
+        /// The phase to stop in.
+        to: Option<Phase>,
+        /// Drop the old one although pods may hold it.
+        force: bool,
+    },
+    /// One phase back.
+    Back,
+}
+
+/// Where a rotation has come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RotateReport {
+    /// What was rotated.
+    pub rotated: Rotated,
+    /// The phase that it is in; none when it has ended, or was taken back altogether.
+    pub phase: Option<Phase>,
+    /// Pods that may hold the old one and keep it from being dropped.
+    pub held_by: Vec<String>,
+}
+
+/// What a rotation would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RotatePlan {
+    /// What would be rotated.
+    pub rotated: Rotated,
+    /// The phase that it is in, if it has begun.
+    pub at: Option<Phase>,
+    /// The phases that are left, each with a line for every step.
+    pub phases: Vec<PlannedPhase>,
+}
+
+/// A phase that is left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedPhase {
+    /// Which.
+    pub phase: Phase,
+    /// What would be done, in order.
+    pub steps: Vec<String>,
+}
+
+/// A rotation did not come to where it was to go. It stays in the phase that it is in, which serves; the same command
+/// goes on from there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotateError {
+    /// The lab is not as it has to be.
+    #[error(transparent)]
+    Lab(Box<RenewError>),
+    /// A lab of static pods.
+    #[error(
+        "authorities of a lab of static pods are not rotated: the kubelet starts its pods anew when it sees fit, and not \
+         one control plane after the other"
+    )]
+    StaticPods,
+    /// Two at a time would leave it open which of them a port does not believe.
+    #[error(
+        "the rotation of {rotated} is at `{at}`; end it first with `lab certs rotate {rotated}`"
+    )]
+    Other {
+        /// What is being rotated.
+        rotated: Rotated,
+        /// How far it is.
+        at: Phase,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] RotationError),
+    /// A phase did not arrive everywhere.
+    #[error("`{phase}` of {rotated} has not arrived everywhere, and the next phase is not begun")]
+    Gate {
+        /// What is rotated.
+        rotated: Rotated,
+        /// The phase.
+        phase: Phase,
+        /// What is missing.
+        #[source]
+        source: Box<Late>,
+    },
+    /// Pods of the lab's own.
+    #[error(
+        "the lab's own pods that hold the old one are not new in time: {0}; look at `lab kubectl get pods -A`"
+    )]
+    Own(String),
+    /// A file of a machine.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The lab could not be looked at.
+    #[error(transparent)]
+    Plan(Box<LabPlanError>),
+    /// A machine or the API could not be looked at.
+    #[error(transparent)]
+    Observe(Box<ObserveError>),
+    /// The lab's directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The store's plan.
+    #[error("cannot plan the lab's certificates")]
+    Pki(#[from] pki::PlanError),
+    /// A certificate could not be issued.
+    #[error("cannot issue the certificates of the lab")]
+    Issue(#[from] pki::ApplyError),
+}
+
+impl From<RenewError> for RotateError {
+    fn from(error: RenewError) -> Self {
+        Self::Lab(Box::new(error))
+    }
+}
+
+impl From<LabPlanError> for RotateError {
+    fn from(error: LabPlanError) -> Self {
+        Self::Plan(Box::new(error))
+    }
+}
+
+impl From<ObserveError> for RotateError {
+    fn from(error: ObserveError) -> Self {
+        Self::Observe(Box::new(error))
+    }
+}
+
+impl Lab {
+    /// What [`Lab::rotate`] would do on its way to the end. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// There is no lab, it is not whole, another rotation or an upgrade has not ended.
+    pub async fn plan_rotation(&self, rotated: Rotated) -> Result<RotatePlan, RotateError> {
+        let (blueprint, hosts) = self.rotatable(rotated).await?;
+        let store = self.store();
+        let at = store.rotation(rotated).map_err(RotationError::from)?;
+        let wired = self.wire(&blueprint, &self.token_to_look_with::<LabPlanError>()?)?;
+        let mut phases = Vec::new();
+        for phase in Phase::ALL
+            .into_iter()
+            .filter(|phase| at.is_none_or(|at| *phase > at))
+        {
+            let steps = match phase {
+                Phase::Add => vec![format!(
+                    "{rotated} is made anew in the store, beside the old one"
+                )],
+                _ => {
+                    let changes = Changes::of_phase(rotated, phase);
+                    changes::lines(&wired, &hosts, &blueprint.pki, &changes).await?
+                }
+            };
+            phases.push(PlannedPhase { phase, steps });
+        }
+        Ok(RotatePlan {
+            rotated,
+            at,
+            phases,
+        })
+    }
+
+    /// Moves a rotation, beginning it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::plan_rotation`]; a phase that does not arrive; no way back. Pods that hold the old one are *not* an
+    /// error: the report names them.
+    pub async fn rotate(
+        &self,
+        rotated: Rotated,
+        wish: RotateWish,
+        events: &dyn EventSink,
+    ) -> Result<RotateReport, RotateError> {
+        let (blueprint, hosts) = self.rotatable(rotated).await?;
+        let _lock = self.state().lock()?;
+        let run = Run {
+            lab: self,
+            blueprint,
+            hosts,
+            rotated,
+            events,
+        };
+        match wish {
+            RotateWish::Back => run.back().await,
+            RotateWish::Forward { to, force } => {
+                run.forward(to.unwrap_or(Phase::Drop), force).await
+            }
+        }
+    }
+
+    async fn rotatable(&self, rotated: Rotated) -> Result<(Blueprint, Hosts), RotateError> {
+        let settled = self.settled().await?;
+        if self.spec.shape == Shape::StaticPods {
+            return Err(RotateError::StaticPods);
+        }
+        let under_way = self.store().rotations().map_err(RotationError::from)?;
+        match under_way.into_iter().find(|(other, _)| *other != rotated) {
+            Some((rotated, at)) => Err(RotateError::Other { rotated, at }),
+            None => Ok(settled),
+        }
+    }
+}
+
+struct Run<'a> {
+    lab: &'a Lab,
+    blueprint: Blueprint,
+    hosts: Hosts,
+    rotated: Rotated,
+    events: &'a dyn EventSink,
+}
+
+impl Run<'_> {
+    async fn forward(&self, to: Phase, force: bool) -> Result<RotateReport, RotateError> {
+        let (store, lab) = (self.lab.store(), self.lab);
+        let life = Life::AUTHORITY;
+        let is_new = store
+            .rotation(self.rotated)
+            .map_err(RotationError::from)?
+            .is_none();
+        let mut phase = rotation::begin(&store, self.rotated, life, lab.now, &OsRandom)?;
+        loop {
+            // Also the phase that was there: whoever began it may have been killed. The first changes no machine.
+            if phase != Phase::Add || !is_new {
+                self.enter(phase).await?;
+            }
+            let Some(next) = phase.next().filter(|next| *next <= to) else {
+                break;
+            };
+            if next == Phase::Drop && !force {
+                let held_by = self.held_by().await?;
+                if !held_by.is_empty() {
+                    return Ok(self.report(Some(phase), held_by));
+                }
+            }
+            rotation::advance(&store, self.rotated, next)?;
+            phase = next;
+        }
+        if phase != Phase::Drop {
+            return Ok(self.report(Some(phase), Vec::new()));
+        }
+        self.forget().await?;
+        rotation::finish(&store, self.rotated)?;
+        lab.state().forget_rotation()?;
+        Ok(self.report(None, Vec::new()))
+    }
+
+    async fn back(&self) -> Result<RotateReport, RotateError> {
+        let store = self.lab.store();
+        if store.rotation(self.rotated).map_err(RotationError::from)? == Some(Phase::Add) {
+            // Whoever came back to it may have been killed, and with the pair goes what machines still trust.
+            self.enter(Phase::Add).await?;
+        }
+        let phase = rotation::step_back(&store, self.rotated)?;
+        if phase.is_none_or(|phase| phase == Phase::Add) {
+            // Whoever starts from here on is told of the old one alone.
+            self.lab.state().forget_rotation()?;
+        }
+        if let Some(phase) = phase {
+            self.enter(phase).await?;
+        }
+        Ok(self.report(phase, Vec::new()))
+    }
+
+    fn report(&self, phase: Option<Phase>, held_by: Vec<String>) -> RotateReport {
+        RotateReport {
+            rotated: self.rotated,
+            phase,
+            held_by,
+        }
+    }
+
+    /// Brings the lab to a phase, and returns when it has arrived everywhere.
+    async fn enter(&self, phase: Phase) -> Result<(), RotateError> {
+        let (lab, step) = (self.lab, format!("{} of {}", phase, self.rotated));
+        self.events.started("", &step);
+        let plan = PkiPlan::new(&self.blueprint.pki, &lab.store(), lab.now)?;
+        pki::apply(&lab.store(), &plan, lab.now, &OsRandom)?;
+        lab.bring(&self.blueprint, &self.hosts, self.events).await?;
+        let wired = self.wired()?;
+        let gate = Gate {
+            lab,
+            wired: &wired,
+            hosts: &self.hosts,
+            events: self.events,
+        };
+        let arrived = gate.arrived(self.rotated, phase).await;
+        arrived.map_err(|source| RotateError::Gate {
+            rotated: self.rotated,
+            phase,
+            source: Box::new(source),
+        })?;
+        if held_since(self.rotated) == Some(phase) {
+            self.replace_own(&wired).await?;
+        }
+        self.events.done("", &step, "has arrived");
+        Ok(())
+    }
+
+    fn wired(&self) -> Result<Wired, RotateError> {
+        let token = self.lab.token_to_look_with::<LabPlanError>()?;
+        Ok(self.lab.wire(&self.blueprint, &token)?)
+    }
+
+    /// Remembers when pods were told of the new one, and has the lab's own start anew.
+    async fn replace_own(&self, wired: &Wired) -> Result<(), RotateError> {
+        let told = match self.told()? {
+            Some(told) => Some(told),
+            None => trust::told_at(&wired.kubernetes, &self.hosts)
+                .await
+                .map_err(ObserveError::from)?,
+        };
+        if let Some(told) = told {
+            self.lab.state().remember_rotation(&RotationRecord {
+                rotated: self.rotated.name().to_owned(),
+                told: told.unix_timestamp(),
+            })?;
+        }
+        self.search(wired, told).replace_own(self.events).await
+    }
+
+    /// The users' pods that may hold the old one.
+    async fn held_by(&self) -> Result<Vec<String>, RotateError> {
+        let wired = self.wired()?;
+        let found = self.search(&wired, self.told()?).all().await?;
+        Ok(found.iter().map(ToString::to_string).collect())
+    }
+
+    fn search<'s>(&'s self, wired: &'s Wired, told: Option<OffsetDateTime>) -> Search<'s> {
+        Search {
+            lab: self.lab,
+            wired,
+            hosts: &self.hosts,
+            rotated: self.rotated,
+            told,
+        }
+    }
+
+    fn told(&self) -> Result<Option<OffsetDateTime>, RotateError> {
+        let record = self.lab.state().rotation()?;
+        let own = record.filter(|record| record.rotated == self.rotated.name());
+        Ok(own.and_then(|own| OffsetDateTime::from_unix_timestamp(own.told).ok()))
+    }
+
+    /// Takes away what of the old one no file of a machine says any more.
+    async fn forget(&self) -> Result<(), RotateError> {
+        let store = self.lab.store();
+        let front_proxy = Rotated::Authority(CaRole::FrontProxy);
+        if matches!(
+            self.rotated,
+            Rotated::Authority(CaRole::Kubernetes | CaRole::FrontProxy)
+        ) {
+            let front_proxy = store.trusted(front_proxy).map_err(RotationError::from)?;
+            let wired = self.wired()?;
+            let told = trust::tell_aggregated(&wired.kubernetes, &self.hosts, &front_proxy);
+            told.await.map_err(ObserveError::from)?;
+        }
+        if self.rotated == Rotated::Authority(CaRole::Kubernetes) {
+            for name in self.blueprint.hosts_of(Role::ControlPlane) {
+                if let Some(host) = self.hosts.get(&name) {
+                    host.remove_file(Path::new(SIGNER_CA)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! A snapshot of etcd, kept on this machine.
+
+use crate::{Lab, LabPlanError, StateError};
+use etcd_bootstrap::{
+    Snapshot, SnapshotError, SnapshotRecord, StoredSnapshotError, TrialError, snapshot, try_restore,
+};
+use host_exec::EventSink;
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+use time::macros::format_description;
+
+/// The step under which a snapshot is reported.
+const STEP: &str = "etcd: snapshot";
+
+/// A snapshot that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdSnapshot {
+    /// Where it is; its record is beside it.
+    pub path: PathBuf,
+    /// What it is.
+    pub record: SnapshotRecord,
+}
+
+/// No snapshot could be taken or kept. etcd goes on as before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EtcdSnapshotError {
+    /// The lab could not be looked at.
+    #[error(transparent)]
+    Lab(#[from] LabPlanError),
+    /// No machine of etcd runs.
+    #[error("no machine of etcd runs; `lab up` starts them")]
+    NoMember,
+    /// No member gave one; this is what the last one said.
+    #[error("no member of etcd gives a snapshot")]
+    Snapshot(#[from] SnapshotError),
+    /// It cannot be restored.
+    #[error("the snapshot was taken and kept, and cannot be restored")]
+    Trial(#[from] TrialError),
+    /// It could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoredSnapshotError),
+    /// The place for it could not be made.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl Lab {
+    /// Where a snapshot is kept that nobody named a place for: below the lab's directory, by the moment of now.
+    pub fn etcd_snapshot_path(&self) -> PathBuf {
+        let form = format_description!("[year][month][day]T[hour][minute][second]Z");
+        let now = self.now.to_offset(time::UtcOffset::UTC);
+        let now = now.format(form).expect("a moment has these parts");
+        self.state().snapshots().join(format!("etcd-{now}.db"))
+    }
+
+    /// Takes a snapshot of etcd from the first member that gives one, and keeps it at `to` with its record. With `trial`
+    /// it is also restored into a directory that is thrown away.
+    ///
+    /// # Errors
+    ///
+    /// No member gives one, it cannot be kept, or the trial fails.
+    pub async fn etcd_snapshot(
+        &self,
+        to: &Path,
+        trial: bool,
+        events: &dyn EventSink,
+    ) -> Result<EtcdSnapshot, EtcdSnapshotError> {
+        let etcd = self.running_etcd().await?;
+        events.started("", STEP);
+        let taken = first(&etcd).await?;
+        let own = self.state().snapshots();
+        if to.parent() == Some(&own) {
+            make_dir(&own)?;
+        }
+        let record = taken.store(to)?;
+        if let Some(host) = etcd.hosts.get(&taken.member).filter(|_| trial) {
+            let member = &taken.member;
+            try_restore(&etcd.spec, member, host.as_ref(), &taken.bytes, false).await?;
+        }
+        let said = format!("revision {} from {}", record.status.revision, record.member);
+        events.done("", STEP, &said);
+        Ok(EtcdSnapshot {
+            path: to.to_owned(),
+            record,
+        })
+    }
+}
+
+/// A directory for its owner alone.
+pub(super) fn make_dir(dir: &Path) -> Result<(), StateError> {
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(dir);
+    made.map_err(|source| StateError::Io {
+        what: "make",
+        path: dir.to_owned(),
+        source,
+    })
+}
+
+/// Any member will do; one that does not answer is no reason to have none.
+pub(super) async fn first(etcd: &super::RunningEtcd) -> Result<Snapshot, EtcdSnapshotError> {
+    let mut failed = EtcdSnapshotError::NoMember;
+    for (member, host) in &etcd.hosts {
+        match snapshot(&etcd.spec, member, host.as_ref()).await {
+            Ok(snapshot) => return Ok(snapshot),
+            Err(error) => failed = error.into(),
+        }
+    }
+    Err(failed)
+}

@@ -1,0 +1,239 @@
+//! The lab's etcd from one version to the next.
+
+use super::{EtcdRecord, PROGRAMS, RunningEtcd};
+use crate::{
+    Blueprint, BlueprintError, DraftError, Lab, LabPlanError, Machines, StateDir, StateError,
+    SupplyError, UpError, blueprint::etcd_of, lab::programs_places,
+};
+use artifacts::{DEFAULT_KUBERNETES, NEWEST_MINOR, OLDEST_MINOR, Version};
+use etcd_bootstrap::{
+    ANSWER_TIMEOUT, MemberName, MemberProgram, Probe, Snapshot, Unreachable,
+    upgrade::{self, FactsError, Journal, JournalError, UpgradeError, UpgradePlan, UpgradeRefused},
+};
+use host_exec::EventSink;
+use std::path::PathBuf;
+
+/// etcd that could not be upgraded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EtcdUpgradeError {
+    /// No version set has it.
+    #[error(
+        "etcd {0} is in no version set; `lab programs --kubernetes VERSION` says which goes with a Kubernetes"
+    )]
+    Unknown(Version),
+    /// Programs of VMs lie on a disk that they have from their first day.
+    #[error(
+        "etcd of a lab of VMs cannot be upgraded yet: its programs are on a disk that is made with the lab"
+    )]
+    Vms,
+    /// The lab could not be worked out.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// What each crate wants told.
+    #[error(transparent)]
+    Blueprint(#[from] BlueprintError),
+    /// The lab could not be looked at.
+    #[error(transparent)]
+    Lab(Box<LabPlanError>),
+    /// The lab's directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The programs of the version could not be had.
+    #[error(transparent)]
+    Programs(#[from] SupplyError),
+    /// A machine of etcd does not run.
+    #[error("a machine of etcd does not run; `lab up` starts it")]
+    Unreachable(#[from] Unreachable),
+    /// A member could not be looked at.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+    /// It must not be begun.
+    #[error(transparent)]
+    Refused(#[from] UpgradeRefused),
+    /// A step failed.
+    #[error(transparent)]
+    Step(#[from] UpgradeError),
+}
+
+impl From<LabPlanError> for EtcdUpgradeError {
+    fn from(error: LabPlanError) -> Self {
+        Self::Lab(Box::new(error))
+    }
+}
+
+/// An upgrade that can be tried.
+struct Way {
+    /// The version set with the programs; `None` for the lab's own.
+    set: Option<Version>,
+    program: MemberProgram,
+    etcd: RunningEtcd,
+}
+
+impl Lab {
+    /// The steps to another version of etcd. Gets its programs into the cache, since members are asked whether they can
+    /// run them; changes nothing else.
+    ///
+    /// # Errors
+    ///
+    /// No set has the version, or a line of the table is not so.
+    pub async fn plan_etcd_upgrade(
+        &self,
+        to: Version,
+        events: &dyn EventSink,
+    ) -> Result<UpgradePlan, EtcdUpgradeError> {
+        let way = self.etcd_way(to, events).await?;
+        plan(&way).await
+    }
+
+    /// Upgrades etcd, from whatever an earlier run has left, or takes it back while a member still runs the old version.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lab::plan_etcd_upgrade`], or a step fails; the message says how etcd is then, and the way back.
+    pub async fn etcd_upgrade(
+        &self,
+        to: Version,
+        events: &dyn EventSink,
+    ) -> Result<UpgradePlan, EtcdUpgradeError> {
+        let state = self.state();
+        let _lock = state.lock()?;
+        let way = self.etcd_way(to, events).await?;
+        let plan = plan(&way).await?;
+        let Way { set, program, etcd } = &way;
+        let journal = Keeper {
+            snapshot: state.snapshots().join(format!("before-etcd-{to}.db")),
+            set: *set,
+            state: state.clone(),
+        };
+        upgrade::apply(
+            &etcd.spec,
+            &plan,
+            program,
+            &etcd.hosts,
+            &etcd.tls,
+            &journal,
+            events,
+        )
+        .await?;
+        state.remember_etcd(&EtcdRecord {
+            programs: *set,
+            upgraded: Default::default(),
+            ..state.etcd_record()?
+        })?;
+        Ok(plan)
+    }
+
+    async fn etcd_way(&self, to: Version, events: &dyn EventSink) -> Result<Way, EtcdUpgradeError> {
+        let blueprint = self.draft().await?;
+        if let Machines::Vms(_) = blueprint.machines {
+            return Err(EtcdUpgradeError::Vms);
+        }
+        let set = self.set_with(&blueprint, to)?;
+        if let Some(set) = set {
+            let wanted = etcd_of(set)?;
+            let places = programs_places(self);
+            let got = artifacts::programs(&self.here, &wanted, &places, events).await;
+            got.map_err(SupplyError::from)?;
+        }
+        Ok(Way {
+            set,
+            program: blueprint.etcd_program(set)?,
+            etcd: self.running_etcd().await?,
+        })
+    }
+
+    /// Gets the programs of etcd that an upgrade has given the lab, which are in no version set of its own.
+    pub(crate) async fn etcd_programs(
+        &self,
+        blueprint: &Blueprint,
+        events: &dyn EventSink,
+    ) -> Result<(), UpError> {
+        let record = blueprint.etcd_record();
+        for set in record.programs.iter().chain(record.upgraded.values()) {
+            let wanted = etcd_of(*set).map_err(DraftError::from)?;
+            let places = programs_places(self);
+            let got = artifacts::programs(&self.here, &wanted, &places, events).await;
+            got.map_err(SupplyError::from)?;
+        }
+        Ok(())
+    }
+
+    /// The version set that has this etcd: the lab's own, one whose programs are in the cache, or the newest.
+    fn set_with(
+        &self,
+        blueprint: &Blueprint,
+        to: Version,
+    ) -> Result<Option<Version>, EtcdUpgradeError> {
+        if blueprint.programs.versions.etcd == to {
+            return Ok(None);
+        }
+        let minors = (OLDEST_MINOR..=NEWEST_MINOR).rev();
+        let firsts = minors.map(|minor| Version::new(1, minor, 0));
+        let known = [self.spec.kubernetes, DEFAULT_KUBERNETES];
+        let mut fitting = Vec::new();
+        for kubernetes in known.into_iter().chain(self.cached_sets()).chain(firsts) {
+            let wanted = etcd_of(kubernetes)?;
+            if wanted.versions.etcd == to {
+                fitting.push((kubernetes, programs_places(self).set_dir(&wanted)));
+            }
+        }
+        let has_all = |dir: &PathBuf| {
+            PROGRAMS
+                .iter()
+                .all(|program| dir.join(program.as_str()).exists())
+        };
+        let there = fitting.iter().find(|(_, dir)| has_all(dir));
+        let chosen = there.or_else(|| fitting.first());
+        let chosen = chosen.ok_or(EtcdUpgradeError::Unknown(to))?;
+        Ok(Some(chosen.0))
+    }
+
+    /// The versions of Kubernetes whose programs are in the cache.
+    fn cached_sets(&self) -> Vec<Version> {
+        let sets = std::fs::read_dir(self.places.cache.join("programs"));
+        let names = sets
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name());
+        let version = |name: std::ffi::OsString| {
+            let name = name.to_str()?.strip_prefix("kubernetes-")?;
+            name.split_once('_')?.0.parse().ok()
+        };
+        names.filter_map(version).collect()
+    }
+}
+
+async fn plan(way: &Way) -> Result<UpgradePlan, EtcdUpgradeError> {
+    let etcd = &way.etcd;
+    let probe = Probe::new(&etcd.spec, &etcd.hosts, &etcd.tls, ANSWER_TIMEOUT)?;
+    let facts = upgrade::look(&etcd.spec, &way.program, &etcd.hosts, &probe).await?;
+    Ok(upgrade::plan(&etcd.spec, &way.program, &facts)?)
+}
+
+/// Keeps what the next run has to know in the lab's directory.
+struct Keeper {
+    state: StateDir,
+    snapshot: PathBuf,
+    set: Option<Version>,
+}
+
+impl Journal for Keeper {
+    fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
+        super::snapshot::make_dir(&self.state.snapshots())?;
+        snapshot.store(&self.snapshot)?;
+        Ok(())
+    }
+
+    fn begin(&self, member: &MemberName, _: &MemberProgram) -> Result<(), JournalError> {
+        let mut record = self.state.etcd_record()?;
+        match self.set {
+            set if set == record.programs => record.upgraded.remove(member),
+            Some(set) => record.upgraded.insert(member.clone(), set),
+            None => record.upgraded.remove(member),
+        };
+        self.state.remember_etcd(&record)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! Verbs that look after what etcd holds: `etcd snapshot`, `restore`, `defrag`, `free-space`, `upgrade`.
+
+use super::change::or_interrupted;
+use crate::{
+    args::{Format, Global},
+    exit::{Ended, Exit},
+    progress::Reporter,
+    screen, wanted,
+};
+use artifacts::Version;
+use cluster_lab::{EtcdCare, EtcdSource, Lab};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// `lab etcd snapshot`.
+pub(crate) async fn snapshot(
+    global: &Global,
+    to: Option<PathBuf>,
+    trial: bool,
+) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let to = to.unwrap_or_else(|| lab.etcd_snapshot_path());
+    if global.dry_run {
+        let then = if trial {
+            ", and restored for a trial"
+        } else {
+            ""
+        };
+        let step = format!(
+            "a snapshot of the first member that gives one goes to {}{then}",
+            to.display()
+        );
+        return told(global, &step, false, "would be done");
+    }
+    let taken = done(global, &lab, async |reporter| {
+        lab.etcd_snapshot(&to, trial, reporter).await
+    })
+    .await??;
+    let (path, record) = (taken.path.display().to_string(), &taken.record);
+    match global.output {
+        Format::Json => screen::print_json(&json!({ "path": path, "record": record }))?,
+        Format::Text => screen::print(&format!(
+            "{path}: revision {}, {} keys, {} bytes, hash {:08x}, of {}\n",
+            record.status.revision,
+            record.status.total_keys,
+            record.status.total_bytes,
+            record.status.hash,
+            record.member
+        ))?,
+    }
+    Ok(Exit::DONE)
+}
+
+/// `lab etcd restore`.
+pub(crate) async fn restore(
+    global: &Global,
+    file: Option<PathBuf>,
+    from_member: Option<&str>,
+) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let source = match (file, from_member) {
+        (Some(file), _) => Some(EtcdSource::File(file)),
+        (None, Some(member)) => {
+            let name = member.parse();
+            Some(EtcdSource::Member(name.map_err(|error| {
+                Ended::bad_input(format!("{member:?} is no name of a member: {error}"))
+            })?))
+        }
+        (None, None) => None,
+    };
+    if global.dry_run {
+        let plan = lab.plan_etcd_restore(source.as_ref()).await?;
+        let steps = format!("the API servers are stopped\n{plan}the API servers are started");
+        return told(global, &steps, plan.is_empty(), "would be done");
+    }
+    let restored = done(global, &lab, async |reporter| {
+        lab.etcd_restore(source.as_ref(), reporter).await
+    })
+    .await??;
+    let conditions = restored.conditions.iter();
+    let proven: String = conditions
+        .map(|held| format!("{}: {}\n", held.name, held.evidence))
+        .collect();
+    match global.output {
+        Format::Json => {
+            let steps = &restored.plan.steps;
+            screen::print_json(&json!({ "steps": steps, "conditions": restored.conditions }))?;
+        }
+        Format::Text => screen::print(&format!("{}{proven}restored\n", restored.plan))?,
+    }
+    Ok(Exit::DONE)
+}
+
+/// `lab etcd defrag` and `lab etcd free-space`.
+pub(crate) async fn care(global: &Global, care: EtcdCare) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let (plan, word) = if global.dry_run {
+        (lab.plan_etcd_care(care).await?, "would be done")
+    } else {
+        (
+            done(global, &lab, async |reporter| {
+                lab.etcd_care(care, reporter).await
+            })
+            .await??,
+            "done",
+        )
+    };
+    told(global, &plan.to_string(), plan.is_empty(), word)
+}
+
+/// `lab etcd upgrade`.
+pub(crate) async fn upgrade(global: &Global, to: Version) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let (plan, word) = if global.dry_run {
+        let plan = done(global, &lab, async |reporter| {
+            lab.plan_etcd_upgrade(to, reporter).await
+        })
+        .await??;
+        (plan, "would be done")
+    } else {
+        (
+            done(global, &lab, async |reporter| {
+                lab.etcd_upgrade(to, reporter).await
+            })
+            .await??,
+            "done",
+        )
+    };
+    told(global, &plan.to_string(), plan.is_empty(), word)
+}
+
+/// Does `work` with its progress on the screen.
+async fn done<T, E>(
+    global: &Global,
+    lab: &Lab,
+    work: impl AsyncFnOnce(&Reporter) -> Result<T, E>,
+) -> anyhow::Result<Result<T, E>> {
+    let reporter = Reporter::new(global.output, global.verbose, lab.state());
+    let done = or_interrupted(work(&reporter)).await;
+    reporter.finish();
+    done?.ok_or_else(|| Ended::interrupted("interrupted; the same command goes on from here"))
+}
+
+fn told(global: &Global, steps: &str, is_empty: bool, word: &str) -> anyhow::Result<Exit> {
+    let lines: Vec<&str> = steps.lines().collect();
+    match global.output {
+        Format::Json => {
+            screen::print_json(&json!({ "changed": !is_empty && !global.dry_run, "steps": lines }))?
+        }
+        Format::Text if is_empty => screen::print(&format!("{}nothing to do\n", with_end(steps)))?,
+        Format::Text => screen::print(&format!("{}{word}\n", with_end(steps)))?,
+    }
+    Ok(Exit::DONE)
+}
+
+fn with_end(text: &str) -> String {
+    match text.is_empty() || text.ends_with('\n') {
+        true => text.to_owned(),
+        false => format!("{text}\n"),
+    }
+}

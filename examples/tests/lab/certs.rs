@@ -1,0 +1,204 @@
+//! The life of certificates while somebody writes: renewed, and authorities rotated, killed in the middle, taken back.
+
+use crate::{
+    lab::{Lab, Scene},
+    run::{Next, Running},
+    waiting::LONG,
+};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// A ConfigMap is made, and another, and what came of each is told; `$1` tells the writers apart.
+const WRITE: &str = r#"
+n=0
+while :; do
+    n=$((n + 1))
+    if /opt/lab/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf --server https://127.0.0.1:7443 \
+        --request-timeout 20s create configmap "$1-$n" >/tmp/writer 2>&1
+    then echo ok
+    else echo "no $(tr '\n' ' ' </tmp/writer)"
+    fi
+done"#;
+
+#[test]
+#[ignore = "needs root"]
+fn certificates_are_renewed_and_rotated_under_load() {
+    let scene = Scene::new();
+    let lab = scene.lab("t-certs");
+    lab.up(&["--control-planes", "3"]);
+    renew(&lab);
+    etcd_killed_and_resumed(&lab);
+    front_proxy_and_back(&lab);
+    kubernetes(&lab);
+    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.check_in_a_while();
+    lab.down();
+    scene.nothing_is_left();
+}
+
+/// All leaves, and nobody notices.
+fn renew(lab: &Lab<'_>) {
+    let before = leaf_of_api(lab);
+    let plan = lab.json(&["certs", "renew", "--dry-run"]);
+    let steps = plan["steps"].to_string();
+    assert!(
+        steps.contains("restart kube-controller-manager.service"),
+        "{steps}"
+    );
+    assert!(!steps.contains("restart kube-apiserver.service"), "{steps}");
+    assert!(!steps.contains("restart etcd"), "{steps}");
+    let writers = Writers::start(lab, "renew");
+    timed("renewal", || lab.ok(&["certs", "renew"]));
+    writers.end();
+    assert_ne!(leaf_of_api(lab), before);
+    fine(lab);
+}
+
+/// Killed while the members are started anew, the next goes on; nothing that was written is refused.
+fn etcd_killed_and_resumed(lab: &Lab<'_>) {
+    let before = lab.authority("etcd").unwrap();
+    let writers = Writers::start(lab, "etcd");
+    let mut run = lab.start(&["certs", "rotate", "etcd", "--output", "json"]);
+    let restarted = run.event(|event| event.is("etcd: restart", "done"));
+    assert!(restarted.is_some(), "{:?}", run.kill());
+    run.kill();
+    let shown = lab.json(&["certs"]);
+    assert_eq!(
+        shown["rotations"][0]["phase"], "trust",
+        "{}",
+        shown["rotations"]
+    );
+    timed("rotation of etcd's authority", || {
+        lab.ok(&["certs", "rotate", "etcd"])
+    });
+    writers.end();
+    assert_ne!(lab.authority("etcd").unwrap(), before);
+    fine(lab);
+}
+
+/// Nobody reads its file at his start: three phases without a restart, and the way back of two of them.
+fn front_proxy_and_back(lab: &Lab<'_>) {
+    let before = lab.authority("front-proxy").unwrap();
+    lab.ok(&["certs", "rotate", "front-proxy", "--to", "swap"]);
+    let other = lab.run(&["certs", "rotate", "etcd"]);
+    assert!(
+        other
+            .err
+            .contains("the rotation of front-proxy is at `swap`"),
+        "{other:?}"
+    );
+    for at in ["trust", "add"] {
+        let said = lab.ok(&["certs", "rotate", "front-proxy", "--back"]);
+        assert!(
+            said.contains(&format!("`{at}` has arrived everywhere")),
+            "{said}"
+        );
+    }
+    lab.ok(&["certs", "rotate", "front-proxy", "--back"]);
+    assert_eq!(lab.authority("front-proxy").unwrap(), before);
+    fine(lab);
+}
+
+/// The authority that everything trusts: kubelets, controllers, kubeconfigs, pods.
+fn kubernetes(lab: &Lab<'_>) {
+    let before = lab.authority("kubernetes").unwrap();
+    let writers = Writers::start(lab, "kubernetes");
+    timed("rotation of the Kubernetes authority", || {
+        lab.ok(&["certs", "rotate", "kubernetes"])
+    });
+    writers.end();
+    assert_ne!(lab.authority("kubernetes").unwrap(), before);
+    let config = lab.get(&["--namespace", "default", "configmap", "kube-root-ca.crt"]);
+    assert_eq!(
+        config["data"]["ca.crt"],
+        lab.authority("kubernetes").unwrap()
+    );
+    fine(lab);
+}
+
+/// Demands that nothing is being rotated, and that machines have what the store has.
+#[track_caller]
+fn fine(lab: &Lab<'_>) {
+    let report = lab.json(&["certs"]);
+    assert_eq!(report["rotations"], Value::Array(Vec::new()));
+    for found in report["machines"].as_array().unwrap() {
+        let state = &found["state"];
+        assert!(*state == "same" || *state == "own", "{found}");
+    }
+}
+
+/// What the API server of a control plane has.
+#[track_caller]
+fn leaf_of_api(lab: &Lab<'_>) -> String {
+    lab.ok(&[
+        "exec",
+        "cp-1",
+        "--",
+        "cat",
+        "/etc/kubernetes/pki/apiserver.crt",
+    ])
+}
+
+fn timed(what: &str, work: impl FnOnce() -> String) {
+    let began = Instant::now();
+    let said = work();
+    eprintln!(
+        "{what} took {:.1} s: {}",
+        began.elapsed().as_secs_f64(),
+        said.trim_end()
+    );
+}
+
+/// One writer on each control plane, through its balancer.
+struct Writers<'l> {
+    lab: &'l Lab<'l>,
+    all: Vec<Running>,
+}
+
+impl<'l> Writers<'l> {
+    #[track_caller]
+    fn start(lab: &'l Lab<'l>, name: &str) -> Self {
+        let writer = |node: &str| {
+            let name = format!("{name}-{node}");
+            lab.start(&["exec", node, "--", "sh", "-c", WRITE, "writer", &name])
+        };
+        let mut all: Vec<Running> = ["cp-0", "cp-1", "cp-2"].map(writer).into();
+        for writer in &mut all {
+            assert!(
+                writer.line(|line| line == "ok").is_some(),
+                "a writer gets no answer"
+            );
+        }
+        Self { lab, all }
+    }
+
+    /// Ends the writers, and demands that each wrote meanwhile and that no write failed.
+    #[track_caller]
+    fn end(self) {
+        let (mut written, mut failed) = (0, Vec::new());
+        for mut writer in self.all {
+            let (mut own, end) = (0, Instant::now() + LONG);
+            // What it has said so far, and one more write that was asked for now.
+            loop {
+                assert!(Instant::now() < end, "a writer hangs");
+                match writer.next(Duration::from_millis(200)) {
+                    Next::Line(line) if line == "ok" => own += 1,
+                    Next::Line(line) => failed.push(line),
+                    Next::Silence if own > 0 => break,
+                    Next::Silence => {}
+                    Next::End => panic!("a writer has ended"),
+                }
+            }
+            writer.signal_all(Signal::SIGTERM);
+            writer.end();
+            written += own;
+        }
+        eprintln!(
+            "{}: {written} writes, {} failed",
+            self.lab.name,
+            failed.len()
+        );
+        assert!(failed.is_empty(), "{failed:#?}");
+    }
+}
