@@ -142,10 +142,16 @@ fn fewer_workers_for_a_lab_of_vms_that_exists() {
 }
 
 #[test]
-fn another_number_of_etcd_members_for_a_lab_that_exists() {
-    let scene = Scene::new().with_lab(&reference_lab());
-    let texts = ["has etcd members 3, and 5 is asked for", "another --name"];
-    scene.refuses(&["plan", "--etcd", "5"], 2, &texts);
+fn fewer_etcd_members_for_a_lab_of_vms_that_exists() {
+    let mut spec = reference_lab();
+    spec.machines.etcd = 5;
+    spec.bhyve = Some(BhyveSpec::default());
+    let scene = Scene::new().with_lab(&spec);
+    let texts = [
+        "has etcd members 5, and 3 is asked for",
+        "VMs can be added but not yet taken away",
+    ];
+    scene.refuses(&["plan", "--etcd", "3"], 2, &texts);
 }
 
 #[test]

@@ -12,7 +12,6 @@ use anyhow::Context as _;
 use nix::mount::{MsFlags, mount};
 use std::{
     fs,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
@@ -52,14 +51,17 @@ pub fn lead(dir: &Path) -> anyhow::Result<()> {
         fs::create_dir_all(dir.join(below)).with_context(|| below.to_owned())?;
     }
     let program = std::env::current_exe()?;
-    for (from, to) in [("etc", "/etc"), ("var", "/var")] {
-        bind(&dir.join(from), Path::new(to))?;
-    }
     let tools = PathBuf::from("/usr/local/sbin");
     let none: Option<&str> = None;
     mount(Some("tmpfs"), &tools, Some("tmpfs"), MsFlags::empty(), none).context("tmpfs")?;
+    // Not links: the program may lie below /var, which is the machine's own after this.
     for played in PLAYED {
-        symlink(&program, tools.join(played))?;
+        let place = tools.join(played);
+        fs::File::create(&place).context(played)?;
+        bind(&program, &place)?;
+    }
+    for (from, to) in [("etc", "/etc"), ("var", "/var")] {
+        bind(&dir.join(from), Path::new(to))?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
