@@ -230,7 +230,8 @@ impl StateDir {
         self.backups().join(format!("{from}-to-{to}"))
     }
 
-    fn backups(&self) -> PathBuf {
+    /// What is put aside by this program itself, and goes with the lab.
+    pub(crate) fn backups(&self) -> PathBuf {
         self.root.join("backups")
     }
 

@@ -102,7 +102,7 @@ impl Lab {
         let plan = plan(&way).await?;
         let Way { set, program, etcd } = &way;
         let journal = Keeper {
-            snapshot: state.snapshots().join(format!("before-etcd-{to}.db")),
+            snapshot: state.backups().join(format!("before-etcd-{to}.db")),
             set: *set,
             state: state.clone(),
         };
@@ -221,7 +221,7 @@ struct Keeper {
 
 impl Journal for Keeper {
     fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
-        super::snapshot::make_dir(&self.state.snapshots())?;
+        super::snapshot::make_dir(&self.state.backups())?;
         snapshot.store(&self.snapshot)?;
         Ok(())
     }
