@@ -6,6 +6,7 @@ use crate::{
     gate::start_gated,
     handover::hand_over,
     observe::ANSWER_TIMEOUT,
+    probe::host_of,
     ready::{wait_ready, wait_steady},
     render,
 };
@@ -251,11 +252,7 @@ impl<'a> Site<'a> {
             member: name.clone(),
         };
         let member = spec.member(name).ok_or_else(unknown)?;
-        let no_host = || Unreachable {
-            member: name.clone(),
-            what: "host",
-        };
-        let host = hosts.get(name).ok_or_else(no_host)?.as_ref();
+        let host = host_of(hosts, name)?.as_ref();
         Ok(Self { spec, member, host })
     }
 

@@ -1,7 +1,7 @@
 //! A leader hands over before it is stopped: without it the others notice only after an election's time-out, and
 //! writes that came to any member wait for that long, some longer than their clients do.
 
-use crate::{ClientAnswer, ClusterSpec, MemberName, Probe, ready::READY_STEP};
+use crate::{ClusterSpec, MemberName, Probe, Status, ready::READY_STEP};
 use host_exec::EventSink;
 
 /// Has `member` hand over the lead to another member that is ready, if it leads.
@@ -13,14 +13,8 @@ pub(crate) async fn hand_over(
     probe: &Probe,
     events: &dyn EventSink,
 ) {
-    let leads = |answer: &ClientAnswer| match answer {
-        ClientAnswer::Serving {
-            status: Some(status),
-            ..
-        } => status.leader == Some(status.member_id),
-        _ => false,
-    };
-    if !leads(&probe.client(member).await) {
+    let answer = probe.client(member).await;
+    if !answer.status().is_some_and(Status::leads) {
         return;
     }
     let ids = spec.member_ids();

@@ -38,13 +38,7 @@ pub fn conditions(
         .collect();
     let statuses: BTreeMap<&MemberName, &Status> = answers
         .iter()
-        .filter_map(|(name, answer)| match answer {
-            ClientAnswer::Serving {
-                status: Some(status),
-                ..
-            } => Some((name, status)),
-            _ => None,
-        })
+        .filter_map(|(name, answer)| Some((name, answer.status()?)))
         .collect();
     conditions.extend([one_cluster(spec, &statuses), one_leader(spec, &statuses)]);
     conditions.push(no_alarm(&statuses));

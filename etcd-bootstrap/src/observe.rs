@@ -3,6 +3,7 @@
 use crate::{
     ClientAnswer, ClusterId, ClusterSpec, ClusterToken, Hosts, MemberName, MemberSpec, PeerAnswer,
     Probe, Tls, Unreachable, id,
+    probe::host_of,
     render::{self, SettingsForm},
 };
 use futures::future::try_join_all;
@@ -140,15 +141,7 @@ pub async fn observe(
     tls: &Tls,
 ) -> Result<Observed, ObserveError> {
     let probe = Probe::new(spec, hosts, tls, ANSWER_TIMEOUT)?;
-    let host = |member: &MemberSpec| {
-        hosts
-            .get(&member.name)
-            .map(AsRef::as_ref)
-            .ok_or_else(|| Unreachable {
-                member: member.name.clone(),
-                what: "host",
-            })
-    };
+    let host = |member: &MemberSpec| host_of(hosts, &member.name).map(AsRef::as_ref);
     let looks = spec
         .members()
         .iter()

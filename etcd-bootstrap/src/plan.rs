@@ -1,8 +1,8 @@
 //! From what is wanted and what is there to what has to be done. Pure.
 
 use crate::{
-    ClientAnswer, ClusterId, ClusterSpec, MemberName, MemberObservation, MemberSpec, MemberState,
-    Observed, render,
+    ClusterId, ClusterSpec, MemberName, MemberObservation, MemberSpec, MemberState, Observed,
+    render,
     upgrade::{PathError, check_path},
 };
 use serde::Serialize;
@@ -129,11 +129,7 @@ fn check_version(
     member: &MemberSpec,
     found: &MemberObservation,
 ) -> Result<(), PlanError> {
-    let ClientAnswer::Serving {
-        status: Some(status),
-        ..
-    } = &found.client
-    else {
+    let Some(status) = found.client.status() else {
         return Ok(());
     };
     let Ok(from) = status.version.parse() else {

@@ -25,6 +25,17 @@ pub struct Unreachable {
     pub what: &'static str,
 }
 
+/// The host of a member.
+pub(crate) fn host_of<'h>(
+    hosts: &'h Hosts,
+    member: &MemberName,
+) -> Result<&'h Arc<dyn Host>, Unreachable> {
+    hosts.get(member).ok_or_else(|| Unreachable {
+        member: member.clone(),
+        what: "host",
+    })
+}
+
 /// What a member says at its peer port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -122,6 +133,14 @@ pub struct Status {
     pub quota_bytes: u64,
     /// Alarms and other trouble, in etcd's words.
     pub errors: Vec<String>,
+}
+
+impl Status {
+    /// Whether the member follows itself.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.leader == Some(self.member_id)
+    }
 }
 
 /// Asks the members of one cluster; connections are kept between questions.
@@ -249,12 +268,11 @@ impl Endpoints {
         tls: &Tls,
         timeout: Duration,
     ) -> Result<(MemberName, Self), Unreachable> {
-        let lacks = |what| Unreachable {
+        let host = host_of(hosts, &member.name)?;
+        let tls = tls.of(&member.name).ok_or_else(|| Unreachable {
             member: member.name.clone(),
-            what,
-        };
-        let host = hosts.get(&member.name).ok_or_else(|| lacks("host"))?;
-        let tls = tls.of(&member.name).ok_or_else(|| lacks("certificates"))?;
+            what: "certificates",
+        })?;
         let endpoints = Self::new(member, host, tls, timeout);
         Ok((member.name.clone(), endpoints))
     }

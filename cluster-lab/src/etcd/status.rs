@@ -55,10 +55,7 @@ impl EtcdMember {
 
     /// What it says of its store and of raft; none while it is silent.
     pub fn status(&self) -> Option<&Status> {
-        match &self.answer {
-            ClientAnswer::Serving { status, .. } => status.as_ref(),
-            ClientAnswer::Silent(_) => None,
-        }
+        self.answer.status()
     }
 }
 
@@ -83,22 +80,16 @@ impl Lab {
         let mut conditions = conditions(spec, &answers);
         conditions.extend(certificates::served_condition(&served));
         let ids = spec.member_ids();
-        let member = |(name, answer): (MemberName, ClientAnswer)| {
-            let mut member = EtcdMember {
-                id: ids.get(&name).copied(),
-                leads: false,
-                certificates: served
-                    .iter()
-                    .filter(|c| c.member == name)
-                    .cloned()
-                    .collect(),
-                name,
-                answer,
-            };
-            member.leads = member
-                .status()
-                .is_some_and(|status| status.leader == Some(status.member_id));
-            member
+        let member = |(name, answer): (MemberName, ClientAnswer)| EtcdMember {
+            id: ids.get(&name).copied(),
+            leads: answer.status().is_some_and(Status::leads),
+            certificates: served
+                .iter()
+                .filter(|c| c.member == name)
+                .cloned()
+                .collect(),
+            name,
+            answer,
         };
         Ok(EtcdStatus {
             cluster_id: spec.cluster_id(),

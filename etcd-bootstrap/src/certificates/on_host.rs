@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     CertificateFault, ClusterSpec, Hosts, MemberName, MemberSpec, MemberState, Observed,
-    Unreachable,
+    Unreachable, probe::host_of,
 };
 use futures::future::try_join_all;
 use host_exec::{Command, File, FileError, Host, HostName, RunError};
@@ -40,10 +40,7 @@ pub async fn check_on(
     now: OffsetDateTime,
 ) -> Result<(), CheckCertificatesError> {
     let of_member = async |member: &MemberSpec| {
-        let host = hosts.get(&member.name).ok_or_else(|| Unreachable {
-            member: member.name.clone(),
-            what: "host",
-        })?;
+        let host = host_of(hosts, &member.name)?;
         let clocks = Clocks {
             here: now,
             member: Some(clock(host.as_ref()).await?),

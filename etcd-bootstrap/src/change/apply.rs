@@ -180,15 +180,11 @@ impl Change<'_> {
             return Ok(());
         };
         let look = || async move {
-            let status = self.look.status(from).await;
-            match status.map(|status| (status.leader, status.member_id)) {
-                Ok((Some(leader), own)) if leader == own => {
-                    self.ask.move_leader(from, id).await.map(|()| None)
-                }
+            match self.look.status(from).await {
+                Ok(status) if status.leads() => self.ask.move_leader(from, id).await.map(|()| None),
+                Ok(status) if status.leader.is_none() => Ok(None),
                 // Somebody else leads already.
-                Ok((Some(_), _)) => Ok(Some(())),
-                Ok((None, _)) => Ok(None),
-                Err(_) => Ok(Some(())),
+                Ok(_) | Err(_) => Ok(Some(())),
             }
         };
         self.until(from, "no other leader", look).await

@@ -15,7 +15,7 @@ pub use plan::{
     plan_defrag, plan_space,
 };
 
-use crate::{ClientAnswer, ClusterSpec, Probe, RequestFailed};
+use crate::{ClusterSpec, Probe, RequestFailed};
 use futures::future::join_all;
 
 /// Asks every member how it is, and one that is ready for the alarms.
@@ -45,9 +45,6 @@ impl Seen {
     /// What a member says of its store and its raft; `None` if it does not answer.
     #[must_use]
     pub fn status(&self, member: &crate::MemberName) -> Option<&crate::Status> {
-        match self.members.get(member)? {
-            ClientAnswer::Serving { status, .. } => status.as_ref(),
-            ClientAnswer::Silent(_) => None,
-        }
+        self.members.get(member)?.status()
     }
 }

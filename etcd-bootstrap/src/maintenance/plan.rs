@@ -182,7 +182,7 @@ pub fn plan_space(spec: &ClusterSpec, seen: &Seen) -> Result<MaintenancePlan, Ma
 fn defragment(member: MemberName, status: &Status) -> MaintenanceStep {
     MaintenanceStep::Defragment {
         member,
-        leads: status.leader == Some(status.member_id),
+        leads: status.leads(),
         db_bytes: status.db_size_bytes,
         in_use_bytes: status.db_in_use_bytes,
     }
@@ -222,13 +222,12 @@ fn in_order<'s>(
         }
         order.push((name.clone(), status));
     }
-    let leads = |status: &Status| status.leader == Some(status.member_id);
-    let leader = order.iter().find(|(_, status)| leads(status));
+    let leader = order.iter().find(|(_, status)| status.leads());
     let leader = leader.map(|(_, status)| status.member_id);
     if leader.is_none() || order.iter().any(|(_, status)| status.leader != leader) {
         return Err(MaintenanceRefused::NoLeader);
     }
-    order.sort_by_key(|(_, status)| leads(status));
+    order.sort_by_key(|(_, status)| status.leads());
     Ok(order)
 }
 

@@ -5,6 +5,7 @@ use crate::{
     ApplyError, ClusterSpec, EtcdutlError, Hosts, MemberName, MemberSpec, ObserveError, PlanError,
     Tls, Unreachable,
     etcdutl::{Etcdutl, LIMIT, RestoreTo},
+    probe::host_of,
     render,
 };
 use futures::future::try_join_all;
@@ -138,11 +139,7 @@ impl Shared<'_> {
             member: name.clone(),
         };
         let member = self.spec.member(name).ok_or_else(unknown)?;
-        let no_host = || Unreachable {
-            member: name.clone(),
-            what: "host",
-        };
-        let host = self.hosts.get(name).ok_or_else(no_host)?.as_ref();
+        let host = host_of(self.hosts, name)?.as_ref();
         let places = Places::of(member, self.spec.token());
         Ok(Site {
             with: self,

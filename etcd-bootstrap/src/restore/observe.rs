@@ -3,6 +3,7 @@
 use super::Places;
 use crate::{
     ClusterSpec, ClusterToken, Hosts, MemberName, MemberSpec, Unreachable,
+    probe::host_of,
     render::{self, SettingsForm},
 };
 use futures::future::try_join_all;
@@ -82,10 +83,7 @@ pub enum ObserveRestoreError {
 /// A host is missing or cannot be reached. A data directory that is not there is *not* an error.
 pub async fn observe(spec: &ClusterSpec, hosts: &Hosts) -> Result<Observed, ObserveRestoreError> {
     let looks = spec.members().iter().map(|member| async move {
-        let host = hosts.get(&member.name).ok_or_else(|| Unreachable {
-            member: member.name.clone(),
-            what: "host",
-        })?;
+        let host = host_of(hosts, &member.name)?;
         let found = look(spec, member, host.as_ref()).await?;
         Ok::<_, ObserveRestoreError>((member.name.clone(), found))
     });

@@ -4,7 +4,7 @@ use super::{RaftSnapshotError, UpgradePlan, UpgradeStep, raft_snapshot};
 use crate::{
     ApplyError, ClusterSpec, EtcdVersion, Hosts, MemberName, MemberProgram, ObserveError,
     PlanError, Probe, RequestFailed, Snapshot, SnapshotError, SpecError, Tls, Unreachable,
-    observe::ANSWER_TIMEOUT, snapshot,
+    observe::ANSWER_TIMEOUT, probe::host_of, snapshot,
 };
 use host_exec::{
     EventSink,
@@ -166,11 +166,7 @@ async fn keep(
     hosts: &Hosts,
     journal: &dyn Journal,
 ) -> Result<(), UpgradeError> {
-    let no_host = || Unreachable {
-        member: member.clone(),
-        what: "host",
-    };
-    let host = hosts.get(member).ok_or_else(no_host)?;
+    let host = host_of(hosts, member)?;
     let snapshot = snapshot(spec, member, host.as_ref()).await?;
     journal
         .keep(&snapshot)
@@ -189,10 +185,7 @@ async fn hand_over(
     tls: &Tls,
 ) -> Result<(), UpgradeError> {
     let probe = Probe::new(spec, hosts, tls, ANSWER_TIMEOUT.max(SETTLE))?;
-    let leads = probe
-        .status(from)
-        .await
-        .is_ok_and(|s| s.leader == Some(s.member_id));
+    let leads = probe.status(from).await.is_ok_and(|status| status.leads());
     let Some(target) = spec.member_ids().get(to).copied().filter(|_| leads) else {
         return Ok(());
     };

@@ -2,7 +2,7 @@
 
 use super::{Facts, preflight};
 use crate::{
-    ClientAnswer, ClusterSpec, EtcdVersion, MemberName, MemberProgram, MemberSpec,
+    ClientAnswer, ClusterSpec, EtcdVersion, MemberName, MemberProgram, MemberSpec, Status,
     maintenance::Seen,
 };
 use host_exec::Condition;
@@ -136,7 +136,7 @@ pub fn plan(
     }
     let leads = |member: &MemberSpec| {
         let status = seen.status(&member.name);
-        status.is_some_and(|status| status.leader == Some(status.member_id))
+        status.is_some_and(Status::leads)
     };
     let leader = spec
         .members()

@@ -4,6 +4,7 @@ use super::check_path;
 use crate::{
     ClusterSpec, EtcdVersion, Hosts, MemberName, MemberProgram, Probe, RequestFailed, Unreachable,
     maintenance::{self, Seen},
+    probe::host_of,
 };
 use host_exec::{Command, Condition, Host, RunError};
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -53,10 +54,7 @@ pub async fn look(
     let seen = maintenance::see(spec, probe).await?;
     let (mut programs, mut v2_content) = (BTreeMap::new(), BTreeMap::new());
     for member in spec.members() {
-        let host = hosts.get(&member.name).ok_or_else(|| Unreachable {
-            member: member.name.clone(),
-            what: "host",
-        })?;
+        let host = host_of(hosts, &member.name)?;
         programs.insert(
             member.name.clone(),
             version_of(&to.path, host.as_ref()).await?,

@@ -5,7 +5,7 @@
 
 use crate::{
     ClusterSpec, Hosts, MemberName, MemberSpec, Probe, RequestFailed, Tls, Unreachable,
-    observe::ANSWER_TIMEOUT,
+    observe::ANSWER_TIMEOUT, probe::host_of,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use host_exec::{
@@ -67,10 +67,7 @@ pub(super) async fn write(
         .try_collect::<()>()
         .await?;
     for own in spec.members() {
-        let host = hosts.get(&own.name).ok_or_else(|| Unreachable {
-            member: own.name.clone(),
-            what: "host",
-        })?;
+        let host = host_of(hosts, &own.name)?;
         covered(own, host.as_ref(), before.raft_index).await?;
     }
     Ok(())
