@@ -7,7 +7,7 @@ use k8s_bootstrap::hardened::EncryptionKey;
 use netplan::{LabName, Lock};
 use nix::fcntl::{Flock, FlockArg};
 use pki::BootstrapToken;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
@@ -210,14 +210,7 @@ impl StateDir {
 
     /// Makes the directory of the keys of SSH, for its owner alone.
     pub(crate) fn make_ssh(&self) -> Result<(), StateError> {
-        let path = self.ssh();
-        let mut directory = fs::DirBuilder::new();
-        let made = directory.recursive(true).mode(0o700).create(&path);
-        made.map_err(|source| StateError::Io {
-            what: "make",
-            path,
-            source,
-        })
+        make_dir(&self.ssh())
     }
 
     /// Image and programs of VMs.
@@ -254,10 +247,7 @@ impl StateDir {
     ///
     /// The system refuses.
     pub(crate) fn remember_upgrades(&self, upgrades: &Upgrades) -> Result<(), StateError> {
-        if self.upgrades()?.as_ref() == Some(upgrades) {
-            return Ok(());
-        }
-        self.write_json(&self.upgrades_path(), upgrades)
+        self.keep_json(self.upgrades_path(), upgrades)
     }
 
     fn rotation_path(&self) -> PathBuf {
@@ -271,24 +261,31 @@ impl StateDir {
 
     /// Remembers it; an unchanged file is left alone.
     pub(crate) fn remember_rotation(&self, record: &RotationRecord) -> Result<(), StateError> {
-        if self.rotation()?.as_ref() == Some(record) {
-            return Ok(());
-        }
-        self.write_json(&self.rotation_path(), record)
+        self.keep_json(self.rotation_path(), record)
     }
 
     /// Forgets it. Nothing to forget is *not* an error.
     pub(crate) fn forget_rotation(&self) -> Result<(), StateError> {
-        let path = self.rotation_path();
-        gone(fs::remove_file(&path), &path)
+        forget(&self.rotation_path())
     }
 
     pub(crate) fn write_json(&self, path: &Path, value: &impl Serialize) -> Result<(), StateError> {
         let text = serde_json::to_string_pretty(value).expect("records are representable in JSON");
-        self.write(path, &format!("{text}\n"))
+        self.write(path, format!("{text}\n"))
     }
 
-    pub(crate) fn read_json<T: serde::de::DeserializeOwned>(
+    /// Writes a value as JSON; an unchanged file is left alone.
+    pub(crate) fn keep_json<T>(&self, path: PathBuf, value: &T) -> Result<(), StateError>
+    where
+        T: Serialize + DeserializeOwned + PartialEq,
+    {
+        if self.read_json(path.clone())?.as_ref() == Some(value) {
+            return Ok(());
+        }
+        self.write_json(&path, value)
+    }
+
+    pub(crate) fn read_json<T: DeserializeOwned>(
         &self,
         path: PathBuf,
     ) -> Result<Option<T>, StateError> {
@@ -370,7 +367,7 @@ impl StateDir {
         match owner {
             Some(owner) if owner == self.root => Ok(()),
             Some(owner) if owner.is_dir() => Err(StateError::Elsewhere { path: owner }),
-            _ => self.write(&path, &self.root.to_string_lossy()),
+            _ => self.write(&path, self.root.to_string_lossy().as_bytes()),
         }
     }
 
@@ -448,8 +445,7 @@ impl StateDir {
     ///
     /// The system refuses.
     pub(crate) fn forget_leaving(&self) -> Result<(), StateError> {
-        let path = self.leaving_path();
-        gone(fs::remove_file(&path), &path)
+        forget(&self.leaving_path())
     }
 
     /// Who has which network and address; `None` before the first `up`.
@@ -497,10 +493,7 @@ impl StateDir {
     ///
     /// The system refuses.
     pub(crate) fn remember_stock(&self, record: &StockRecord) -> Result<(), StateError> {
-        if self.stock_record()?.as_ref() == Some(record) {
-            return Ok(());
-        }
-        self.write_json(&self.stock(), record)
+        self.keep_json(self.stock(), record)
     }
 
     /// The token with which nodes join, and when it ends.
@@ -627,7 +620,7 @@ impl StateDir {
         ];
         let last = [self.root.join("lock"), self.record_path()];
         for path in files.into_iter().chain(last) {
-            gone(fs::remove_file(&path), &path)?;
+            forget(&path)?;
         }
         match fs::remove_dir(&self.root) {
             // Something that a person put there: it stays, with its directory.
@@ -649,8 +642,8 @@ impl StateDir {
     }
 
     /// Every file here is for its owner alone, from its first byte, and replaced as a whole.
-    fn write(&self, path: &Path, text: &str) -> Result<(), StateError> {
-        let file = host_exec::File::secret(path, text.as_bytes());
+    pub(crate) fn write(&self, path: &Path, contents: impl AsRef<[u8]>) -> Result<(), StateError> {
+        let file = host_exec::File::secret(path, contents.as_ref());
         let written = host_exec::files::write_here(&file);
         written.map_err(|source| StateError::Io {
             what: "write",
@@ -658,6 +651,22 @@ impl StateDir {
             source,
         })
     }
+}
+
+/// Makes a directory for its owner alone.
+pub(crate) fn make_dir(path: &Path) -> Result<(), StateError> {
+    let mut directory = fs::DirBuilder::new();
+    let made = directory.recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StateError::Io {
+        what: "make",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Removes a file. One that is not there is *not* an error.
+pub(crate) fn forget(path: &Path) -> Result<(), StateError> {
+    gone(fs::remove_file(path), path)
 }
 
 /// The end of a removal: what is not there is gone.

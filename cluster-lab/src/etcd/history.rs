@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{io, path::PathBuf};
 
 /// The history with the token of the cluster that it is of.
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {
     token: ClusterToken,
@@ -40,14 +40,11 @@ impl StateDir {
         token: &ClusterToken,
         history: &History,
     ) -> Result<(), StateError> {
-        if self.etcd_history(token)?.as_ref() == Some(history) {
-            return Ok(());
-        }
         let kept = Kept {
             token: token.clone(),
             history: history.clone(),
         };
-        self.write_json(&self.etcd_history_path(), &kept)
+        self.keep_json(self.etcd_history_path(), &kept)
     }
 
     /// The same for [`etcd_bootstrap::change::apply`].

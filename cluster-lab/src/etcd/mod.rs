@@ -21,7 +21,7 @@ pub use members::{EtcdError, EtcdWish};
 pub(crate) use members::{has_pending, plan_leaving, plan_pending};
 pub use status::{EtcdMember, EtcdStatus};
 
-use crate::{Lab, LabPlanError, lab::etcd_hosts};
+use crate::{Lab, LabPlanError, Wired, lab::etcd_hosts};
 use etcd_bootstrap::{ClusterSpec, Hosts, Tls};
 
 /// The cluster of etcd, and of its machines those that run.
@@ -35,10 +35,16 @@ impl Lab {
     /// etcd of this lab, with its certificates, which have to be there.
     pub(crate) async fn running_etcd(&self) -> Result<RunningEtcd, LabPlanError> {
         let (wired, hosts) = self.running().await?;
-        Ok(RunningEtcd {
-            hosts: etcd_hosts(&wired.etcd, &hosts),
+        Ok(RunningEtcd::of(wired, &hosts))
+    }
+}
+
+impl RunningEtcd {
+    fn of(wired: Wired, machines: &crate::Hosts) -> Self {
+        Self {
+            hosts: etcd_hosts(&wired.etcd, machines),
             spec: wired.etcd,
             tls: wired.etcd_tls,
-        })
+        }
     }
 }

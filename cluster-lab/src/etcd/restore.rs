@@ -3,7 +3,7 @@
 use super::{Restoring, RunningEtcd};
 use crate::{
     DraftError, Hosts, Lab, LabPlanError, Machines, Shape, StateError, UpError, Wired,
-    lab::etcd_hosts,
+    state::forget,
 };
 use etcd_bootstrap::{
     ANSWER_TIMEOUT, MemberName, Probe, StoredSnapshot, StoredSnapshotError, TrialError,
@@ -14,11 +14,9 @@ use etcd_bootstrap::{
     },
     snapshot, try_restore,
 };
-use host_exec::{
-    Condition, EventSink, File, Host, HostName, Mode, RunError, Sha256Hex, files, systemd,
-};
+use host_exec::{Condition, EventSink, Host, HostName, RunError, Sha256Hex, systemd};
 use netplan::Role;
-use std::{fs, io, path::PathBuf};
+use std::{fs, path::PathBuf};
 use zeroize::Zeroizing;
 
 /// The step under which Kubernetes is stopped.
@@ -231,15 +229,11 @@ impl Lab {
         let seen = self.see(blueprint).await.map_err(LabPlanError::from)?;
         let token = self.token_to_look_with::<LabPlanError>()?;
         let wired = self.wire(blueprint, &token).map_err(LabPlanError::from)?;
-        let hosts = etcd_hosts(&wired.etcd, &seen.hosts);
-        let mut members = wired.etcd.members().iter();
-        match members.find(|member| !hosts.contains_key(&member.name)) {
+        let etcd = RunningEtcd::of(wired, &seen.hosts);
+        let mut members = etcd.spec.members().iter();
+        match members.find(|member| !etcd.hosts.contains_key(&member.name)) {
             Some(down) => Err(EtcdRestoreError::Down(down.name.clone())),
-            None => Ok(RunningEtcd {
-                hosts,
-                spec: wired.etcd,
-                tls: wired.etcd_tls,
-            }),
+            None => Ok(etcd),
         }
     }
 
@@ -253,12 +247,7 @@ impl Lab {
         let (bytes, without_checksum) = (&source.bytes, source.without_checksum);
         let tried = try_restore(&etcd.spec, member, host.as_ref(), bytes, without_checksum).await?;
         let state = self.state();
-        let file = File::secret(state.restoring(), bytes.as_slice()).with_mode(Mode::SECRET);
-        files::write_here(&file).map_err(|source| StateError::Io {
-            what: "write",
-            path: state.restoring(),
-            source,
-        })?;
+        state.write(&state.restoring(), bytes)?;
         let restoring = Restoring {
             sha256: Sha256Hex::of(bytes).to_string(),
             snapshot: tried,
@@ -276,14 +265,7 @@ impl Lab {
         let mut record = state.etcd_record()?;
         record.restoring = None;
         state.remember_etcd(&record)?;
-        match fs::remove_file(state.restoring()) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StateError::Io {
-                what: "remove",
-                path: state.restoring(),
-                source,
-            }),
-            _ => Ok(()),
-        }
+        forget(&state.restoring())
     }
 
     async fn bring_kubernetes_back(

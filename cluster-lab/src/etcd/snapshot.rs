@@ -1,15 +1,11 @@
 //! A snapshot of etcd, kept on this machine.
 
-use crate::{Lab, LabPlanError, StateError};
+use crate::{Lab, LabPlanError, StateError, state::make_dir};
 use etcd_bootstrap::{
     Snapshot, SnapshotError, SnapshotRecord, StoredSnapshotError, TrialError, snapshot, try_restore,
 };
 use host_exec::EventSink;
-use std::{
-    fs,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 use time::macros::format_description;
 
 /// The step under which a snapshot is reported.
@@ -88,17 +84,6 @@ impl Lab {
             record,
         })
     }
-}
-
-/// A directory for its owner alone.
-pub(super) fn make_dir(dir: &Path) -> Result<(), StateError> {
-    let mut builder = fs::DirBuilder::new();
-    let made = builder.recursive(true).mode(0o700).create(dir);
-    made.map_err(|source| StateError::Io {
-        what: "make",
-        path: dir.to_owned(),
-        source,
-    })
 }
 
 /// Any member will do; one that does not answer is no reason to have none.

@@ -221,7 +221,7 @@ struct Keeper {
 
 impl Journal for Keeper {
     fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
-        super::snapshot::make_dir(&self.state.backups())?;
+        crate::state::make_dir(&self.state.backups())?;
         snapshot.store(&self.snapshot)?;
         Ok(())
     }
