@@ -1,11 +1,10 @@
 //! `lab certs`: what certificates there are and until when, and their renewal.
 
-use super::change::or_interrupted;
+use super::change::with_progress;
 use crate::{
     args::{CertsVerb, Format, Global},
     exit::{Ended, Exit},
     next_steps,
-    progress::Reporter,
     screen::{self, Paint},
     table, wanted,
 };
@@ -74,18 +73,15 @@ async fn would_renew(global: &Global) -> anyhow::Result<Exit> {
 
 async fn renew(global: &Global) -> anyhow::Result<Exit> {
     let lab = wanted::existing(global)?;
-    let reporter = Reporter::new(global.output, global.verbose, lab.state());
-    let done = or_interrupted(lab.renew(&reporter)).await;
-    reporter.finish();
-    let Some(done) = done? else {
-        let lab = next_steps::command(&lab, global);
-        return Err(Ended::interrupted(format!(
-            "interrupted; `{lab} up` brings what has been issued to its machines, `{lab} certs renew` renews all once \
-             more"
-        )));
-    };
-    let done = done?;
-    let seconds = reporter.elapsed().as_secs_f64();
+    let command = next_steps::command(&lab, global);
+    let interrupted = format!(
+        "interrupted; `{command} up` brings what has been issued to its machines, `{command} certs renew` renews all \
+         once more"
+    );
+    let (done, seconds) = with_progress(global, &lab, interrupted, async |reporter| {
+        lab.renew(reporter).await
+    })
+    .await?;
     match global.output {
         Format::Json => {
             let result = json!({ "changed": true, "issued": done.issued, "seconds": seconds });
@@ -122,20 +118,16 @@ async fn would_rotate(global: &Global, rotated: Rotated) -> anyhow::Result<Exit>
 
 async fn rotate(global: &Global, rotated: Rotated, wish: RotateWish) -> anyhow::Result<Exit> {
     let lab = wanted::existing(global)?;
-    let reporter = Reporter::new(global.output, global.verbose, lab.state());
-    let done = or_interrupted(lab.rotate(rotated, wish, &reporter)).await;
-    reporter.finish();
     let again = format!(
         "{} certs rotate {rotated}",
         next_steps::command(&lab, global)
     );
-    let Some(done) = done? else {
-        return Err(Ended::interrupted(format!(
-            "interrupted; `{again}` goes on from here, `{again} --back` goes one phase back"
-        )));
-    };
-    let done = done?;
-    let seconds = reporter.elapsed().as_secs_f64();
+    let interrupted =
+        format!("interrupted; `{again}` goes on from here, `{again} --back` goes one phase back");
+    let (done, seconds) = with_progress(global, &lab, interrupted, async |reporter| {
+        lab.rotate(rotated, wish, reporter).await
+    })
+    .await?;
     match global.output {
         Format::Json => {
             screen::print_json(&json!({ "result": { "rotation": done, "seconds": seconds } }))?;

@@ -109,17 +109,12 @@ pub(crate) async fn programs(
 pub(crate) async fn down(global: &Global, purge: bool) -> anyhow::Result<Exit> {
     let lab = wanted::by_name(global)?;
     let was_there = lab.state().root().exists();
-    let reporter = Reporter::new(global.output, global.verbose, lab.state());
-    let done = or_interrupted(lab.down(purge, &reporter)).await;
-    reporter.finish();
-    let Some(done) = done? else {
-        let lab = next_steps::command(&lab, global);
-        return Err(Ended::interrupted(format!(
-            "interrupted; `{lab} down` goes on from here"
-        )));
-    };
-    let gone = done?;
-    let seconds = reporter.elapsed().as_secs_f64();
+    let command = next_steps::command(&lab, global);
+    let interrupted = format!("interrupted; `{command} down` goes on from here");
+    let (gone, seconds) = with_progress(global, &lab, interrupted, async |reporter| {
+        lab.down(purge, reporter).await
+    })
+    .await?;
     match global.output {
         Format::Json => screen::print_json(&json!({ "result": {
             "machines": gone.machines, "others": gone.others, "seconds": seconds,
@@ -183,8 +178,27 @@ fn directories(lab: &Lab) -> Vec<PathBuf> {
     all.into_iter().filter(|dir| dir.exists()).collect()
 }
 
+/// Does `work` with its progress on the screen; returns what came of it, and how many seconds it took.
+///
+/// # Errors
+///
+/// It failed, or somebody interrupted it; `interrupted` says what leads on then.
+pub(super) async fn with_progress<T, E: Into<anyhow::Error>>(
+    global: &Global,
+    lab: &Lab,
+    interrupted: impl Into<String>,
+    work: impl AsyncFnOnce(&Reporter) -> Result<T, E>,
+) -> anyhow::Result<(T, f64)> {
+    let reporter = Reporter::new(global.output, global.verbose, lab.state());
+    let done = or_interrupted(work(&reporter)).await;
+    reporter.finish();
+    let done = done?.ok_or_else(|| Ended::interrupted(interrupted))?;
+    let done = done.map_err(Into::into)?;
+    Ok((done, reporter.elapsed().as_secs_f64()))
+}
+
 /// Does `work` until it is done, or until somebody interrupts it (`None`): SIGINT, SIGTERM or SIGHUP.
-pub(super) async fn or_interrupted<T>(work: impl Future<Output = T>) -> anyhow::Result<Option<T>> {
+async fn or_interrupted<T>(work: impl Future<Output = T>) -> anyhow::Result<Option<T>> {
     let on = |kind| signal(kind).context("cannot set up signals");
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut terminate = on(SignalKind::terminate())?;

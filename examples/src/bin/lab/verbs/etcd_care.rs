@@ -1,6 +1,6 @@
 //! Verbs that look after what etcd holds: `etcd snapshot`, `restore`, `defrag`, `free-space`, `upgrade`.
 
-use super::change::or_interrupted;
+use super::change::with_progress;
 use crate::{
     args::{Format, Global},
     exit::{Ended, Exit},
@@ -35,7 +35,7 @@ pub(crate) async fn snapshot(
     let taken = done(global, &lab, async |reporter| {
         lab.etcd_snapshot(&to, trial, reporter).await
     })
-    .await??;
+    .await?;
     let (path, record) = (taken.path.display().to_string(), &taken.record);
     match global.output {
         Format::Json => screen::print_json(&json!({ "path": path, "record": record }))?,
@@ -76,7 +76,7 @@ pub(crate) async fn restore(
     let restored = done(global, &lab, async |reporter| {
         lab.etcd_restore(source.as_ref(), reporter).await
     })
-    .await??;
+    .await?;
     let conditions = restored.conditions.iter();
     let proven: String = conditions
         .map(|held| format!("{}: {}\n", held.name, held.evidence))
@@ -101,7 +101,7 @@ pub(crate) async fn care(global: &Global, care: EtcdCare) -> anyhow::Result<Exit
             done(global, &lab, async |reporter| {
                 lab.etcd_care(care, reporter).await
             })
-            .await??,
+            .await?,
             "done",
         )
     };
@@ -115,30 +115,28 @@ pub(crate) async fn upgrade(global: &Global, to: Version) -> anyhow::Result<Exit
         let plan = done(global, &lab, async |reporter| {
             lab.plan_etcd_upgrade(to, reporter).await
         })
-        .await??;
+        .await?;
         (plan, "would be done")
     } else {
         (
             done(global, &lab, async |reporter| {
                 lab.etcd_upgrade(to, reporter).await
             })
-            .await??,
+            .await?,
             "done",
         )
     };
     told(global, &plan.to_string(), plan.is_empty(), word)
 }
 
-/// Does `work` with its progress on the screen.
-async fn done<T, E>(
+/// Does `work`, which the same command goes on with when it was interrupted.
+pub(super) async fn done<T, E: Into<anyhow::Error>>(
     global: &Global,
     lab: &Lab,
     work: impl AsyncFnOnce(&Reporter) -> Result<T, E>,
-) -> anyhow::Result<Result<T, E>> {
-    let reporter = Reporter::new(global.output, global.verbose, lab.state());
-    let done = or_interrupted(work(&reporter)).await;
-    reporter.finish();
-    done?.ok_or_else(|| Ended::interrupted("interrupted; the same command goes on from here"))
+) -> anyhow::Result<T> {
+    let interrupted = "interrupted; the same command goes on from here";
+    Ok(with_progress(global, lab, interrupted, work).await?.0)
 }
 
 fn told(global: &Global, steps: &str, is_empty: bool, word: &str) -> anyhow::Result<Exit> {

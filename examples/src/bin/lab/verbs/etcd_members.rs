@@ -1,10 +1,9 @@
 //! Verbs about who is a member of etcd: `etcd replace`, `etcd move-leader`, `etcd member add`, `etcd member remove`.
 
-use super::change::{self, or_interrupted};
+use super::{change, etcd_care::done};
 use crate::{
     args::{Format, Global, MemberVerb, SpecArgs},
     exit::{Ended, Exit},
-    progress::Reporter,
     screen, wanted,
 };
 use cluster_lab::EtcdWish;
@@ -56,15 +55,11 @@ async fn members(global: &Global, wish: &EtcdWish, nothing: &str) -> anyhow::Res
         let plan = lab.plan_etcd_members(wish).await?;
         return told(global, &plan, nothing, "would be done");
     }
-    let reporter = Reporter::new(global.output, global.verbose, lab.state());
-    let done = or_interrupted(lab.etcd_members(wish, &reporter)).await;
-    reporter.finish();
-    match done? {
-        None => Err(Ended::interrupted(
-            "interrupted; the same command goes on from here".to_owned(),
-        )),
-        Some(plan) => told(global, &plan?, nothing, "done"),
-    }
+    let plan = done(global, &lab, async |reporter| {
+        lab.etcd_members(wish, reporter).await
+    })
+    .await?;
+    told(global, &plan, nothing, "done")
 }
 
 fn told(global: &Global, plan: &ChangePlan, nothing: &str, word: &str) -> anyhow::Result<Exit> {

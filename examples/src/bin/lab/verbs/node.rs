@@ -1,10 +1,9 @@
 //! Verbs about one node of the cluster: `node drain`, `node uncordon`, `node reset`.
 
-use super::change::or_interrupted;
+use super::change::with_progress;
 use crate::{
     args::{DrainArgs, Format, Global, NodeVerb},
     exit::{Ended, Exit},
-    progress::Reporter,
     screen, wanted,
 };
 use cluster_lab::NodeWish;
@@ -28,15 +27,14 @@ pub(crate) async fn node(global: &Global, verb: NodeVerb) -> anyhow::Result<Exit
         let plan = lab.plan_node(&name, wish).await?;
         return told(global, &name, &plan, "would be done");
     }
-    let reporter = Reporter::new(global.output, global.verbose, lab.state());
-    let done = or_interrupted(lab.node(&name, wish, &reporter)).await;
-    reporter.finish();
-    match done? {
-        None => Err(Ended::interrupted(format!(
-            "interrupted; the same command goes on, `lab node uncordon {name}` gives the node back"
-        ))),
-        Some(plan) => told(global, &name, &plan?, "done"),
-    }
+    let interrupted = format!(
+        "interrupted; the same command goes on, `lab node uncordon {name}` gives the node back"
+    );
+    let (plan, _) = with_progress(global, &lab, interrupted, async |reporter| {
+        lab.node(&name, wish, reporter).await
+    })
+    .await?;
+    told(global, &name, &plan, "done")
 }
 
 fn options(how: &DrainArgs) -> DrainOptions {

@@ -1,12 +1,10 @@
 //! `lab upgrade`.
 
-use super::change::or_interrupted;
+use super::change::with_progress;
 use crate::{
     args::{Format, Global},
-    exit::{Ended, Exit},
-    next_steps,
-    progress::Reporter,
-    screen, wanted,
+    exit::Exit,
+    next_steps, screen, wanted,
 };
 use artifacts::Version;
 use k8s_bootstrap::skew::Step;
@@ -49,17 +47,12 @@ pub(crate) async fn would_upgrade(global: &Global, to: Version) -> anyhow::Resul
 /// `lab upgrade`.
 pub(crate) async fn upgrade(global: &Global, to: Version) -> anyhow::Result<Exit> {
     let lab = wanted::existing(global)?;
-    let reporter = Reporter::new(global.output, global.verbose, lab.state());
-    let done = or_interrupted(lab.upgrade(to, &reporter)).await;
-    reporter.finish();
-    let Some(done) = done? else {
-        let lab = next_steps::command(&lab, global);
-        return Err(Ended::interrupted(format!(
-            "interrupted; `{lab} upgrade --to {to}` goes on from here"
-        )));
-    };
-    let done = done?;
-    let seconds = reporter.elapsed().as_secs_f64();
+    let command = next_steps::command(&lab, global);
+    let interrupted = format!("interrupted; `{command} upgrade --to {to}` goes on from here");
+    let (done, seconds) = with_progress(global, &lab, interrupted, async |reporter| {
+        lab.upgrade(to, reporter).await
+    })
+    .await?;
     let name = &lab.spec.name;
     let backup = done.backup.as_ref().map(|backup| &backup.dir);
     match global.output {
