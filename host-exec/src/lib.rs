@@ -54,6 +54,7 @@ mod process;
 mod processes;
 mod ssh;
 pub mod systemd;
+pub mod unit_file;
 mod upload;
 
 pub use command::{Command, Stdin};

@@ -1,7 +1,7 @@
 //! One service: a process of this program.
 
 use super::{place, unit};
-use crate::process;
+use crate::{process, unit_file::environment};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -35,7 +35,7 @@ impl Service {
         )];
         for path in &unit.environment_files {
             let text = fs::read_to_string(place(directory, path)).map_err(|e| named(path, &e))?;
-            settings.extend(unit::environment(&text));
+            settings.extend(environment(&text));
         }
         let log = directory.join("var/log");
         fs::create_dir_all(&log).map_err(|e| named(&log, &e))?;

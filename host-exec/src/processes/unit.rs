@@ -1,5 +1,6 @@
 //! What counts of a unit file here, see `systemd.service(5)` and `systemd.syntax(7)`.
 
+use crate::unit_file::values;
 use std::path::PathBuf;
 
 /// A service as its unit file describes it.
@@ -11,8 +12,7 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    /// Reads a unit file; `None` without a program. A backslash at the end of a line joins it with the next, and words
-    /// are between blanks: quotes and expansions are not known.
+    /// Reads a unit file; `None` without a program. Words are between blanks.
     ///
     /// ```text
     /// EnvironmentFile=/etc/etcd/etcd.env
@@ -20,31 +20,14 @@ impl Unit {
     ///   --name=etcd-0
     /// ```
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let text = text.replace("\\\n", " ");
-        let values = |key: &'static str| {
-            let value = move |line: &'_ str| {
-                let value = line.strip_prefix(key)?.strip_prefix('=')?;
-                Some(value.to_owned())
-            };
-            text.lines().filter_map(value).collect::<Vec<_>>()
-        };
-        let start = values("ExecStart").pop()?;
+        let start = values(text, "ExecStart").pop()?;
         let command: Vec<String> = start.split_whitespace().map(str::to_owned).collect();
-        let environment_files = values("EnvironmentFile").into_iter().map(PathBuf::from);
+        let environment_files = values(text, "EnvironmentFile");
         (!command.is_empty()).then(|| Self {
             command,
-            environment_files: environment_files.collect(),
+            environment_files: environment_files.into_iter().map(PathBuf::from).collect(),
         })
     }
-}
-
-/// The lines of an environment file, see `EnvironmentFile=` in `systemd.exec(5)`; values are taken as they are.
-pub(super) fn environment(text: &str) -> Vec<(String, String)> {
-    text.lines()
-        .filter(|line| !line.starts_with(['#', ';']))
-        .filter_map(|line| line.split_once('='))
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
 }
 
 #[cfg(test)]
@@ -58,6 +41,7 @@ mod tests {
         assert_eq!(unit.command, ["/bin/x", "--a=b", "--c"]);
         assert_eq!(unit.environment_files, [PathBuf::from("/e")]);
         assert_eq!(Unit::parse("[Service]\nType=notify\n"), None);
-        assert_eq!(environment("# x\nA=b=c\n"), [("A".into(), "b=c".into())]);
+        let environment = crate::unit_file::environment("# x\nA=b=c\n");
+        assert_eq!(environment, [("A".into(), "b=c".into())]);
     }
 }

@@ -2,9 +2,10 @@
 
 use super::{
     HOLD,
-    unit::{Restart, Unit, environment},
+    unit::{Restart, Unit},
 };
 use anyhow::Context as _;
+use host_exec::unit_file::environment;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

@@ -1,5 +1,6 @@
 //! The part of systemd.service(5) that the units under test use.
 
+use host_exec::unit_file::values;
 use std::{path::PathBuf, time::Duration};
 
 /// A service as its unit file describes it.
@@ -24,40 +25,28 @@ pub(super) enum Restart {
 impl Unit {
     /// Reads a unit file; keys that matter to nobody here are passed over.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let values = |key: &'static str| {
-            text.lines()
-                .filter_map(move |line| line.strip_prefix(key)?.strip_prefix('='))
-        };
-        let last = |key| values(key).next_back();
+        let last = |key| values(text, key).pop();
         let command = last("ExecStart").ok_or("no ExecStart=")?;
-        let restart = match last("Restart").unwrap_or("no") {
+        let restart = match last("Restart").as_deref().unwrap_or("no") {
             "no" => Restart::Never,
             "on-failure" => Restart::OnFailure,
             "always" => Restart::Always,
             other => return Err(format!("Restart={other} is not played here")),
         };
-        let seconds = last("RestartSec").unwrap_or("0.1");
+        let seconds = last("RestartSec").unwrap_or_else(|| "0.1".into());
         let seconds = seconds.trim_end_matches('s').parse::<f64>();
         Ok(Self {
-            notify: last("Type") == Some("notify"),
-            environment_files: values("EnvironmentFile")
+            notify: last("Type").as_deref() == Some("notify"),
+            environment_files: values(text, "EnvironmentFile")
+                .iter()
                 .map(|path| PathBuf::from(path.trim_start_matches('-')))
                 .collect(),
             command: command.split_whitespace().map(str::to_owned).collect(),
             restart,
             restart_after: Duration::from_secs_f64(seconds.map_err(|e| e.to_string())?),
-            state_directory: last("StateDirectory").map(str::to_owned),
+            state_directory: last("StateDirectory"),
         })
     }
-}
-
-/// The lines of an environment file, see `EnvironmentFile=` in systemd.exec(5). Ours has no quotes.
-pub(super) fn environment(text: &str) -> Vec<(String, String)> {
-    text.lines()
-        .filter(|line| !line.starts_with(['#', ';']))
-        .filter_map(|line| line.split_once('='))
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
 }
 
 #[cfg(test)]
