@@ -52,9 +52,10 @@ pub fn component(place: Place<'_>) -> Component {
     }
 }
 
-/// What it has begun it answers before it ends, and that takes it less than a second; but then it waits a minute for
-/// watches, whose clients wait for nothing but its end (measured: 61 s).
-const STOP_LIMIT: (&str, &str) = ("TimeoutStopSec", "5s");
+/// What it has begun it answers before it ends, and that takes it less than a second after the pause of
+/// `--shutdown-delay-duration`; but then it waits a minute for watches, whose clients wait for nothing but its end
+/// (measured: 61 s).
+const STOP_LIMIT: (&str, &str) = ("TimeoutStopSec", "7s");
 
 fn flags(place: Place<'_>) -> Flags {
     let spec = place.cluster;
@@ -102,6 +103,11 @@ fn flags(place: Place<'_>) -> Flags {
     if spec.shape == Shape::Services {
         // kubeadm leaves it out, and believes any kubelet; a static pod is as kubeadm writes it.
         flags.set("kubelet-certificate-authority", CA);
+        if spec.balancer.is_some() {
+            // It says first that it is not ready any more: a connection that is waiting when it closes its port would
+            // be lost, and the balancers see within a second that no more are to come.
+            flags.set("shutdown-delay-duration", "2s");
+        }
     }
     front_proxy(&mut flags);
     hardened::api_server(place, &mut flags);
