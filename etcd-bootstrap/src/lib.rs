@@ -107,6 +107,7 @@ mod probe;
 mod ready;
 pub mod render;
 pub mod restore;
+pub mod schedule;
 mod snapshot;
 mod spec;
 mod state;

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     ANSWER_TIMEOUT, ClusterSpec, History, Hosts, InitialMembers, Joined, MemberId, MemberName,
-    MemberSpec, Probe, SpecError, Tls, WaitReadyError, gateway::RequestFailed, wait_ready,
+    MemberSpec, Probe, SpecError, Tls, WaitReadyError,
+    gateway::RequestFailed,
+    schedule::{self, RemoveError},
+    wait_ready,
 };
 use host_exec::{
     EventSink, FileError, Host, RunError,
@@ -267,12 +270,21 @@ impl Change<'_> {
 
     pub(super) async fn take_out(&self, member: &MemberName) -> Result<(), ChangeError> {
         let (own, host) = self.site(member)?;
-        let done = aside::take_out(own, host).await;
-        done.map_err(|source| ChangeError::Run {
+        let run = |source| ChangeError::Run {
             verb: "take out",
             member: member.clone(),
             source,
-        })
+        };
+        // A member that comes back gets its timer again when it is one, see `schedule`.
+        match schedule::remove_from(host).await {
+            Ok(()) => {}
+            Err(RemoveError::Run(source)) => return Err(run(source)),
+            Err(RemoveError::File(source)) => {
+                let member = member.clone();
+                return Err(ChangeError::Files { member, source });
+            }
+        }
+        aside::take_out(own, host).await.map_err(run)
     }
 
     pub(super) fn site(

@@ -90,7 +90,7 @@ pub enum SpecError {
 
 /// Whether a path can stand in a unit and an environment file as it is (`systemd.syntax(7)`), and in
 /// no way leaves where it points.
-fn is_plain(path: &Path) -> bool {
+pub(crate) fn is_plain(path: &Path) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"/-_.+".contains(&b);
     let text = path.to_str().unwrap_or_default();
     path.is_absolute() && text.bytes().all(legal) && !text.split('/').any(|part| part == "..")

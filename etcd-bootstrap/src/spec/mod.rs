@@ -6,10 +6,13 @@ mod lint;
 pub use check::SpecError;
 pub use lint::SpecLint;
 
+pub(crate) use check::is_plain;
+
 use crate::{
     ClusterId, ClusterToken, EtcdVersion, History, InitialCluster, InitialMembers, MemberId,
     MemberName, MemberProgram, MemberSpec, READY_LIMIT,
     render::SettingsForm,
+    schedule::Schedule,
     tuning::{ADVISED_QUOTA_BYTES, ADVISED_REQUEST_BYTES, Tuning, TuningError},
 };
 use check::{check_members, check_program};
@@ -32,6 +35,7 @@ pub struct ClusterSpec {
     file_mode: Mode,
     tuning: Tuning,
     settings_form: SettingsForm,
+    pub(crate) schedule: Option<Schedule>,
 }
 
 impl ClusterSpec {
@@ -63,7 +67,14 @@ impl ClusterSpec {
             file_mode: Mode::PUBLIC,
             tuning: Tuning::default(),
             settings_form: SettingsForm::default(),
+            schedule: None,
         })
+    }
+
+    /// The snapshots that its members take by a timer; none unless asked for, see [`ClusterSpec::with_schedule`].
+    #[must_use]
+    pub fn schedule(&self) -> Option<&Schedule> {
+        self.schedule.as_ref()
     }
 
     /// The same cluster with settings and unit that root alone can read, as the CIS benchmark asks (1.1.7).

@@ -15,6 +15,7 @@ mod keeping;
 mod model;
 mod plan;
 mod real;
+mod schedule;
 mod served;
 mod spec;
 mod state;

@@ -147,7 +147,14 @@ impl ProcessHost {
     async fn systemctl(&self, arguments: &[String]) -> String {
         let verb = arguments.first().map(String::as_str);
         match verb {
-            Some("show") => return self.show(),
+            Some("show") => {
+                let names = arguments.iter().filter(|word| !word.starts_with('-'));
+                let blocks = names.skip(1).map(|name| match name.as_str() {
+                    "etcd.service" => self.show(),
+                    _ => "LoadState=not-found\nActiveState=inactive\n".to_owned(),
+                });
+                return blocks.collect::<Vec<_>>().join("\n");
+            }
             Some("start") => self.start(),
             Some("stop") => self.stop().await,
             Some("enable") => self.service().enabled = true,

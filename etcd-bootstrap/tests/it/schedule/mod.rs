@@ -1,0 +1,5 @@
+//! Snapshots by a timer on the members.
+
+mod plan;
+mod real;
+mod units;
