@@ -1,7 +1,7 @@
 //! What machines find at their first boot, and what is left to do after it.
 
 use crate::Blueprint;
-use etcd_bootstrap::ClusterSpec;
+use etcd_bootstrap::{ClusterSpec, schedule};
 use host_exec::{HostName, systemd::UnitState};
 use k8s_bootstrap::{Desired, NodeObserved, NodeSetup, component::Gate};
 use nspawn_vm::Group;
@@ -32,6 +32,10 @@ pub(crate) fn with_first_boot(
                 .into_iter()
                 .flat_map(|m| etcd_bootstrap::render::all_files(etcd, m)),
         );
+        if let Some(member) = member.filter(|_| etcd.schedule().is_some()) {
+            first.files.extend(schedule::files(etcd, member));
+            first.enabled.push(schedule::timer_name());
+        }
         if let Some(node) = kubernetes.nodes.get(&machine.name) {
             first.files.extend(node.files_before_boot());
             let at_once = node

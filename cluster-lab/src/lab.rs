@@ -119,6 +119,9 @@ pub enum ObserveError {
     /// etcd.
     #[error(transparent)]
     Etcd(#[from] etcd_bootstrap::ObserveError),
+    /// The timers of etcd's snapshots.
+    #[error(transparent)]
+    EtcdSchedule(#[from] etcd_bootstrap::schedule::ScheduleObserveError),
     /// Kubernetes.
     #[error(transparent)]
     Kubernetes(#[from] k8s_bootstrap::ObserveError),

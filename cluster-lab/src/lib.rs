@@ -66,8 +66,9 @@ pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;
 pub use down::{DownError, Gone};
 pub use etcd::{
-    EtcdCare, EtcdCareError, EtcdError, EtcdMember, EtcdRecord, EtcdRestoreError, EtcdRestored,
-    EtcdSnapshot, EtcdSnapshotError, EtcdSource, EtcdStatus, EtcdUpgradeError, EtcdWish, Restoring,
+    EtcdCare, EtcdCareError, EtcdError, EtcdKeptError, EtcdMember, EtcdRecord, EtcdRestoreError,
+    EtcdRestored, EtcdScheduleError, EtcdSnapshot, EtcdSnapshotError, EtcdSource, EtcdStatus,
+    EtcdUpgradeError, EtcdWish, InvalidKeptName, KeptName, Restoring, ScheduledSnapshots,
 };
 pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
 pub use guest::{GuestError, GuestStep};
@@ -81,8 +82,8 @@ pub use plan::{Certainty, LabPlan, LabPlanError};
 pub use preflight::PreflightError;
 pub use shrink::{Leaving, ShrinkError};
 pub use spec::{
-    AddonsSpec, BhyveSpec, LabSpec, NetworkSpec, OciRuntime, OutwardV6, Profile, RuntimeError,
-    Shape, SpecError, VmSize,
+    AddonsSpec, BhyveSpec, EtcdSpec, Every, LabSpec, NetworkSpec, OciRuntime, OutwardV6, Profile,
+    RuntimeError, Shape, SnapshotsSpec, SpecError, VmSize,
 };
 pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};

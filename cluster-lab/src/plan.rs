@@ -3,7 +3,7 @@
 use crate::{
     Blueprint, DraftError, EtcdError, Hosts, Lab, Leaving, Machines, MachinesPlan, ObserveError,
     Wired,
-    etcd::{has_pending, plan_pending},
+    etcd::{has_pending, look_at_schedule, plan_pending},
     first_boot::{etcd_after_boot, kubernetes_after_boot, kubernetes_blank, with_first_boot},
     guest::GuestStep,
     lab::{desired, etcd_hosts, etcd_spec, guest_steps, programs_places},
@@ -11,7 +11,10 @@ use crate::{
     material::Source,
 };
 use bhyve_vm::fleet;
-use etcd_bootstrap::change::PlannedStep;
+use etcd_bootstrap::{
+    change::PlannedStep,
+    schedule::{self, SchedulePlan},
+};
 use host_exec::HostName;
 use k8s_bootstrap::ExpiringToken;
 use pki::PkiPlan;
@@ -50,6 +53,8 @@ pub struct LabPlan {
     pub etcd: etcd_bootstrap::Plan,
     /// Members of etcd that come in, with the quorum before and after each step.
     pub etcd_members: Vec<PlannedStep>,
+    /// Snapshots that its members take by a timer.
+    pub etcd_schedule: SchedulePlan,
     /// Kubernetes.
     pub kubernetes: k8s_bootstrap::Plan,
     /// Whether that is all.
@@ -101,6 +106,7 @@ impl LabPlan {
             && self.guests.values().all(Vec::is_empty)
             && self.etcd.is_empty()
             && self.etcd_members.is_empty()
+            && self.etcd_schedule.is_empty()
             && self.kubernetes.is_empty()
     }
 }
@@ -134,6 +140,7 @@ impl Lab {
             machines,
             etcd,
             etcd_members,
+            etcd_schedule,
             kubernetes,
             certainty,
         } = self.plan_layers(&blueprint, &seen, pki.is_done()).await?;
@@ -147,6 +154,7 @@ impl Lab {
             guests,
             etcd,
             etcd_members,
+            etcd_schedule,
             kubernetes,
             certainty,
         })
@@ -166,8 +174,10 @@ impl Lab {
             return Ok(layers);
         }
         let wired = self.wire(blueprint, &token)?;
-        let (etcd, kubernetes) = tokio::join!(
+        let members = etcd_hosts(&wired.etcd, &seen.hosts);
+        let (etcd, etcd_schedule, kubernetes) = tokio::join!(
             look_at_etcd(&wired, &seen.hosts, self.now),
+            look_at_schedule(&wired.etcd, &members),
             plan_kubernetes(&wired, &seen.hosts)
         );
         let ((etcd, pending), kubernetes) = (etcd?, kubernetes?);
@@ -179,6 +189,7 @@ impl Lab {
             machines: plan_machines(&blueprint.machines, seen)?,
             etcd,
             etcd_members,
+            etcd_schedule: etcd_schedule.map_err(ObserveError::from)?,
             kubernetes,
             certainty: Certainty::Whole,
         })
@@ -272,6 +283,7 @@ struct Layers {
     machines: MachinesPlan,
     etcd: etcd_bootstrap::Plan,
     etcd_members: Vec<PlannedStep>,
+    etcd_schedule: SchedulePlan,
     kubernetes: k8s_bootstrap::Plan,
     certainty: Certainty,
 }
@@ -304,11 +316,17 @@ fn plan_on_paper(
     };
     let mut kubernetes = k8s_bootstrap::plan(&desired, &kubernetes_seen);
     if all_new {
+        // Machines that boot with their files have the units among them, and the timer enabled.
+        let etcd_schedule = match prepared {
+            true => SchedulePlan::default(),
+            false => schedule::plan(&etcd, &schedule::Observed::nothing(&etcd)),
+        };
         let etcd = etcd_bootstrap::plan(&etcd, &etcd_seen)?;
         return Ok(Layers {
             machines,
             etcd,
             etcd_members: Vec::new(),
+            etcd_schedule,
             kubernetes,
             certainty: Certainty::Whole,
         });
@@ -321,6 +339,7 @@ fn plan_on_paper(
         machines,
         etcd,
         etcd_members: Vec::new(),
+        etcd_schedule: SchedulePlan::default(),
         kubernetes,
         certainty,
     })

@@ -1,10 +1,11 @@
 //! Bringing a lab up: each layer is observed, planned and applied; what can run side by side does.
 
 use crate::{
-    Blueprint, DraftError, EtcdError, Hosts, Lab, LabPlanError, Machines, MaterialError,
-    ObserveError, Profile, Record, ShrinkError, StateError, Wired,
+    Blueprint, DraftError, EtcdError, EtcdScheduleError, Hosts, Lab, LabPlanError, Machines,
+    MaterialError, ObserveError, Profile, Record, ShrinkError, StateError, Wired,
     blueprint::programs_wanted,
     check::dns,
+    etcd::settle_schedule,
     guest::GuestError,
     lab::{etcd_hosts, guest_steps, programs_places},
     plan::{look_at_etcd, observe_kubernetes, plan_machines},
@@ -104,6 +105,9 @@ pub enum UpError {
     /// Members of etcd that come in.
     #[error(transparent)]
     EtcdMembers(Box<EtcdError>),
+    /// The timers of etcd's snapshots.
+    #[error(transparent)]
+    EtcdSchedule(#[from] EtcdScheduleError),
     /// Machines on which Kubernetes cannot run as they are. Nothing of it was put on them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Unfit(Vec<preflight::Finding>),
@@ -369,7 +373,8 @@ impl Lab {
             let ((), (plan, pending)) = tokio::try_join!(checked, planned)?;
             etcd_bootstrap::apply(&wired.etcd, &plan, &members, &wired.etcd_tls, events).await?;
             let settled = pending && self.settle_members(wired, hosts, events).await?;
-            Ok::<_, UpError>(settled || !plan.is_empty())
+            let scheduled = settle_schedule(&wired.etcd, &members, events).await?;
+            Ok::<_, UpError>(settled || scheduled || !plan.is_empty())
         };
         let (etcd, kubernetes) =
             tokio::try_join!(etcd, self.kubernetes(wired, token, hosts, events))?;

@@ -63,6 +63,13 @@ impl Blueprint {
                 Profile::Hardened => cluster.with_ready_limit(limit).with_private_files(),
             })
             .map_err(BlueprintError::part("this cluster of etcd"))?;
+        let snapshots = self.spec.etcd.snapshots.schedule();
+        let cluster = match snapshots.map_err(BlueprintError::part("the snapshots of etcd"))? {
+            None => cluster,
+            Some(schedule) => cluster
+                .with_schedule(schedule)
+                .map_err(BlueprintError::part("the snapshots of etcd"))?,
+        };
         self.with_upgraded_members(cluster)
     }
 

@@ -1,6 +1,6 @@
 //! The members of etcd: who comes with a larger lab, who goes with a smaller one, who is replaced.
 
-use super::RunningEtcd;
+use super::{EtcdScheduleError, RunningEtcd, settle_schedule};
 use crate::{Hosts, Lab, LabPlanError, StateError, Wired, lab::etcd_hosts};
 use etcd_bootstrap::{
     ClusterSpec, MemberName, MemberState, Observed,
@@ -39,6 +39,9 @@ pub enum EtcdError {
     /// The change failed.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// The members are as they have to be, and a timer is not.
+    #[error(transparent)]
+    Schedule(#[from] EtcdScheduleError),
 }
 
 impl Lab {
@@ -66,6 +69,8 @@ impl Lab {
         let etcd = self.running_etcd().await?;
         let plan = plan_wish(&etcd, wish).await?;
         self.apply_members(&etcd, &plan, events).await?;
+        // One that was taken out has lost its timer, and may be back.
+        settle_schedule(&etcd.spec, &etcd.hosts, events).await?;
         Ok(plan)
     }
 

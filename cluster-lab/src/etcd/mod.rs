@@ -5,6 +5,7 @@ mod history;
 mod members;
 mod record;
 mod restore;
+mod schedule;
 mod snapshot;
 mod status;
 mod upgrade;
@@ -12,6 +13,10 @@ mod upgrade;
 pub use care::{EtcdCare, EtcdCareError};
 pub use record::{EtcdRecord, Restoring};
 pub use restore::{EtcdRestoreError, EtcdRestored, EtcdSource};
+pub use schedule::{
+    EtcdKeptError, EtcdScheduleError, InvalidKeptName, KeptName, ScheduledSnapshots,
+};
+pub(crate) use schedule::{look_at_schedule, settle_schedule};
 pub use snapshot::{EtcdSnapshot, EtcdSnapshotError};
 pub use upgrade::EtcdUpgradeError;
 

@@ -1,6 +1,6 @@
 //! The lab's etcd made anew from a snapshot, with Kubernetes stopped around it.
 
-use super::{Restoring, RunningEtcd};
+use super::{EtcdKeptError, KeptName, Restoring, RunningEtcd, schedule::kept};
 use crate::{
     DraftError, Hosts, Lab, LabPlanError, Machines, Shape, StateError, UpError, Wired,
     state::forget,
@@ -30,6 +30,8 @@ pub enum EtcdSource {
     /// What this member has, where the others have lost theirs: a snapshot if it can still give one, else its store, which
     /// has no checksum.
     Member(MemberName),
+    /// What a member has taken by its timer.
+    Kept(KeptName),
 }
 
 /// What a restore did.
@@ -77,6 +79,9 @@ pub enum EtcdRestoreError {
     /// The snapshot cannot be read, or is none.
     #[error(transparent)]
     Stored(#[from] StoredSnapshotError),
+    /// What a member has taken by its timer cannot be had. Nothing was touched.
+    #[error(transparent)]
+    Kept(#[from] EtcdKeptError),
     /// The snapshot cannot be restored. Nothing was touched.
     #[error("the snapshot is not good; nothing has been changed")]
     Trial(#[from] TrialError),
@@ -149,12 +154,17 @@ impl Lab {
                 false
             }
             (None, Some(EtcdSource::Member(_))) => true,
+            (None, Some(EtcdSource::Kept(_))) => false,
         };
-        if record.restoring.is_none() {
+        let restoring = record.restoring.clone();
+        if restoring.is_none() {
             record.restored += 1;
         }
         let blueprint = self.restorable().await?.with_etcd_record(record);
         let etcd = self.etcd_at(&blueprint).await?;
+        if let (None, Some(EtcdSource::Kept(name))) = (&restoring, source) {
+            kept(&etcd, name).await?;
+        }
         let observed = restore::observe(&etcd.spec, &etcd.hosts).await?;
         Ok(restore::plan(&etcd.spec, &observed, without_checksum)?)
     }
@@ -298,6 +308,12 @@ async fn read(etcd: &RunningEtcd, source: &EtcdSource) -> Result<Source, EtcdRes
             let stored = StoredSnapshot::read(path)?;
             return Ok(Source {
                 bytes: stored.bytes,
+                without_checksum: false,
+            });
+        }
+        EtcdSource::Kept(name) => {
+            return Ok(Source {
+                bytes: kept(etcd, name).await?,
                 without_checksum: false,
             });
         }

@@ -1,5 +1,6 @@
 //! How each member of etcd stands, by its own word.
 
+use super::schedule::{self, ScheduledSnapshots};
 use crate::{Lab, LabPlanError};
 use etcd_bootstrap::{
     ANSWER_TIMEOUT, ClientAnswer, ClusterId, MemberId, MemberName, Probe, Status,
@@ -36,6 +37,8 @@ pub struct EtcdMember {
     pub leads: bool,
     /// What it says to its clients.
     pub answer: ClientAnswer,
+    /// The snapshots that it takes by its timer; none in a lab without one, and where its machine cannot be asked.
+    pub snapshots: Option<ScheduledSnapshots>,
     /// The certificates that it presents at its two ports; none where nothing listens.
     pub certificates: Vec<ServedCertificate>,
 }
@@ -75,12 +78,25 @@ impl Lab {
             (member.name.clone(), answer)
         });
         let served = certificates::served(spec, &etcd.hosts, &etcd.tls, self.now, ANSWER_TIMEOUT);
-        let (answers, served) = futures::join!(join_all(asked), served);
+        let members = etcd.hosts.iter().map(|(name, host)| async {
+            let found = schedule::examine(spec, name, host.as_ref(), self.now).await?;
+            Some((name.clone(), found))
+        });
+        let (answers, served, scheduled) =
+            futures::join!(join_all(asked), served, join_all(members));
+        let mut snapshots = BTreeMap::new();
+        let mut schedules = Vec::new();
+        for (name, (found, condition)) in scheduled.into_iter().flatten() {
+            schedules.push(condition);
+            snapshots.extend(found.map(|found| (name, found)));
+        }
         let answers: BTreeMap<MemberName, ClientAnswer> = answers.into_iter().collect();
         let mut conditions = conditions(spec, &answers);
         conditions.extend(certificates::served_condition(&served));
+        conditions.extend(schedules);
         let ids = spec.member_ids();
-        let member = |(name, answer): (MemberName, ClientAnswer)| EtcdMember {
+        let mut member = |(name, answer): (MemberName, ClientAnswer)| EtcdMember {
+            snapshots: snapshots.remove(&name),
             id: ids.get(&name).copied(),
             leads: answer.status().is_some_and(Status::leads),
             certificates: served
@@ -94,7 +110,7 @@ impl Lab {
         Ok(EtcdStatus {
             cluster_id: spec.cluster_id(),
             quorum: spec.quorum(),
-            members: answers.into_iter().map(member).collect(),
+            members: answers.into_iter().map(&mut member).collect(),
             conditions,
         })
     }

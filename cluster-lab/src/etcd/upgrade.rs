@@ -1,6 +1,6 @@
 //! The lab's etcd from one version to the next.
 
-use super::{EtcdRecord, PROGRAMS, RunningEtcd};
+use super::{EtcdRecord, EtcdScheduleError, PROGRAMS, RunningEtcd, settle_schedule};
 use crate::{
     Blueprint, BlueprintError, DraftError, Lab, LabPlanError, Machines, StateDir, StateError,
     SupplyError, UpError, blueprint::etcd_of, lab::programs_places,
@@ -54,6 +54,9 @@ pub enum EtcdUpgradeError {
     /// A step failed.
     #[error(transparent)]
     Step(#[from] UpgradeError),
+    /// etcd is upgraded, and the timers of its snapshots still have the old programs; `lab up` mends that.
+    #[error(transparent)]
+    Schedule(#[from] EtcdScheduleError),
 }
 
 impl From<LabPlanError> for EtcdUpgradeError {
@@ -121,6 +124,9 @@ impl Lab {
             upgraded: Default::default(),
             ..state.etcd_record()?
         })?;
+        // Snapshots are taken with the programs that the members have now.
+        let etcd = self.running_etcd().await?;
+        settle_schedule(&etcd.spec, &etcd.hosts, events).await?;
         Ok(plan)
     }
 

@@ -1,9 +1,11 @@
 //! What a person asks for: the only types of this crate that are read from a file.
 
 mod bhyve;
+mod etcd;
 mod runtime;
 
 pub use bhyve::{BhyveSpec, OutwardV6, VmSize};
+pub use etcd::{EtcdSpec, Every, SnapshotsSpec};
 pub use runtime::{OciRuntime, RuntimeError};
 
 use artifacts::{UnknownKubernetes, Version, VersionSet};
@@ -35,6 +37,8 @@ pub struct LabSpec {
     pub unsupported_version: bool,
     /// How many machines of each class.
     pub machines: MachineCounts,
+    /// What etcd has beyond its members.
+    pub etcd: EtcdSpec,
     /// Networks that must be where they are told.
     pub network: NetworkSpec,
     /// The OCI runtime under containerd.
@@ -150,6 +154,7 @@ impl Default for LabSpec {
             kubernetes: artifacts::DEFAULT_KUBERNETES,
             unsupported_version: false,
             machines: MachineCounts::default(),
+            etcd: EtcdSpec::default(),
             network: NetworkSpec::default(),
             runtime: OciRuntime::Crun,
             shape: Shape::Services,
@@ -213,6 +218,12 @@ pub enum SpecError {
         field: &'static str,
         /// The value.
         value: String,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// Snapshots of etcd by a timer.
+    #[error("etcd.snapshots: {why}")]
+    Snapshots {
         /// What is wrong with it, and what to do.
         why: String,
     },
@@ -332,6 +343,7 @@ impl LabSpec {
                 why: error.to_string(),
             });
         }
+        self.etcd.snapshots.schedule()?;
         if !(0.1..=1000.0).contains(&self.patience) {
             return range("patience", self.patience.to_string(), "must be 0.1 to 1000");
         }

@@ -35,7 +35,7 @@ mod unit;
 
 pub use apply::{SCHEDULE_STEP, ScheduleApplyError, apply};
 pub use fetch::{FetchError, fetch};
-pub use observe::{Kept, Observed, ScheduleObserveError, Site, observe};
+pub use observe::{Kept, Observed, ScheduleObserveError, Site, observe, observe_member};
 pub use plan::{SchedulePlan, ScheduleStep, plan};
 pub use spec::{DEFAULT_DIRECTORY, Interval, MAX_KEEP, Schedule, ScheduleError, Times};
 pub use unit::{SERVICE_FILE, TIMER_FILE, calendar, files, service_name, timer_name};

@@ -116,7 +116,7 @@ fn rfc_3339<S: Serializer>(moment: &OffsetDateTime, to: S) -> Result<S::Ok, S::E
 pub async fn observe(spec: &ClusterSpec, hosts: &Hosts) -> Result<Observed, ScheduleObserveError> {
     let looks = spec.members().iter().map(|member| async {
         let host = host_of(hosts, &member.name)?.as_ref();
-        let site = look(spec, member, host).await?;
+        let site = observe_member(spec, member, host).await?;
         Ok::<_, ScheduleObserveError>((member.name.clone(), site))
     });
     Ok(Observed {
@@ -124,7 +124,12 @@ pub async fn observe(spec: &ClusterSpec, hosts: &Hosts) -> Result<Observed, Sche
     })
 }
 
-async fn look(
+/// Looks at one member.
+///
+/// # Errors
+///
+/// Its host does not answer.
+pub async fn observe_member(
     spec: &ClusterSpec,
     member: &MemberSpec,
     host: &dyn Host,

@@ -58,6 +58,24 @@ fn counts_in_the_file_are_checked() {
 }
 
 #[test]
+fn an_interval_of_snapshots_that_fits_no_day_has_line_and_column() {
+    let texts = ["line 3, column", "every \"7h\": must be 5m", "or \"never\""];
+    refused(
+        "name = \"refused\"\n[etcd]\nsnapshots = { every = \"7h\" }\n",
+        &texts,
+    );
+}
+
+#[test]
+fn a_number_of_snapshots_to_keep_is_checked() {
+    let texts = ["etcd.snapshots: keep 0: must be 1 to 99"];
+    refused(
+        "name = \"refused\"\n[etcd]\nsnapshots = { keep = 0 }\n",
+        &texts,
+    );
+}
+
+#[test]
 fn an_option_goes_before_the_file_and_is_checked_too() {
     let scene = Scene::new().with_file("name = \"refused\"\n[machines]\nworkers = 3\n");
     scene.refuses(&["up", "--workers", "99"], 2, &["machines.workers = 99"]);

@@ -31,6 +31,7 @@ fn members_of_etcd_are_replaced_and_come_and_go() {
         "those who stay are who they were"
     );
     lab.kubectl(&["get", "configmap", "before"]);
+    kept(&scene, &lab);
     lab.check_in_a_while();
     lab.down();
     scene.nothing_is_left();
@@ -86,6 +87,67 @@ fn moved(lab: &Lab<'_>) {
     };
     lab.ok(&["etcd", "move-leader", to]);
     assert_eq!(leader(lab), to);
+}
+
+/// Members take snapshots of themselves by a timer, and etcd comes back from one of those.
+fn kept(scene: &Scene, lab: &Lab<'_>) {
+    let inside = |words: &[&str]| lab.ok(&[&["exec", "etcd-1", "--"], words].concat());
+    let timers = inside(&["systemctl", "list-timers", "etcd-snapshot.timer"]);
+    assert!(timers.contains(":07:30 UTC"), "the next one: {timers}");
+    for _ in 0..2 {
+        inside(&["systemctl", "start", "etcd-snapshot.service"]);
+    }
+    let list = lab.ok(&["etcd", "snapshots"]);
+    let names: Vec<_> = list
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(names, ["SNAPSHOT", "etcd-1:1", "etcd-1:2"], "{list}");
+    let status = lab.json(&["etcd", "status"]);
+    let members = status["members"].as_array().unwrap();
+    assert!(
+        members.iter().all(|m| m["snapshots"]["timer_runs"] == true),
+        "{status}"
+    );
+
+    let file = scene.dir().join("kept.db");
+    let fetch = ["etcd", "snapshot", "--kept", "etcd-1:2", "--to"];
+    let fetched = lab.ok(&[&fetch[..], &[file.to_str().unwrap()]].concat());
+    assert!(fetched.contains("whole, from etcd-1:2"), "{fetched}");
+    let missing = lab.run(&["etcd", "restore", "--kept", "etcd-1:3"]);
+    assert!(
+        missing.err.contains("has no snapshot 3; it has 1, 2"),
+        "{}",
+        missing.err
+    );
+    lab.kubectl(&["create", "configmap", "after"]);
+    lab.ok(&["etcd", "restore", "--kept", "etcd-1:1"]);
+    let gone = lab.run(&["kubectl", "get", "configmap", "after"]);
+    assert!(gone.err.contains("NotFound"), "{gone:?}");
+    lab.kubectl(&["get", "configmap", "before"]);
+    assert_eq!(lab.up(&[]).result["changed"], false);
+    switched_off(scene, lab);
+}
+
+/// The timers go, and what they took stays.
+fn switched_off(scene: &Scene, lab: &Lab<'_>) {
+    let file = scene.dir().join("off.toml");
+    let text = "name = 't-members'\n[etcd]\nsnapshots = { every = 'never' }\n";
+    std::fs::write(&file, text).unwrap();
+    let off = ["--file", file.to_str().unwrap()];
+    let plan = lab.ok(&[&["plan"], &off[..]].concat());
+    assert!(
+        plan.contains("etcd-2: remove the timer of snapshots"),
+        "{plan}"
+    );
+    assert_eq!(lab.up(&off).result["changed"], true);
+    assert_eq!(lab.up(&off).result["changed"], false);
+    let look = "systemctl list-units --all 'etcd-snapshot*'; ls /var/lib/etcd-snapshots";
+    let found = lab.ok(&["exec", "etcd-1", "--", "sh", "-c", look]);
+    assert!(
+        !found.contains("etcd-snapshot.") && found.ends_with("1.db\n2.db\n"),
+        "{found}"
+    );
 }
 
 /// Two come; of the way back the run is killed after the first has left, and the next one ends it.

@@ -2,7 +2,7 @@
 
 use artifacts::{ProgramName, Version};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use cluster_lab::OciRuntime;
+use cluster_lab::{KeptName, OciRuntime};
 use host_exec::SshDestination;
 use netplan::{Allow, LabName};
 use pki::rotation::{Phase, Rotated};
@@ -302,15 +302,23 @@ pub(crate) enum EtcdVerb {
         /// Restore it into a directory that is thrown away, as a proof that it can be.
         #[arg(long)]
         trial: bool,
+        /// Take none, and fetch one that a member has taken by its timer, such as `etcd-1:2`.
+        #[arg(long, value_name = "MEMBER:NUMBER", conflicts_with = "trial")]
+        kept: Option<KeptName>,
     },
+    /// List the snapshots that members have taken by their timers; 1 is the newest of each.
+    Snapshots,
     /// Make etcd anew from a snapshot, with the API servers stopped meanwhile; without one, go on with a restore that began.
     Restore {
         /// The snapshot.
-        #[arg(value_name = "FILE", conflicts_with = "from_member")]
+        #[arg(value_name = "FILE", conflicts_with_all = ["from_member", "kept"])]
         file: Option<PathBuf>,
         /// Take what this member has, where the others have lost their data. Its last writes may be lost.
-        #[arg(long, value_name = "MEMBER")]
+        #[arg(long, value_name = "MEMBER", conflicts_with = "kept")]
         from_member: Option<String>,
+        /// Take one that a member has taken by its timer, such as `etcd-1:2`.
+        #[arg(long, value_name = "MEMBER:NUMBER")]
+        kept: Option<KeptName>,
     },
     /// Give free pages of the stores back to the disks: one member at a time, the leader last.
     Defrag {

@@ -29,6 +29,7 @@ pub(crate) struct PlanJson<'p> {
     files_and_units: BTreeMap<String, MachineWork>,
     etcd: &'p etcd_bootstrap::Plan,
     etcd_members: &'p [etcd_bootstrap::change::PlannedStep],
+    etcd_schedule: &'p etcd_bootstrap::schedule::SchedulePlan,
     kubernetes: Vec<KubernetesStep<'p>>,
 }
 
@@ -74,6 +75,7 @@ impl<'p> PlanJson<'p> {
             files_and_units: show_plan::work(plan),
             etcd: &plan.etcd,
             etcd_members: &plan.etcd_members,
+            etcd_schedule: &plan.etcd_schedule,
             kubernetes: plan.kubernetes.steps.iter().map(step).collect(),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::screen::Paint;
 use cluster_lab::{Certainty, GuestStep, LabPlan, MachinesPlan};
+use etcd_bootstrap::schedule::ScheduleStep;
 use host_exec::Command;
 use k8s_bootstrap::Action;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -94,6 +95,14 @@ pub(crate) fn work(plan: &LabPlan) -> BTreeMap<String, MachineWork> {
                 own.files.extend(paths.iter().cloned());
             }
             Enable { .. } => own.units.push("etcd.service".to_owned()),
+            _ => {}
+        }
+    }
+    for step in &plan.etcd_schedule.steps {
+        let own = work.entry(step.member().to_string()).or_default();
+        match step {
+            ScheduleStep::WriteFiles { paths, .. } => own.files.extend(paths.iter().cloned()),
+            ScheduleStep::Enable { .. } => own.units.push("etcd-snapshot.timer".to_owned()),
             _ => {}
         }
     }
@@ -200,7 +209,11 @@ fn etcd(plan: &LabPlan) -> Vec<String> {
         other => other.to_string(),
     };
     let members = plan.etcd_members.iter().map(ToString::to_string);
-    steps.map(line).chain(members).collect()
+    let timers = plan.etcd_schedule.steps.iter();
+    let timers = timers
+        .filter(|step| !matches!(step, ScheduleStep::WriteFiles { .. }))
+        .map(ToString::to_string);
+    steps.map(line).chain(members).chain(timers).collect()
 }
 
 fn kubernetes(plan: &LabPlan) -> Vec<String> {

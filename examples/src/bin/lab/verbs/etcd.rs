@@ -1,7 +1,7 @@
 //! Verbs about etcd: `etcd status`, and the way to those about its members.
 
-use super::etcd_care;
 use super::etcd_members;
+use super::{etcd_care, etcd_kept};
 use crate::{
     args::{EtcdVerb, Format, Global},
     exit::Exit,
@@ -17,10 +17,18 @@ pub(crate) async fn etcd(global: &Global, verb: EtcdVerb) -> anyhow::Result<Exit
         EtcdVerb::Replace { member } => etcd_members::replace(global, &member).await,
         EtcdVerb::MoveLeader { to } => etcd_members::move_leader(global, to.as_deref()).await,
         EtcdVerb::Member { verb } => etcd_members::member(global, verb).await,
-        EtcdVerb::Snapshot { to, trial } => etcd_care::snapshot(global, to, trial).await,
-        EtcdVerb::Restore { file, from_member } => {
-            etcd_care::restore(global, file, from_member.as_deref()).await
-        }
+        EtcdVerb::Snapshot {
+            to,
+            kept: Some(kept),
+            ..
+        } => etcd_kept::fetch(global, to, &kept).await,
+        EtcdVerb::Snapshot { to, trial, .. } => etcd_care::snapshot(global, to, trial).await,
+        EtcdVerb::Snapshots => etcd_kept::list(global).await,
+        EtcdVerb::Restore {
+            file,
+            from_member,
+            kept,
+        } => etcd_care::restore(global, file, from_member.as_deref(), kept).await,
         EtcdVerb::Defrag { force } => etcd_care::care(global, EtcdCare::Defragment { force }).await,
         EtcdVerb::FreeSpace => etcd_care::care(global, EtcdCare::FreeSpace).await,
         EtcdVerb::Upgrade { to } => etcd_care::upgrade(global, to).await,
@@ -53,6 +61,7 @@ fn status_text(status: &EtcdStatus, paint: Paint) -> String {
         "SIZE",
         "IN USE",
         "CERTIFICATES END",
+        "LAST SNAPSHOT",
         "SAYS",
     ];
     let mut text = format!(
@@ -73,15 +82,17 @@ fn status_text(status: &EtcdStatus, paint: Paint) -> String {
     text
 }
 
-fn row(member: &EtcdMember) -> [String; 11] {
-    let mut row: [String; 11] = Default::default();
+fn row(member: &EtcdMember) -> [String; 12] {
+    let mut row: [String; 12] = Default::default();
     row[0] = member.name.to_string();
     row[1] = member.id.map(|id| id.to_string()).unwrap_or_default();
     row[9] = member
         .certificates_end()
         .map(|end| end.date().to_string())
         .unwrap_or_default();
-    row[10] = match member.answer.is_ready() {
+    let newest = member.snapshots.as_ref().and_then(|own| own.kept.first());
+    row[10] = newest.map(etcd_kept::moment).unwrap_or_default();
+    row[11] = match member.answer.is_ready() {
         true => "ready".into(),
         false => member.answer.to_string(),
     };
@@ -124,6 +135,7 @@ mod tests {
                 id: Some(MemberId(0xb2)),
                 leads: false,
                 answer: ClientAnswer::Silent("connection refused".into()),
+                snapshots: None,
                 certificates: Vec::new(),
             }],
             conditions: vec![Condition::new("etcd-0 is ready", false, "silent")],

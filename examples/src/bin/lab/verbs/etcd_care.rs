@@ -8,7 +8,7 @@ use crate::{
     screen, wanted,
 };
 use artifacts::Version;
-use cluster_lab::{EtcdCare, EtcdSource, Lab};
+use cluster_lab::{EtcdCare, EtcdSource, KeptName, Lab};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -56,6 +56,7 @@ pub(crate) async fn restore(
     global: &Global,
     file: Option<PathBuf>,
     from_member: Option<&str>,
+    kept: Option<KeptName>,
 ) -> anyhow::Result<Exit> {
     let lab = wanted::existing(global)?;
     let source = match (file, from_member) {
@@ -66,7 +67,7 @@ pub(crate) async fn restore(
                 Ended::bad_input(format!("{member:?} is no name of a member: {error}"))
             })?))
         }
-        (None, None) => None,
+        (None, None) => kept.map(EtcdSource::Kept),
     };
     if global.dry_run {
         let plan = lab.plan_etcd_restore(source.as_ref()).await?;
@@ -139,7 +140,12 @@ pub(super) async fn done<T, E: Into<anyhow::Error>>(
     Ok(with_progress(global, lab, interrupted, work).await?.0)
 }
 
-fn told(global: &Global, steps: &str, is_empty: bool, word: &str) -> anyhow::Result<Exit> {
+pub(super) fn told(
+    global: &Global,
+    steps: &str,
+    is_empty: bool,
+    word: &str,
+) -> anyhow::Result<Exit> {
     let lines: Vec<&str> = steps.lines().collect();
     match global.output {
         Format::Json => {

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Context;
 use clap::CommandFactory;
-use cluster_lab::{BhyveSpec, LabSpec, VmSize};
+use cluster_lab::{BhyveSpec, LabSpec, SnapshotsSpec, VmSize};
 use serde_json::json;
 use std::{
     fs::{self, OpenOptions},
@@ -129,6 +129,12 @@ control_planes = {control_planes}
 # 1 to 20; may grow while the lab runs.
 workers = {workers}
 
+# Each member of etcd takes snapshots of itself by a timer, tries each, and keeps the newest.
+[etcd.snapshots]
+# 5m to 30m, 1h, 2h, 3h, 4h, 6h, 8h, 12h, 24h, or never. Hours of the day (UTC) may be given instead, as at = [2, 14].
+# every = \"12h\"
+keep = {keep}
+
 # Networks are chosen so that they clash with nothing on this machine. To have them at a certain place:
 [network]
 # v4 = \"10.99.0.0/16\"
@@ -163,6 +169,7 @@ workers = {workers}
         etcd = machines.etcd,
         control_planes = machines.control_planes,
         workers = machines.workers,
+        keep = SnapshotsSpec::default().keep,
         dataset = bhyve.dataset,
         image = bhyve.image,
         etcd_size = size(bhyve.etcd),

@@ -5,6 +5,7 @@ mod change;
 mod cis;
 mod etcd;
 mod etcd_care;
+mod etcd_kept;
 mod etcd_members;
 mod here;
 mod look;
