@@ -72,6 +72,8 @@
 //! - A restore never reuses a token, and never takes a snapshot whose checksum does not fit; a copy of a store without one
 //!   is taken only when it is called so.
 //! - No member is defragmented or upgraded while another one is not ready.
+//! - A snapshot that a member takes by its timer ([`schedule`]) takes the place of another one only when it was restored for
+//!   a trial; the timer never starts etcd.
 //! - No planned step leaves fewer healthy voters than must agree; a plan shows both numbers for each step.
 //! - A member whose data is lost is not started with an empty memory: it could help to elect a leader that
 //!   lacks acknowledged writes.
