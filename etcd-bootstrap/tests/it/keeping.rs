@@ -30,6 +30,7 @@ fn seen(spec: &ClusterSpec, leader: usize) -> Seen {
             db_in_use_bytes: 10 * MIB,
             version: spec.version_of(member).to_string(),
             storage_version: String::new(),
+            downgrade: None,
             quota_bytes: 0,
             errors: Vec::new(),
         };
