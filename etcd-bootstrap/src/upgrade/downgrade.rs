@@ -9,7 +9,12 @@ use std::{convert::Infallible, time::Duration};
 /// its end (`DowngradeCheckTime`).
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What etcd says to a cancellation without a downgrade (etcd's source, `api/v3rpc/rpctypes/error.go`).
+/// Three looks of the leader at the version of the cluster (`monitorVersionInterval`, 4 s).
+const VALID_LIMIT: Duration = Duration::from_secs(12);
+
+/// What etcd says to another version than the minor before, and to a cancellation without a downgrade (etcd's source,
+/// `api/v3rpc/rpctypes/error.go`).
+const INVALID: &str = "invalid downgrade target version";
 const NONE: &str = "no inflight downgrade";
 
 /// A downgrade that cannot be, has not been prepared, or does not end.
@@ -71,9 +76,10 @@ pub async fn begin_downgrade(
         under_way |= status.is_ok_and(|status| status.downgrade.as_deref() == Some(minor));
     }
     if !under_way {
-        for action in [DowngradeAction::Validate, DowngradeAction::Enable] {
-            probe.downgrade(member, action, minor).await?;
-        }
+        validate(member, minor, probe).await?;
+        probe
+            .downgrade(member, DowngradeAction::Enable, minor)
+            .await?;
     }
     let what = format!("stores in the format of {minor} on all members");
     let look = || async move {
@@ -91,6 +97,27 @@ pub async fn begin_downgrade(
     poll::until(&wait, look)
         .await
         .map_err(DowngradeError::Storage)
+}
+
+/// A cluster that was just formed or upgraded gets its version only when its leader looks next, and until then no older one
+/// is the minor before (seen with 3.6.16, 2 s after its members were ready).
+async fn validate(member: &MemberName, minor: &str, probe: &Probe) -> Result<(), DowngradeError> {
+    let look = || async move {
+        let action = DowngradeAction::Validate;
+        match probe.downgrade(member, action, minor).await {
+            Err(failed) if failed.said.contains(INVALID) => Ok(Attempt::NotYet(failed.said)),
+            answer => answer.map(Attempt::Ready),
+        }
+    };
+    let wait = Wait::new(format!("leave for a downgrade to {minor}"), VALID_LIMIT);
+    poll::until(&wait, look).await.map_err(|error| match error {
+        WaitError::Failed(failed) => failed.into(),
+        WaitError::TimedOut { last, .. } => DowngradeError::Request(RequestFailed {
+            member: member.clone(),
+            what: "allow the downgrade",
+            said: last,
+        }),
+    })
 }
 
 /// Has etcd take back a downgrade. Members that run the older version go on; they become the newer one by

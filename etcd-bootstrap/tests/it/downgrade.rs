@@ -1,14 +1,17 @@
 //! Back by one minor and up again, on real clusters.
 
 use crate::{
-    lab::{Lab, name, program_of},
+    lab::{LIMIT, Lab, name, program_of},
     real::version,
 };
 use etcd_bootstrap::{
     ClusterSpec, MemberName, MemberProgram, Snapshot,
     upgrade::{self, Journal, JournalError, PathError, UpgradePlan, UpgradeRefused, UpgradeStep},
 };
-use host_exec::event::Silent;
+use host_exec::{
+    event::Silent,
+    poll::{self, Attempt, Wait},
+};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -26,7 +29,7 @@ struct Kept {
 
 impl Journal for Kept {
     fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
-        assert!(snapshot.status.revision > 0);
+        assert!(snapshot.status.total_bytes > 0);
         *self.snapshots.lock().unwrap() += 1;
         Ok(())
     }
@@ -114,15 +117,22 @@ impl Ways {
         self.kept.begun.lock().unwrap().clear();
         lab.assert_healthy().await;
         let probe = lab.probe();
+        let probe = &probe;
+        let format = &format!("3.{}.0", program.version.minor);
         for member in lab.spec.members() {
             let status = probe.status(&member.name).await.unwrap();
-            let format = format!("3.{}.0", program.version.minor);
             assert_eq!(status.version, program.version.to_string());
-            assert!(
-                status.storage_version.is_empty() || status.storage_version == format,
-                "{status:?}"
-            );
             assert_eq!(probe.downgrades(&member.name).await, Ok(false));
+            // etcd looks every 4 s whether it can write its store in the format of the cluster. 3.5 does not tell it.
+            let look = || async move {
+                let said = probe.status(&member.name).await?.storage_version;
+                Ok::<_, String>(match said.is_empty() || said == *format {
+                    true => Attempt::Ready(()),
+                    false => Attempt::NotYet(said),
+                })
+            };
+            let wait = Wait::new(format!("store in the format of {format}"), LIMIT);
+            poll::until(&wait, look).await.unwrap();
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::lab::{LIMIT, Lab, name};
 use etcd_bootstrap::{
-    ClusterSpec, ClusterState, MemberProgram, MemberState, PlanError,
+    ClusterSpec, ClusterState, LearnError, MemberProgram, MemberState, PlanError, RecallError,
     change::{self, ChangeError, Wish},
+    recall, render,
 };
 use host_exec::event::Silent;
 use std::{
@@ -40,6 +41,7 @@ on_each_minor! {
     a_replacement_killed_after_any_step_is_finished_by_the_next_run,
     a_first_formation_that_failed_starts_anew_and_nothing_else_does,
     a_learner_and_a_removed_member_are_seen_and_left_to_a_change,
+    a_record_that_was_lost_is_learnt_from_the_members,
 }
 
 async fn a_cluster_grows_and_shrinks(minor: u8) {
@@ -249,4 +251,51 @@ async fn a_learner_and_a_removed_member_are_seen_and_left_to_a_change(minor: u8)
     assert_eq!(states(&lab).await, MemberState::Removed);
     lab.change(&Wish::default()).await;
     assert_eq!(states(&lab).await, MemberState::Healthy);
+}
+
+async fn a_record_that_was_lost_is_learnt_from_the_members(minor: u8) {
+    let mut lab = Lab::new(minor, 8, 1, 3).await;
+    lab.change(&Wish::default()).await;
+    lab.lose(&name(1)).await;
+    lab.change(&Wish::default().replace(name(1))).await;
+    // As if nothing had ever changed, it is another cluster.
+    let (token, program) = (lab.spec.token().clone(), lab.spec.program().to_owned());
+    let (version, members) = (lab.spec.version(), lab.spec.members().to_vec());
+    let plain = ClusterSpec::new(token, version, program, members.clone()).unwrap();
+    assert_ne!(plain.cluster_id(), lab.spec.cluster_id());
+    let told = recall(&plain, &lab.probe()).await.unwrap();
+    let known = plain.clone().with_history(told.clone()).unwrap();
+    assert_eq!(known.cluster_id(), lab.spec.cluster_id());
+    assert_eq!(known.member_ids(), lab.spec.member_ids());
+
+    lab.kill(&name(2)).await;
+    assert_eq!(recall(&plain, &lab.probe()).await.as_ref(), Ok(&told));
+    lab.kill(&name(3)).await;
+    let alone = recall(&plain, &lab.probe()).await;
+    assert!(
+        matches!(alone, Err(RecallError::NoMajority { .. })),
+        "{alone:?}"
+    );
+    let (hosts, unit) = (lab.hosts(), [render::unit_name()]);
+    for member in [name(2), name(3)] {
+        host_exec::systemd::start(hosts[&member].as_ref(), &unit)
+            .await
+            .unwrap();
+    }
+    // Who joined is told other members than it was started with, and is restarted once.
+    lab.spec = known;
+    lab.form().await;
+    lab.assert_healthy().await;
+
+    let other = "second".parse().unwrap();
+    let (program, version) = (lab.spec.program().to_owned(), lab.spec.version());
+    let foreign = ClusterSpec::new(other, version, program, members).unwrap();
+    let refused = recall(&foreign, &lab.probe()).await;
+    assert!(
+        matches!(
+            refused,
+            Err(RecallError::Learn(LearnError::Founders { .. }))
+        ),
+        "{refused:?}"
+    );
 }
