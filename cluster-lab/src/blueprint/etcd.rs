@@ -74,14 +74,6 @@ impl Blueprint {
         })
     }
 
-    /// The etcd of the lab: of all members, but for those in the middle of an upgrade.
-    pub(crate) fn etcd_version(&self) -> Result<Version, BlueprintError> {
-        match self.etcd_record.programs {
-            Some(set) => Ok(etcd_of(set)?.versions.etcd),
-            None => Ok(self.programs.versions.etcd),
-        }
-    }
-
     /// `spec` with the programs that its members have in the middle of an upgrade.
     pub(crate) fn with_upgraded_members(
         &self,
