@@ -43,7 +43,7 @@ pub enum PathError {
     /// An older version cannot open what a newer one has written.
     #[error(
         "etcd {from} cannot become {to} by its program alone: that is a downgrade, before which etcd has to rewrite its \
-         store"
+         store; ask for a downgrade, which has that done first, from 3.6 on"
     )]
     Older {
         /// The version before.
