@@ -66,9 +66,10 @@ pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;
 pub use down::{DownError, Gone};
 pub use etcd::{
-    EtcdCare, EtcdCareError, EtcdError, EtcdKeptError, EtcdMember, EtcdRecord, EtcdRestoreError,
-    EtcdRestored, EtcdScheduleError, EtcdSnapshot, EtcdSnapshotError, EtcdSource, EtcdStatus,
-    EtcdUpgradeError, EtcdWish, InvalidKeptName, KeptName, Restoring, ScheduledSnapshots,
+    EtcdCare, EtcdCareError, EtcdDowngrade, EtcdError, EtcdKeptError, EtcdMember, EtcdRecord,
+    EtcdRestoreError, EtcdRestored, EtcdScheduleError, EtcdSnapshot, EtcdSnapshotError, EtcdSource,
+    EtcdStatus, EtcdUpgradeError, EtcdWish, InvalidKeptName, KeptName, Restoring,
+    ScheduledSnapshots,
 };
 pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
 pub use guest::{GuestError, GuestStep};

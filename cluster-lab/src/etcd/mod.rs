@@ -1,6 +1,7 @@
 //! etcd of a lab that is there: what `lab etcd` is about.
 
 mod care;
+mod downgrade;
 mod history;
 mod members;
 mod record;
@@ -11,6 +12,7 @@ mod status;
 mod upgrade;
 
 pub use care::{EtcdCare, EtcdCareError};
+pub use downgrade::EtcdDowngrade;
 pub use record::{EtcdRecord, Restoring};
 pub use restore::{EtcdRestoreError, EtcdRestored, EtcdSource};
 pub use schedule::{
