@@ -17,12 +17,12 @@ pub struct EtcdSpec {
     pub snapshots: SnapshotsSpec,
 }
 
-/// Snapshots that each member takes of itself by a timer, and keeps on its disk. On by default, every 12 hours with 5 kept,
-/// as k3s has it: a store of a lab has some MiB, and whoever needs one has no second chance to switch it on.
+/// Snapshots that each member takes of itself by a timer, and keeps on its disk. None unless one of `every` and `at` says
+/// when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SnapshotsSpec {
-    /// How often, or `never`; every 12 hours unless [`SnapshotsSpec::at`] is given.
+    /// How often, or `never`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<Every>,
     /// At these hours of the day (UTC) instead, 0 to 23.
@@ -93,7 +93,11 @@ impl SnapshotsSpec {
             }
             Some(Every::Never) => return Ok(None),
             Some(Every::Interval(interval)) => Schedule::every(*interval, *keep),
-            None if at.is_empty() => Schedule::every(Interval::TWELVE_HOURS, *keep),
+            // What is not used yet is checked all the same.
+            None if at.is_empty() => {
+                let checked = Schedule::every(Interval::TWELVE_HOURS, *keep);
+                return checked.map(|_| None).map_err(refused);
+            }
             None => Schedule::at_hours(at, *keep),
         };
         schedule.map(Some).map_err(refused)
@@ -115,13 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn snapshots_are_on_unless_they_are_switched_off() {
-        let default = LabSpec::default().etcd.snapshots.schedule().unwrap();
+    fn snapshots_are_taken_where_it_is_said_when() {
         let kept_in = "kept in /var/lib/etcd-snapshots";
-        assert_eq!(
-            default.unwrap().to_string(),
-            format!("every 12h, 5 {kept_in}")
-        );
+        assert_eq!(said("keep = 5"), "off");
+        assert_eq!(said("every = '12h'"), format!("every 12h, 5 {kept_in}"));
         assert_eq!(
             said("every = '6h', keep = 8"),
             format!("every 6h, 8 {kept_in}")

@@ -91,6 +91,13 @@ fn moved(lab: &Lab<'_>) {
 
 /// Members take snapshots of themselves by a timer, and etcd comes back from one of those.
 fn kept(scene: &Scene, lab: &Lab<'_>) {
+    let on = scene.dir().join("on.toml");
+    let text = "name = 't-members'\n[etcd]\nsnapshots = { every = '12h' }\n";
+    std::fs::write(&on, text).unwrap();
+    assert_eq!(
+        lab.up(&["--file", on.to_str().unwrap()]).result["changed"],
+        true
+    );
     let inside = |words: &[&str]| lab.ok(&[&["exec", "etcd-1", "--"], words].concat());
     let timers = inside(&["systemctl", "list-timers", "etcd-snapshot.timer"]);
     assert!(timers.contains(":07:30 UTC"), "the next one: {timers}");

@@ -129,7 +129,7 @@ control_planes = {control_planes}
 # 1 to 20; may grow while the lab runs.
 workers = {workers}
 
-# Each member of etcd takes snapshots of itself by a timer, tries each, and keeps the newest.
+# Each member of etcd can take snapshots of itself by a timer, try each, and keep the newest. When:
 [etcd.snapshots]
 # 5m to 30m, 1h, 2h, 3h, 4h, 6h, 8h, 12h, 24h, or never. Hours of the day (UTC) may be given instead, as at = [2, 14].
 # every = \"12h\"
