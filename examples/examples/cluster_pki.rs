@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use pki::{
-    AltNames, ApiUrl, CaRole, HostName, ItemId, KubeletClients, KubernetesVersion, Life, NodeNames,
+    AltNames, ApiUrl, CaRole, HostName, ItemId, KeySpec, KubeletClients, KubernetesVersion, Life, NodeNames,
     OsRandom, PkiPlan, PkiSpec, Store, apply, expiry,
 };
 
@@ -44,6 +44,7 @@ fn reference_cluster() -> anyhow::Result<PkiSpec> {
         authority_life: Life::AUTHORITY,
         leaf_life: Life::LEAF,
         kubelet_clients: KubeletClients::None,
+        key: KeySpec::EcdsaP256,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::request::{RequestError, Subject};
 use crate::role::CaRole;
 use crate::spec::{ItemId, WantedLeaf};
 use crate::store::{KEY_MODE, PUBLIC_MODE, Store, WriteError, WriteLock, WriteStep};
-use crate::x509::{KeyError, PrivateKey};
+use crate::x509::{KeyError, KeySpec, PrivateKey};
 
 /// A plan was not carried out to its end. What was done stays, and the next run goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -174,7 +174,7 @@ pub fn apply_with_events(
             (ItemId::Authority(role), _) if reuse => run.load_authority(*role)?,
             _ if reuse => {}
             (ItemId::Authority(role), _) => run.make_authority(*role, plan)?,
-            (ItemId::ServiceAccount, _) => run.make_service_account()?,
+            (ItemId::ServiceAccount, _) => run.make_service_account(plan.spec().key)?,
             (_, Some(_)) if is_unfinished(item) => run.finish_leaf(&item.id)?,
             (_, Some(leaf)) => run.make_leaf(leaf)?,
             (_, None) => {}
@@ -269,7 +269,7 @@ impl Run<'_> {
                 source,
             })?;
         let life = plan.spec().authority_life;
-        let key = self.key_of(&id)?;
+        let key = self.key_of(&id, plan.spec().key)?;
         let authority = Authority::create_with_key(key, &subject, life, self.now, self.random)
             .map_err(|source| ApplyError::Issue {
                 item: id.clone(),
@@ -283,9 +283,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn make_service_account(&mut self) -> Result<(), ApplyError> {
+    fn make_service_account(&mut self, kind: KeySpec) -> Result<(), ApplyError> {
         let id = ItemId::ServiceAccount;
-        let key = self.key_of(&id)?;
+        let key = self.key_of(&id, kind)?;
         if self.existing(&id).key_pem.is_none() {
             self.write_key(&id, &key)?;
         }
@@ -328,10 +328,10 @@ impl Run<'_> {
     }
 
     /// The key that lies there already, or a new one.
-    fn key_of(&self, id: &ItemId) -> Result<PrivateKey, ApplyError> {
+    fn key_of(&self, id: &ItemId, kind: KeySpec) -> Result<PrivateKey, ApplyError> {
         match self.existing(id).key_pem {
             Some(pem) => PrivateKey::from_pem(&pem),
-            None => PrivateKey::generate(),
+            None => PrivateKey::generate_for(kind),
         }
         .map_err(|source| ApplyError::Key {
             item: id.clone(),

@@ -9,7 +9,7 @@ use crate::request::LeafRequest;
 use crate::role::CaRole;
 use crate::rotation;
 use crate::x509::{
-    Certificate, CertificateError, CheckError, KeyError, PrivateKey, check_authority,
+    Certificate, CertificateError, CheckError, KeyError, KeySpec, PrivateKey, check_authority,
     check_leaf_content, check_trust,
 };
 
@@ -78,6 +78,14 @@ pub enum Reason {
     /// The certificate cannot be read.
     #[error("it cannot be read: {0}")]
     Certificate(CertificateError),
+    /// Its key is of another kind than is wanted now; `None` for one that is drawn nowhere here.
+    #[error("its key is {}, wanted {wanted}", .found.map_or("of another kind".to_owned(), |kind| kind.to_string()))]
+    KeyKind {
+        /// What it is.
+        found: Option<KeySpec>,
+        /// What it is to be.
+        wanted: KeySpec,
+    },
     /// The halves do not belong together.
     #[error("its key belongs to another certificate")]
     Mismatch,
@@ -178,6 +186,10 @@ fn judge(
 ) -> Result<OffsetDateTime, Reason> {
     let leaf = read_pair(certificate_pem, existing)?;
     check_leaf_content(&leaf, request).map_err(Reason::Check)?;
+    let (found, wanted) = (leaf.key_spec(), request.key());
+    if found != Some(wanted) {
+        return Err(Reason::KeyKind { found, wanted });
+    }
     let authority = authority.ok_or(Reason::NewAuthority)?;
     check_trust(&leaf, request, authority, now).map_err(Reason::Check)?;
     let due = leaf.renewal();

@@ -9,7 +9,7 @@ use k8s_bootstrap::{
     Runtime, Tuning, VirtualAddress,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
-use pki::{AltNames, ApiUrl, KubeletClients, Life, NodeNames, PkiSpec};
+use pki::{AltNames, ApiUrl, KeySpec, KubeletClients, Life, NodeNames, PkiSpec};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::Path,
@@ -276,6 +276,7 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
             Shape::Services => KubeletClients::None,
             Shape::StaticPods => KubeletClients::ControlPlanes,
         },
+        key: KeySpec::default(),
     })
 }
 

@@ -211,7 +211,7 @@ impl Authority {
         }
     }
 
-    /// Issues a leaf with a fresh P-256 key and checks it as its peers will.
+    /// Issues a leaf with a fresh key and checks it as its peers will.
     ///
     /// # Errors
     /// A failing or repeating source of random bytes, an impossible clock, a life past the authority's end, a name that it
@@ -404,7 +404,7 @@ fn validity(
 }
 
 fn fresh_key(request: &LeafRequest) -> Result<PrivateKey, IssueError> {
-    PrivateKey::generate().map_err(|source| IssueError::Key {
+    PrivateKey::generate_for(request.key()).map_err(|source| IssueError::Key {
         subject: request.subject().to_string(),
         source,
     })
