@@ -229,6 +229,11 @@ impl PrivateKey {
         pem::encode("PRIVATE KEY", self.pair.serialized_der())
     }
 
+    /// The key as PKCS#8 bytes.
+    pub(super) fn pkcs8_der(&self) -> &[u8] {
+        self.pair.serialized_der()
+    }
+
     /// The key as PKCS#8 PEM under a pass phrase, which `openssl pkey` opens; no program of a cluster does.
     ///
     /// # Errors

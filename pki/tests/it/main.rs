@@ -17,6 +17,7 @@ mod lint;
 mod matrix;
 mod names;
 mod outputs;
+mod pkcs12;
 mod policy;
 mod real;
 mod revocation;
