@@ -108,8 +108,10 @@ pub use role::{
 pub use sealed::SealError;
 pub use seen::certificate_in;
 pub use serial::{SerialError, SerialLedger, SerialNumber};
-pub use signing_policy::{NamePolicy, SignRequestError, SigningPolicy};
-pub use spec::{ItemId, KubeletClients, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf};
+pub use signing_policy::{NamePolicy, SignRequestError, SigningPolicy, StoreSignError};
+pub use spec::{
+    InvalidItem, ItemId, KubeletClients, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf,
+};
 pub use store::{Material, ReadError, Store, WriteError, WriteStep};
 pub use token::{BootstrapToken, TokenError};
 pub use version::{KubernetesVersion, VersionError};

@@ -182,6 +182,40 @@ impl fmt::Display for ItemId {
     }
 }
 
+/// A text that names no item.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no item of a store; give ca/AUTHORITY, cluster/ROLE or node/MACHINE/ROLE, such as cluster/admin, or \
+     service-account"
+)]
+pub struct InvalidItem(String);
+
+impl std::str::FromStr for ItemId {
+    type Err = InvalidItem;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let profile = |name: &str| PROFILES.iter().find(|profile| profile.name == name);
+        let of_cluster = |scope| scope == Scope::Cluster;
+        let found = match text.split('/').collect::<Vec<_>>()[..] {
+            ["service-account"] => Some(Self::ServiceAccount),
+            ["ca", name] => {
+                let role = CaRole::ALL.into_iter().find(|role| role.name() == name);
+                role.map(Self::Authority)
+            }
+            ["cluster", name] => profile(name)
+                .filter(|profile| of_cluster(profile.scope))
+                .map(|profile| Self::cluster(profile.role)),
+            ["node", machine, name] => profile(name)
+                .filter(|profile| !of_cluster(profile.scope))
+                .zip(HostName::new(machine).ok())
+                .map(|(profile, machine)| Self::node(profile.role, &machine)),
+            _ => None,
+        };
+        found.ok_or_else(|| InvalidItem(text.to_owned()))
+    }
+}
+
 impl serde::Serialize for ItemId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
