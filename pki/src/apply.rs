@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use crate::authority::{Authority, IssueError, LoadError};
 use crate::decide::{Action, Existing, Reason};
 use crate::ledger::{Intent, LedgerError, Reserved};
-use crate::plan::{PkiPlan, PlanError, PlanItem, Snapshot, observe};
+use crate::plan::{PkiPlan, PlanError, PlanItem, Snapshot};
 use crate::random::{Random, RandomError};
 use crate::request::{RequestError, Subject};
 use crate::role::CaRole;
@@ -153,7 +153,7 @@ pub fn apply_with_events(
         });
     }
     let lock = store.lock().map_err(ApplyError::Lock)?;
-    let snapshot = observe(plan.spec(), store)?;
+    let snapshot = plan.observe(store)?;
     check_fresh(plan, &plan.again(&snapshot, now)?)?;
     let reserved = reserve(store, &lock, plan, now, random)?;
     let authorities = BTreeMap::new();
@@ -173,6 +173,9 @@ pub fn apply_with_events(
         match (&item.id, &item.leaf) {
             (ItemId::Authority(role), _) if reuse => run.load_authority(*role)?,
             _ if reuse => {}
+            (ItemId::Authority(role), _) if run.existing(&item.id).given => {
+                run.take_authority(*role)?;
+            }
             (ItemId::Authority(role), _) => run.make_authority(*role, plan)?,
             (ItemId::ServiceAccount, _) => run.make_service_account(plan.spec().key)?,
             (_, Some(_)) if is_unfinished(item) => run.finish_leaf(&item.id)?,
@@ -257,6 +260,19 @@ impl Run<'_> {
                     source: Box::new(source),
                 }
             })?;
+        self.authorities.insert(role, authority);
+        Ok(())
+    }
+
+    /// Both halves of an authority that is given; the certificate last, since without it there is none.
+    fn take_authority(&mut self, role: CaRole) -> Result<(), ApplyError> {
+        let id = ItemId::Authority(role);
+        self.load_authority(role)?;
+        let Some(authority) = self.authorities.remove(&role) else {
+            return Err(ApplyError::Stale { item: id });
+        };
+        self.write_key(&id, authority.key())?;
+        self.write_public(&id, authority.certificate_pem().as_bytes())?;
         self.authorities.insert(role, authority);
         Ok(())
     }

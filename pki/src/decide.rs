@@ -22,6 +22,8 @@ pub struct Existing {
     pub key_pem: Option<Zeroizing<String>>,
     /// Whether both are of a replacement whose files are not in place yet.
     pub unfinished: bool,
+    /// Whether both are of an authority that is given and not in the store yet.
+    pub given: bool,
 }
 
 impl fmt::Debug for Existing {
@@ -30,6 +32,7 @@ impl fmt::Debug for Existing {
             .field("public_pem", &self.public_pem)
             .field("has_key", &self.key_pem.is_some())
             .field("unfinished", &self.unfinished)
+            .field("given", &self.given)
             .finish()
     }
 }
@@ -95,6 +98,14 @@ pub enum Reason {
     /// A run was killed between the two files; both are there and are put in place.
     #[error("a run was killed while it replaced it; the new pair is put in place")]
     Unfinished,
+    /// An authority that somebody else has made is taken into the store.
+    #[error("`{common_name}` is given; it is valid until {}", .not_after.date())]
+    Given {
+        /// Whom its certificate is about.
+        common_name: String,
+        /// The end of its life.
+        not_after: OffsetDateTime,
+    },
     /// Its authority is made in the same run.
     #[error("its authority is new")]
     NewAuthority,
@@ -218,7 +229,7 @@ fn read_pair(certificate_pem: &str, existing: &Existing) -> Result<Certificate, 
     Ok(certificate)
 }
 
-/// Decides about an authority: create or reuse, never renew.
+/// Decides about an authority: create (make it, or take in the one that is given) or reuse, never renew.
 ///
 /// # Errors
 /// [`AuthorityError`] when it is there but cannot go on: key lost, halves of two pairs, unreadable,
@@ -252,12 +263,16 @@ pub fn decide_authority(
             wanted: role.common_name().to_owned(),
         })));
     }
-    Ok(decision(
-        Action::Reuse,
-        Reason::Valid {
-            not_after: certificate.not_after(),
-        },
-    ))
+    let not_after = certificate.not_after();
+    if existing.given {
+        let common_name = common_name.to_owned();
+        let reason = Reason::Given {
+            common_name,
+            not_after,
+        };
+        return Ok(decision(Action::Create, reason));
+    }
+    Ok(decision(Action::Reuse, Reason::Valid { not_after }))
 }
 
 /// The service account key cannot be read and is not replaced: every token that it signed would

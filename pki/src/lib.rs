@@ -48,6 +48,7 @@
 
 mod adopt;
 mod apply;
+mod authorities;
 mod authority;
 mod bundle;
 mod certificate_request;
@@ -82,6 +83,7 @@ mod x509;
 
 pub use adopt::{AdoptError, adopt, fold_etcd_peers};
 pub use apply::{ApplyError, Event, Report, apply, apply_with_events};
+pub use authorities::{Authorities, AuthoritiesError};
 pub use authority::{Authority, IssueError, Issued, LoadError};
 pub use bundle::{bundle, read_bundle};
 pub use certificate_request::{AnswerError, CertificateRequest, RequestCreateError};
