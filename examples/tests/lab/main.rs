@@ -28,6 +28,7 @@ mod lab;
 mod machines;
 mod network;
 mod nodes;
+mod people;
 mod plan;
 mod reference;
 mod run;
