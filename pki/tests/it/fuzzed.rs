@@ -10,17 +10,16 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The bytes as a text, and as the DER in a PEM block: behind base64 hardly any change of a byte reaches a reader of DER.
-fn texts(label: &str, bytes: &[u8]) -> [String; 2] {
+/// The bytes as the DER in a PEM block: behind base64 hardly any change of a byte reaches a reader of DER.
+fn block(label: &str, bytes: &[u8]) -> String {
     use base64::Engine as _;
     let body = base64::engine::general_purpose::STANDARD.encode(bytes);
-    let block = format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
-    [text(bytes), block]
+    format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
 }
 
 /// A certificate, and a bundle of them.
 pub(crate) fn certificate(bytes: &[u8]) {
-    for text in texts("CERTIFICATE", bytes) {
+    for text in [text(bytes), block("CERTIFICATE", bytes)] {
         certificates(&text);
     }
 }
@@ -53,7 +52,8 @@ pub(crate) fn private_key(bytes: &[u8]) {
         "RSA PRIVATE KEY",
         "ENCRYPTED PRIVATE KEY",
     ];
-    let texts = labels.into_iter().flat_map(|label| texts(label, bytes));
+    let blocks = labels.into_iter().map(|label| block(label, bytes));
+    let texts = std::iter::once(text(bytes)).chain(blocks);
     let read = texts.flat_map(|text| {
         [
             PrivateKey::from_pem(&text),
@@ -68,7 +68,7 @@ pub(crate) fn private_key(bytes: &[u8]) {
 
 /// A certificate request.
 pub(crate) fn request(bytes: &[u8]) {
-    for text in texts("CERTIFICATE REQUEST", bytes) {
+    for text in [text(bytes), block("CERTIFICATE REQUEST", bytes)] {
         if let Ok(read) = ForeignRequest::from_pem(&text) {
             let _ = (read.proves_its_key(), format!("{read:?}"));
         }
