@@ -3,7 +3,7 @@
 //! From a request come the public key and the proof that its holder has the private half, and nothing else unless the policy
 //! says so: not its usages, not its life, no extension, and no flag of an authority.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::authority::{Authority, IssueError, LoadError};
 use crate::ledger::{Intent, LedgerError};
@@ -185,10 +185,12 @@ impl Store {
             source: Box::new(source),
         })?;
         let name = policy.subject.common_name().replace(' ', "_");
+        // Certificates have whole seconds.
+        let start = now - Duration::nanoseconds(now.nanosecond().into());
         let intent = Intent {
             item: format!("signed/{name}"),
             signer: role,
-            not_after: now.saturating_add(policy.life.duration()),
+            not_after: start.saturating_add(policy.life.duration()),
         };
         let numbers = self.reserve_for(&lock, &[intent], random)?;
         let serial = numbers.first().expect("one number for one certificate");

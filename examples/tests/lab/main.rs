@@ -28,7 +28,6 @@ mod lab;
 mod machines;
 mod network;
 mod nodes;
-mod people;
 mod plan;
 mod reference;
 mod run;

@@ -1,9 +1,6 @@
 //! Every other verb on a lab that runs: exit status, and the shape of what it prints.
 
-use crate::{
-    lab::{Lab, Scene},
-    people,
-};
+use crate::lab::{Lab, Scene};
 use serde_json::Value;
 
 #[test]
@@ -13,12 +10,10 @@ fn every_verb_says_what_it_should() {
     let lab = scene.lab("t-smoke");
     nothing_is_there_yet(&lab);
     files_are_written(&scene, &lab);
-    people::settings(&scene);
     lab.up(&["--etcd", "1"]);
     machines_are_entered(&lab);
     journals_are_shown(&lab);
     views_agree(&lab);
-    people::ask(&scene, &lab);
     lab.down();
     std::fs::remove_file(scene.dir().join("lab.toml")).unwrap();
     nothing_is_there_yet(&lab);

@@ -96,7 +96,8 @@ fn an_authority_of_a_store_signs_and_its_ledger_knows() {
         life: Life::days(30).unwrap(),
     };
     let role = CaRole::Kubernetes;
-    let sign = |pem: &str| lab.store.sign_request(role, pem, &policy, now(), &OsRandom);
+    let at = now() + time::Duration::milliseconds(500);
+    let sign = |pem: &str| lab.store.sign_request(role, pem, &policy, at, &OsRandom);
     let before = lab.store.ledger().unwrap();
     let pem = sign(request.pem()).unwrap();
     let ca = lab
