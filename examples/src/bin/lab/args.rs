@@ -225,9 +225,9 @@ pub(crate) enum CertsVerb {
         #[arg(long, value_name = "PHASE")]
         to: Option<Phase>,
         /// Go one phase back; there is no way back from drop.
-        #[arg(long, conflicts_with_all = ["to", "force"])]
+        #[arg(long, conflicts_with = "to")]
         back: bool,
-        /// Drop the old one although pods may hold it.
+        /// Drop the old one, or with --back the new one, although pods may hold it.
         #[arg(long)]
         force: bool,
     },
