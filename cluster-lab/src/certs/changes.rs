@@ -3,7 +3,10 @@
 use super::roll::{Round, by_node};
 use crate::{Hosts, LabPlanError, ObserveError, Wired, lab::etcd_hosts};
 use host_exec::files::Drift;
-use k8s_bootstrap::{NodeCertificate, component::SIGNER_CA};
+use k8s_bootstrap::{
+    NodeCertificate,
+    component::{SIGNER_CA, kubelet::KUBECONFIG},
+};
 use pki::{
     CaRole, FileContent, ItemId, LeafRole, NodeFile, PkiSpec,
     rotation::{Phase, Rotated},
@@ -170,12 +173,13 @@ fn changed(pki: &PkiSpec, machine: &str, changes: &Changes) -> Vec<PathBuf> {
         paths.extend(changes.others.iter().cloned());
     }
     let files = lists.into_iter().flatten().flatten();
-    let files = files.filter(|file| changes.is_in(file));
+    // A kubelet gets the first pair alone, and has its own way to the next.
+    let files = files.filter(|file| file.path != KUBECONFIG && changes.is_in(file));
     paths.extend(files.map(|file| PathBuf::from(file.path)));
     let trusts = changes.trusted == Some(Rotated::Authority(CaRole::Kubernetes));
     if trusts && pki.nodes.iter().any(|node| node.name == name) {
         // Its kubeconfig is k8s-bootstrap's, and has the authorities embedded.
-        paths.push(k8s_bootstrap::component::kubelet::KUBECONFIG.into());
+        paths.push(KUBECONFIG.into());
     }
     paths.sort();
     paths.dedup();
