@@ -71,6 +71,19 @@ impl CertsReport {
         let levels = self.store.iter().chain(on_machines).map(|one| one.level);
         levels.max().unwrap_or(ExpiryLevel::Fine)
     }
+
+    /// How many files on machines are not what the store has.
+    pub fn stale(&self) -> usize {
+        let is_stale = |one: &&OnMachine| {
+            matches!(one.state, OnMachineState::Differs | OnMachineState::Missing)
+        };
+        self.machines.iter().filter(is_stale).count()
+    }
+
+    /// Whether machines have what the store has, and nobody has to act soon: more than a tenth of each life is left.
+    pub fn is_well(&self) -> bool {
+        self.stale() == 0 && self.level() < ExpiryLevel::Error
+    }
 }
 
 impl Lab {

@@ -3,7 +3,7 @@
 use crate::{
     lab::{Lab, Scene},
     run::{Next, Running},
-    waiting::LONG,
+    waiting::{LONG, so, wait_for},
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -20,6 +20,16 @@ while :; do
     else echo "no $(tr '\n' ' ' </tmp/writer)"
     fi
 done"#;
+
+/// A token without an end.
+const ENDLESS: &str = r#"
+apiVersion: v1
+kind: Secret
+type: kubernetes.io/service-account-token
+metadata:
+  name: endless
+  annotations: {kubernetes.io/service-account.name: default}
+"#;
 
 #[test]
 #[ignore = "needs root"]
@@ -63,7 +73,9 @@ fn etcd_killed_and_resumed(lab: &Lab<'_>) {
     let restarted = run.event(|event| event.is("etcd: restart", "done"));
     assert!(restarted.is_some(), "{:?}", run.kill());
     run.kill();
-    let shown = lab.json(&["certs"]);
+    // Members that have not been told yet are not as they have to be.
+    let shown = lab.run(&["certs", "--output", "json"]);
+    let shown: Value = serde_json::from_str(&shown.out).unwrap();
     assert_eq!(
         shown["rotations"][0]["phase"], "trust",
         "{}",
@@ -71,6 +83,9 @@ fn etcd_killed_and_resumed(lab: &Lab<'_>) {
     );
     timed("rotation of etcd's authority", || {
         lab.ok(&["certs", "rotate", "etcd"])
+    });
+    timed("rotation of the authority of etcd's peers", || {
+        lab.ok(&["certs", "rotate", "etcd-peer"])
     });
     writers.end();
     assert_ne!(lab.authority("etcd").unwrap(), before);
@@ -87,6 +102,11 @@ fn front_proxy_and_back(lab: &Lab<'_>) {
             .err
             .contains("the rotation of front-proxy is at `swap`"),
         "{other:?}"
+    );
+    let upgrade = lab.run(&["upgrade", "--to", "1.37.2"]);
+    assert!(
+        upgrade.err.contains("certs rotate front-proxy --back"),
+        "{upgrade:?}"
     );
     for at in ["trust", "add"] {
         let said = lab.ok(&["certs", "rotate", "front-proxy", "--back"]);
@@ -115,6 +135,46 @@ fn kubernetes(lab: &Lab<'_>) {
         lab.authority("kubernetes").unwrap()
     );
     fine(lab);
+}
+
+/// The key of service accounts: tokens are taken until their key is dropped, in either direction, and a Secret's keeps
+/// it from that.
+#[track_caller]
+pub(crate) fn tokens_outlive_their_key(scene: &Scene, lab: &Lab<'_>) {
+    let token = || lab.kubectl(&["create", "token", "default"]);
+    let rotate = |words: &[&str]| {
+        let all = [&["certs", "rotate", "service-account"], words].concat();
+        lab.run(&all)
+    };
+    let old = token();
+    assert_eq!(rotate(&["--to", "swap"]).code, Some(0));
+    let new = token();
+    assert_eq!([answer(lab, &old), answer(lab, &new)], ["200", "200"]);
+    let manifest = scene.dir().join("endless.yaml");
+    std::fs::write(&manifest, ENDLESS).unwrap();
+    lab.kubectl(&["apply", "-f", manifest.to_str().unwrap()]);
+    wait_for("a Secret with a token", || {
+        let secret = lab.get(&["--namespace", "default", "secret", "endless"]);
+        so(secret["data"]["token"].is_string(), "none yet")
+    });
+    assert_eq!(rotate(&["--back"]).code, Some(0));
+    let held = rotate(&["--back"]);
+    assert_eq!(held.code, Some(3), "{held:?}");
+    assert!(held.out.contains("Secret default/endless"), "{held:?}");
+    assert_eq!([answer(lab, &old), answer(lab, &new)], ["200", "200"]);
+    lab.kubectl(&["delete", "secret", "endless"]);
+    let done = rotate(&[]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!([answer(lab, &old), answer(lab, &new)], ["401", "200"]);
+    fine(lab);
+}
+
+/// What an API server answers to the holder of a token.
+#[track_caller]
+fn answer(lab: &Lab<'_>, token: &str) -> String {
+    let ask = r#"curl --silent --insecure --output /dev/null --write-out '%{http_code}' \
+        --header "Authorization: Bearer $1" https://127.0.0.1:6443/api"#;
+    lab.ok(&["exec", "cp-0", "--", "sh", "-c", ask, "ask", token.trim()])
 }
 
 /// Demands that nothing is being rotated, and that machines have what the store has.

@@ -14,7 +14,9 @@ Exit status:
   0    done, or nothing to do
   1    something failed; the message says what, and what to do
   2    wrong usage, or a lab that cannot be
-  3    `check` found something that is not as it has to be, `doctor` something that is missing
+  3    `check` found something that is not as it has to be, `doctor` something that is missing, `certs` a certificate that
+       ends soon (less than a tenth of its life is left) or a machine with another one, `certs rotate` pods that hold
+       what would be dropped
   4    there is no such lab
   130  interrupted
 `kubectl`, `exec`, `shell` and `logs` end with the status of the program that they run.

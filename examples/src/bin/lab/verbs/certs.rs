@@ -57,7 +57,10 @@ async fn show(global: &Global) -> anyhow::Result<Exit> {
             screen::print(&text(&report, &lab, &command, Paint::stdout()))?;
         }
     }
-    Ok(Exit::DONE)
+    Ok(match report.is_well() {
+        true => Exit::DONE,
+        false => Exit::NOT_SO,
+    })
 }
 
 async fn would_renew(global: &Global) -> anyhow::Result<Exit> {
@@ -279,38 +282,40 @@ fn on_machines(there: &[&OnMachine]) -> String {
 }
 
 fn verdict(report: &CertsReport, command: &str, paint: Paint) -> String {
-    let stale =
-        |one: &&OnMachine| matches!(one.state, OnMachineState::Differs | OnMachineState::Missing);
-    let stale = report.machines.iter().filter(stale).count();
-    let is_leaf = |one: &&Expiry| one.renewal.is_some();
-    let first = report
-        .store
-        .iter()
-        .filter(is_leaf)
-        .filter_map(|one| one.renewal)
-        .min();
-    let first = first.map(|at| at.date().to_string()).unwrap_or_default();
-    let level = report.level();
+    let mut text = String::new();
+    let stale = report.stale();
     if stale > 0 {
-        let word = paint.bad(&format!(
-            "{stale} files on machines are not those of the store"
+        let files = if stale == 1 {
+            "file on a machine is not that"
+        } else {
+            "files on machines are not those"
+        };
+        let word = paint.bad(&format!("{stale} {files} of the store"));
+        text.push_str(&format!(
+            "\n{word}; `{command} up` brings what the store has\n"
         ));
-        return format!("\n{word}; `{command} up` brings them\n");
     }
-    match level {
-        ExpiryLevel::Fine => format!(
-            "\n{}; the first renewal is due on {first}, and `{command} up` does it then\n",
-            paint.good("all are fine")
-        ),
-        ExpiryLevel::Warning => format!(
-            "\n{}; `{command} certs renew` renews them\n",
+    match report.level() {
+        ExpiryLevel::Fine if stale > 0 => {}
+        ExpiryLevel::Fine => {
+            let leaves = report.store.iter().filter_map(|one| one.renewal);
+            let first = leaves.min().map(|at| at.date().to_string());
+            text.push_str(&format!(
+                "\n{}; the first renewal is due on {}, and `{command} up` does it then\n",
+                paint.good("all are fine"),
+                first.unwrap_or_default()
+            ));
+        }
+        ExpiryLevel::Warning => text.push_str(&format!(
+            "\n{}; `{command} certs renew` renews leaves, `{command} certs rotate` authorities\n",
             paint.bad("less than a third of the life of some is left")
-        ),
-        ExpiryLevel::Error | ExpiryLevel::Expired => format!(
+        )),
+        ExpiryLevel::Error | ExpiryLevel::Expired => text.push_str(&format!(
             "\n{}; `{command} certs renew` renews leaves, `{command} certs rotate` authorities\n",
             paint.bad("some have ended, or are about to")
-        ),
+        )),
     }
+    text
 }
 
 #[cfg(test)]
