@@ -11,7 +11,7 @@ use super::{
     gate::{Gate, Late},
     holders::{Search, is_held},
 };
-use crate::{Blueprint, Hosts, Lab, LabPlanError, ObserveError, StateError, Wired};
+use crate::{Blueprint, Hosts, Lab, LabPlanError, ObserveError, StateError, UpError, Wired};
 use host_exec::{EventSink, FileError};
 use k8s_bootstrap::{component::SIGNER_CA, trust};
 use netplan::Role;
@@ -101,6 +101,9 @@ pub enum RotateError {
         "the lab's own pods that hold the old one are not new in time: {0}; look at `lab kubectl get pods -A`"
     )]
     Own(String),
+    /// The name server.
+    #[error(transparent)]
+    Dns(Box<UpError>),
     /// A file of a machine.
     #[error(transparent)]
     File(#[from] FileError),
@@ -316,7 +319,7 @@ impl Run<'_> {
         self.events.started("", &step);
         let plan = PkiPlan::new(&self.blueprint.pki, &lab.store(), lab.now)?;
         pki::apply(&lab.store(), &plan, lab.now, &OsRandom)?;
-        lab.bring(&self.blueprint, &self.hosts, self.events).await?;
+        let changed = lab.bring(&self.blueprint, &self.hosts, self.events).await?;
         let wired = self.wired()?;
         let gate = Gate {
             lab,
@@ -332,6 +335,14 @@ impl Run<'_> {
         })?;
         if is_held(self.rotated, phase) {
             self.replace_own(&wired, phase).await?;
+        }
+        if changed {
+            // A kubelet that has just started calls its pods not ready for a moment, and the controllers that take them
+            // in again may have just started too.
+            let answers = lab
+                .await_dns(&self.blueprint, &self.hosts, self.events)
+                .await;
+            answers.map_err(|error| RotateError::Dns(Box::new(error)))?;
         }
         self.events.done("", &step, "has arrived");
         Ok(())
