@@ -3,7 +3,7 @@
 use crate::{
     lab::{Lab, Scene},
     run::{Next, Running},
-    waiting::{LONG, so, wait_for},
+    waiting::LONG,
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -20,16 +20,6 @@ while :; do
     else echo "no $(tr '\n' ' ' </tmp/writer)"
     fi
 done"#;
-
-/// A token without an end.
-const ENDLESS: &str = r#"
-apiVersion: v1
-kind: Secret
-type: kubernetes.io/service-account-token
-metadata:
-  name: endless
-  annotations: {kubernetes.io/service-account.name: default}
-"#;
 
 #[test]
 #[ignore = "needs root"]
@@ -135,46 +125,6 @@ fn kubernetes(lab: &Lab<'_>) {
         lab.authority("kubernetes").unwrap()
     );
     fine(lab);
-}
-
-/// The key of service accounts: tokens are taken until their key is dropped, in either direction, and a Secret's keeps
-/// it from that.
-#[track_caller]
-pub(crate) fn tokens_outlive_their_key(scene: &Scene, lab: &Lab<'_>) {
-    let token = || lab.kubectl(&["create", "token", "default"]);
-    let rotate = |words: &[&str]| {
-        let all = [&["certs", "rotate", "service-account"], words].concat();
-        lab.run(&all)
-    };
-    let old = token();
-    assert_eq!(rotate(&["--to", "swap"]).code, Some(0));
-    let new = token();
-    assert_eq!([answer(lab, &old), answer(lab, &new)], ["200", "200"]);
-    let manifest = scene.dir().join("endless.yaml");
-    std::fs::write(&manifest, ENDLESS).unwrap();
-    lab.kubectl(&["apply", "-f", manifest.to_str().unwrap()]);
-    wait_for("a Secret with a token", || {
-        let secret = lab.get(&["--namespace", "default", "secret", "endless"]);
-        so(secret["data"]["token"].is_string(), "none yet")
-    });
-    assert_eq!(rotate(&["--back"]).code, Some(0));
-    let held = rotate(&["--back"]);
-    assert_eq!(held.code, Some(3), "{held:?}");
-    assert!(held.out.contains("Secret default/endless"), "{held:?}");
-    assert_eq!([answer(lab, &old), answer(lab, &new)], ["200", "200"]);
-    lab.kubectl(&["delete", "secret", "endless"]);
-    let done = rotate(&[]);
-    assert_eq!(done.code, Some(0), "{done:?}");
-    assert_eq!([answer(lab, &old), answer(lab, &new)], ["401", "200"]);
-    fine(lab);
-}
-
-/// What an API server answers to the holder of a token.
-#[track_caller]
-fn answer(lab: &Lab<'_>, token: &str) -> String {
-    let ask = r#"curl --silent --insecure --output /dev/null --write-out '%{http_code}' \
-        --header "Authorization: Bearer $1" https://127.0.0.1:6443/api"#;
-    lab.ok(&["exec", "cp-0", "--", "sh", "-c", ask, "ask", token.trim()])
 }
 
 /// Demands that nothing is being rotated, and that machines have what the store has.

@@ -1,9 +1,6 @@
 //! Every other verb on a lab that runs: exit status, and the shape of what it prints.
 
-use crate::{
-    certs::tokens_outlive_their_key,
-    lab::{Lab, Scene},
-};
+use crate::lab::{Lab, Scene};
 use serde_json::Value;
 
 #[test]
@@ -17,7 +14,6 @@ fn every_verb_says_what_it_should() {
     machines_are_entered(&lab);
     journals_are_shown(&lab);
     views_agree(&lab);
-    tokens_outlive_their_key(&scene, &lab);
     lab.down();
     std::fs::remove_file(scene.dir().join("lab.toml")).unwrap();
     nothing_is_there_yet(&lab);
