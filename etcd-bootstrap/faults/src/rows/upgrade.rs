@@ -13,6 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Before the last minor the tool fills the raft logs until each member writes a snapshot of it: 10000 entries by default,
+/// which takes longer than all else that is done here.
+const SNAPSHOT_ENTRIES: u64 = 1000;
+
 /// 3.5 becomes 3.6 becomes 3.7 under load, and nobody misses a write.
 pub(super) async fn three_minors(rig: &mut Rig) -> anyhow::Result<()> {
     let programs = versions(rig).await?;
@@ -126,6 +130,7 @@ async fn versions(rig: &Rig) -> anyhow::Result<Vec<(PathBuf, String)>> {
 }
 
 async fn begin_with(rig: &mut Rig, (path, version): &(PathBuf, String)) -> anyhow::Result<()> {
+    rig.scene.snapshot_entries = (!rig.setting.long).then_some(SNAPSHOT_ENTRIES);
     rig.scene.program.clone_from(path);
     rig.scene.version.clone_from(version);
     rig.ask()?;
