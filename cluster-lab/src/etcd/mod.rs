@@ -1,6 +1,7 @@
 //! etcd of a lab that is there: what `lab etcd` is about.
 
 mod care;
+mod downgrade;
 mod history;
 mod members;
 mod record;
@@ -10,6 +11,7 @@ mod status;
 mod upgrade;
 
 pub use care::{EtcdCare, EtcdCareError};
+pub use downgrade::EtcdDowngrade;
 pub use record::{EtcdRecord, Restoring};
 pub use restore::{EtcdRestoreError, EtcdRestored, EtcdSource};
 pub use snapshot::{EtcdSnapshot, EtcdSnapshotError};

@@ -9,18 +9,23 @@ pub use trial::{TrialError, try_restore};
 pub use whole::{Damage, check_whole};
 
 use crate::{
-    ClusterId, ClusterSpec, EtcdVersion, EtcdutlError, MemberName,
+    ClusterId, ClusterSpec, EtcdVersion, EtcdutlError, MemberName, MemberSpec,
     etcdutl::{Etcdutl, LIMIT},
 };
 use host_exec::{Command, FileError, Host, RunError};
 use serde::{Deserialize, Serialize};
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 use zeroize::Zeroizing;
 
-/// Where the member keeps the copy until it has been fetched; not below its data. The name is the member's own, since
-/// members of a test share a machine.
-fn scratch(member: &MemberName) -> String {
-    format!("/var/tmp/etcd-snapshot-{member}.db")
+/// A place beside the data of a member and not below it, whose name is the directory's with `suffix`. Nobody but root can
+/// make anything there, as anybody can where temporary files go.
+fn beside_data(member: &MemberSpec, suffix: &str) -> PathBuf {
+    let mut place = member.data_dir.clone().into_os_string();
+    place.push(suffix);
+    place.into()
 }
 
 /// A copy, as etcdutl restores it. `Debug` shows no byte of it: it holds every Secret of a cluster.
@@ -104,7 +109,7 @@ pub async fn snapshot(
     let own = own.ok_or_else(|| SnapshotError::UnknownMember(member.clone()))?;
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let (program, version) = (spec.program_of(own), spec.version_of(own));
-    let scratch = scratch(member);
+    let scratch = &beside_data(own, ".snapshot.db");
     let endpoint = own.client_urls().into_iter().next().unwrap_or_default();
     let save = Command::new(text(&program.with_file_name("etcdctl")))
         .timeout(LIMIT)
@@ -112,9 +117,8 @@ pub async fn snapshot(
         .args(["--cacert".to_owned(), text(&own.pki.client_ca)])
         .args(["--cert".to_owned(), text(&own.pki.server_certificate)])
         .args(["--key".to_owned(), text(&own.pki.server_key)])
-        .args(["snapshot", "save", &scratch]);
+        .args(["snapshot".to_owned(), "save".to_owned(), text(scratch)]);
     host.run(&save).await?;
-    let scratch = Path::new(&scratch);
     let status = Etcdutl::beside(program, host).status(scratch).await?;
     let bytes = host.read_file(scratch).await?.map(Zeroizing::new);
     host.remove_file(scratch).await?;

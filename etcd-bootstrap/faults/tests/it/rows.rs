@@ -81,6 +81,7 @@ mod waiting {
     /// the end.
     mod long {
         tests! {
+            downgrade: "downgrade",
             grow_and_shrink: "grow-and-shrink",
             kill_tool: "kill-tool",
             upgrade: "upgrade",
