@@ -60,7 +60,7 @@ pub use bhyve::{HostError, KeysError, VmError, VmRequest};
 pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
 pub use certs::{
     CertsReport, OnMachine, OnMachineState, PlannedPhase, RenewError, RenewalPlan, Renewed,
-    RollError, RotateError, RotatePlan, RotateReport, RotateWish, Rotation,
+    RollError, RotateError, RotatePlan, RotateReport, RotateWish, RotatingError, Rotation,
 };
 pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;
@@ -83,8 +83,8 @@ pub use plan::{Certainty, LabPlan, LabPlanError};
 pub use preflight::PreflightError;
 pub use shrink::{Leaving, ShrinkError};
 pub use spec::{
-    AddonsSpec, BhyveSpec, EtcdSpec, Every, LabSpec, NetworkSpec, OciRuntime, OutwardV6, Profile,
-    RuntimeError, Shape, SnapshotsSpec, SpecError, VmSize,
+    AddonsSpec, BhyveSpec, CertificatesSpec, EtcdSpec, Every, LabSpec, NetworkSpec, OciRuntime,
+    OutwardV6, Profile, RuntimeError, Shape, SnapshotsSpec, SpecError, VmSize,
 };
 pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};

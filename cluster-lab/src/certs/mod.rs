@@ -6,12 +6,14 @@
 mod changes;
 mod gate;
 mod holders;
+mod plan;
 mod ports;
 mod record;
 mod renew;
 mod report;
 mod roll;
 mod rotate;
+mod under_way;
 
 pub(crate) use record::RotationRecord;
 pub use renew::{RenewError, RenewalPlan, Renewed};
@@ -19,3 +21,4 @@ pub use report::{CertsReport, OnMachine, OnMachineState, Rotation};
 pub(crate) use roll::Roll;
 pub use roll::RollError;
 pub use rotate::{PlannedPhase, RotateError, RotatePlan, RotateReport, RotateWish};
+pub use under_way::RotatingError;

@@ -2,8 +2,8 @@
 
 use super::{EtcdRecord, EtcdScheduleError, PROGRAMS, RunningEtcd, settle_schedule};
 use crate::{
-    Blueprint, BlueprintError, DraftError, Lab, LabPlanError, Machines, StateDir, StateError,
-    SupplyError, UpError, blueprint::etcd_of, lab::programs_places,
+    Blueprint, BlueprintError, DraftError, Lab, LabPlanError, Machines, RotatingError, StateDir,
+    StateError, SupplyError, UpError, blueprint::etcd_of, lab::programs_places,
 };
 use artifacts::{DEFAULT_KUBERNETES, NEWEST_MINOR, OLDEST_MINOR, Version};
 use etcd_bootstrap::{
@@ -29,6 +29,9 @@ pub enum EtcdUpgradeError {
         "etcd of a lab of VMs cannot be upgraded yet: its programs are on a disk that is made with the lab"
     )]
     Vms,
+    /// Certificates are on their way from one authority to the next.
+    #[error(transparent)]
+    Rotating(#[from] RotatingError),
     /// The lab could not be worked out.
     #[error(transparent)]
     Draft(#[from] DraftError),
@@ -154,6 +157,7 @@ impl Lab {
         if let Machines::Vms(_) = blueprint.machines {
             return Err(EtcdUpgradeError::Vms);
         }
+        self.refuse_rotating(None)?;
         let set = self.set_with(&blueprint, to)?;
         if let Some(set) = set {
             let wanted = etcd_of(set)?;
