@@ -66,11 +66,12 @@ pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;
 pub use down::{DownError, Gone};
 pub use etcd::{
-    EtcdCare, EtcdCareError, EtcdError, EtcdMember, EtcdRecord, EtcdRestoreError, EtcdRestored,
-    EtcdSnapshot, EtcdSnapshotError, EtcdSource, EtcdStatus, EtcdUpgradeError, EtcdWish, Restoring,
+    EtcdCare, EtcdCareError, EtcdError, EtcdMember, EtcdRecord, EtcdRestoreError, EtcdRestorePlan,
+    EtcdRestored, EtcdSnapshot, EtcdSnapshotError, EtcdSource, EtcdStatus, EtcdUpgradeError,
+    EtcdWish, Restoring,
 };
 pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
-pub use guest::{GuestError, GuestStep};
+pub use guest::{GuestError, GuestStep, SendProgramsError};
 pub use host_exec::Condition;
 pub use k8s_bootstrap::cis;
 pub use lab::{DraftError, Hosts, Lab, ObserveError, Wired};

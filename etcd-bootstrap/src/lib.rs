@@ -133,8 +133,8 @@ pub use plan::{Plan, PlanError, Step, plan};
 pub use probe::{ClientAnswer, Hosts, ListedMember, PeerAnswer, Probe, Status, Unreachable};
 pub use ready::{Laggard, READY_LIMIT, READY_STEP, WaitReadyError, wait_ready};
 pub use snapshot::{
-    Damage, Snapshot, SnapshotError, SnapshotRecord, SnapshotStatus, StoredSnapshot,
-    StoredSnapshotError, TrialError, check_whole, record_path, snapshot, try_restore,
+    Damage, SnapshotError, SnapshotRecord, SnapshotStatus, StoredSnapshot, StoredSnapshotError,
+    TrialError, check_whole, record_path, snapshot, try_restore,
 };
 pub use spec::{ClusterSpec, SpecError, SpecLint};
 pub use state::MemberState;
