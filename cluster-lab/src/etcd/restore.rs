@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{Blueprint, DraftError, Hosts, Lab, LabPlanError, Shape, StateError, UpError, Wired};
 use etcd_bootstrap::{
-    ANSWER_TIMEOUT, Probe, StoredSnapshotError, TrialError, Unreachable, restore,
+    ANSWER_TIMEOUT, MemberName, Probe, StoredSnapshotError, TrialError, Unreachable, restore,
     restore::{
         KUBERNETES_BUMP, ObserveRestoreError, RestoreError, RestoreOptions, RestorePlan,
         RestoreRefused, SalvageError, VerifyError,
@@ -75,8 +75,19 @@ pub struct EtcdRestored {
 #[non_exhaustive]
 pub enum EtcdRestoreError {
     /// Nothing is under way, and nothing was named.
-    #[error("no restore has begun; name the snapshot, as `lab etcd restore FILE`")]
+    #[error(
+        "no restore has begun; name the snapshot, as `lab etcd restore FILE`. One that was interrupted when etcd was \
+        restored already is ended by `lab up`"
+    )]
     NoSource,
+    /// Nobody has this name.
+    #[error("etcd has no member {member}; its members are {}", .members.join(", "))]
+    UnknownMember {
+        /// The name that was given.
+        member: MemberName,
+        /// Those that there are.
+        members: Vec<String>,
+    },
     /// Another one is under way.
     #[error(
         "a restore of another snapshot has begun (SHA-256 {sha256}); `lab etcd restore` without a file goes on with it"
@@ -191,6 +202,7 @@ impl Lab {
         }
         let ground = self.ground().await?;
         let etcd = all_members(&self.wired_as(&ground, record)?, &ground)?;
+        known(&etcd, source)?;
         let observed = restore::observe(&etcd.spec, &etcd.hosts).await?;
         let plan = restore::plan(&etcd.spec, &observed, without_checksum)?;
         Ok(self.api_servers(&ground)?.around(plan))
@@ -289,6 +301,7 @@ impl Lab {
         source: &EtcdSource,
     ) -> Result<Restoring, EtcdRestoreError> {
         let etcd = all_members(&self.wired_as(ground, record.clone())?, ground)?;
+        known(&etcd, Some(source))?;
         let source = self.keep_source(&etcd, source).await?;
         let Source {
             stored,
@@ -349,6 +362,21 @@ fn all_members(wired: &Wired, ground: &Ground) -> Result<RunningEtcd, EtcdRestor
         Some(down) => Err(EtcdRestoreError::Down(down.name.to_string())),
         None => Ok(etcd),
     }
+}
+
+/// Whether the member that is named is one.
+fn known(etcd: &RunningEtcd, source: Option<&EtcdSource>) -> Result<(), EtcdRestoreError> {
+    let Some(EtcdSource::Member(member)) = source else {
+        return Ok(());
+    };
+    if etcd.spec.member(member).is_some() {
+        return Ok(());
+    }
+    let members = etcd.spec.members().iter();
+    Err(EtcdRestoreError::UnknownMember {
+        member: member.clone(),
+        members: members.map(|member| member.name.to_string()).collect(),
+    })
 }
 
 /// A restore that has begun is gone on with by naming its snapshot again, or none.
