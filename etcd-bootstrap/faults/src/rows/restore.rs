@@ -117,7 +117,7 @@ pub(super) async fn two_of_three_lost(rig: &mut Rig) -> anyhow::Result<()> {
     rig.ask()?;
     let refusal = rig.refused().await?;
     ensure!(
-        refusal.contains("hash"),
+        refusal.contains("no whole snapshot"),
         "without being told it takes a copy: {refusal}"
     );
     begin(rig, &path, true)?;
