@@ -93,6 +93,12 @@ pub async fn snapshot(
 ) -> Result<SnapshotRecord, SnapshotError> {
     let own = spec.member(member);
     let own = own.ok_or_else(|| SnapshotError::UnknownMember(member.clone()))?;
+    // Files are written by absolute paths alone; a person may have named one beside her.
+    let to = &std::path::absolute(to).map_err(|source| StoredSnapshotError::Io {
+        what: "write",
+        path: to.to_owned(),
+        source,
+    })?;
     let scratch = scratch(member);
     let saved = save(spec, own, host, &scratch).await;
     let fetched = match saved {
