@@ -217,6 +217,7 @@ impl Lab {
         )?;
         // Which cluster it is comes first: a history is of one token.
         self.with_etcd_history(blueprint.with_etcd_record(self.state().etcd_record()?))
+            .await
     }
 
     /// A lab of VMs that is there, without a question to its host: its addresses are those of its lock.

@@ -66,9 +66,9 @@ pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;
 pub use down::{DownError, Gone};
 pub use etcd::{
-    EtcdCare, EtcdCareError, EtcdError, EtcdMember, EtcdRecord, EtcdRestoreError, EtcdRestorePlan,
-    EtcdRestored, EtcdSnapshot, EtcdSnapshotError, EtcdSource, EtcdStatus, EtcdUpgradeError,
-    EtcdWish, Restoring,
+    EtcdCare, EtcdCareError, EtcdDowngrade, EtcdError, EtcdMember, EtcdRecord, EtcdRestoreError,
+    EtcdRestorePlan, EtcdRestored, EtcdSnapshot, EtcdSnapshotError, EtcdSource, EtcdStatus,
+    EtcdUpgradeError, EtcdWish, Restoring,
 };
 pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
 pub use guest::{GuestError, GuestStep, SendProgramsError};

@@ -55,7 +55,7 @@ impl InitialCluster {
 /// The past of a cluster, as far as its present depends on it. Plain data, to be stored with serde.
 ///
 /// A founder that was replaced is in [`History::joined`] under its name; its first incarnation has left.
-/// A record that was lost is made anew from what running members list, see [`History::learn`].
+/// A record that was lost is made anew from what running members list, see [`recall`](crate::recall).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {

@@ -76,7 +76,9 @@
 //! - A member whose data is lost is not started with an empty memory: it could help to elect a leader that
 //!   lacks acknowledged writes.
 //! - What a cluster is follows from who founded it ([`History`]), not from who is in it now; the settings of a
-//!   running member never change because another one comes or goes.
+//!   running member never change because another one comes or goes. A lost history is believed only where a majority
+//!   tells it and its ID follows from the token ([`recall()`]).
+//! - No member is given an older minor before the stores of all are in its format.
 //! - A member of another cluster (token, member list, former use) is refused by its ID, not waited for.
 //! - A member that may be part of a majority is restarted only alone, and the next one only when it is ready.
 //! - Certificates are judged before anything starts ([`certificates`]), and settings before they are written
@@ -105,6 +107,7 @@ mod observe;
 mod plan;
 mod probe;
 mod ready;
+mod recall;
 pub mod render;
 pub mod restore;
 mod snapshot;
@@ -132,6 +135,7 @@ pub use observe::{
 pub use plan::{Plan, PlanError, Step, plan};
 pub use probe::{ClientAnswer, Hosts, ListedMember, PeerAnswer, Probe, Status, Unreachable};
 pub use ready::{Laggard, READY_LIMIT, READY_STEP, WaitReadyError, wait_ready};
+pub use recall::{RecallError, recall};
 pub use snapshot::{
     Damage, SnapshotError, SnapshotRecord, SnapshotStatus, StoredSnapshot, StoredSnapshotError,
     TrialError, check_whole, record_path, snapshot, try_restore,

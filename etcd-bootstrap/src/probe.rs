@@ -129,6 +129,8 @@ pub struct Status {
     pub version: String,
     /// The version of the format that its store is in, as `3.6.0`; empty before 3.6.
     pub storage_version: String,
+    /// The minor to which a downgrade is under way, as `3.6.0`; `None` without one, and from members before 3.6.
+    pub downgrade: Option<String>,
     /// How large the store's file may become, in bytes; 0 where etcd does not say, which it does from 3.6 on.
     pub quota_bytes: u64,
     /// Alarms and other trouble, in etcd's words.
@@ -240,6 +242,17 @@ impl Probe {
             return Err(one_line(&answer));
         }
         parse_status(answer.body())
+    }
+
+    /// Whether a downgrade is under way, by `GET /downgrade/enabled` of the peer port: members of all minors tell it, by a
+    /// linearizable read.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer, or something else; why, as text.
+    pub async fn downgrades(&self, name: &MemberName) -> Result<bool, String> {
+        let answer = self.endpoints(name)?.peer("/downgrade/enabled").await?;
+        parse("/downgrade/enabled", answer.body())
     }
 
     async fn ask_peer(&self, name: &MemberName) -> Result<PeerAnswer, String> {
@@ -357,6 +370,7 @@ fn parse_status(body: &[u8]) -> Result<Status, String> {
         db_in_use_bytes: wire.db_size_in_use,
         version: wire.version,
         storage_version: wire.storage_version,
+        downgrade: wire.downgrade_info.and_then(WireDowngrade::target),
         quota_bytes: wire.db_size_quota,
         errors: wire.errors,
     })
@@ -370,6 +384,7 @@ struct WireStatus {
     version: String,
     #[serde(default)]
     storage_version: String,
+    downgrade_info: Option<WireDowngrade>,
     #[serde(default, deserialize_with = "number_in_text")]
     db_size_quota: u64,
     #[serde(default, deserialize_with = "number_in_text")]
@@ -386,6 +401,21 @@ struct WireStatus {
     is_learner: bool,
     #[serde(default)]
     errors: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireDowngrade {
+    #[serde(default)]
+    enabled: bool,
+    #[serde(default)]
+    target_version: String,
+}
+
+impl WireDowngrade {
+    fn target(self) -> Option<String> {
+        self.enabled.then_some(self.target_version)
+    }
 }
 
 #[derive(Deserialize)]

@@ -16,8 +16,11 @@ impl Blueprint {
         &self.etcd_record
     }
 
-    /// The same lab with what is remembered of its etcd.
+    /// The same lab with what is remembered of its etcd. Another cluster is founded by its members: a history is of one.
     pub(crate) fn with_etcd_record(mut self, record: EtcdRecord) -> Self {
+        if record.restored != self.etcd_record.restored {
+            self.etcd_history = None;
+        }
         self.etcd_record = record;
         self
     }

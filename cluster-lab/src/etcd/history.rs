@@ -1,7 +1,9 @@
 //! Who founded etcd and who joined it later, kept with the lab: its IDs follow from that, not from who is in it now.
 
-use crate::{Blueprint, DraftError, Lab, StateDir, StateError};
-use etcd_bootstrap::{ClusterSpec, ClusterToken, History, MemberName};
+use crate::{Blueprint, DraftError, Lab, LabPlanError, StateDir, StateError, lab::etcd_hosts};
+use etcd_bootstrap::{
+    ANSWER_TIMEOUT, ClusterSpec, ClusterToken, History, MemberName, Probe, recall,
+};
 use serde::{Deserialize, Serialize};
 use std::{io, path::PathBuf};
 
@@ -69,8 +71,12 @@ impl Lab {
         }
     }
 
-    /// `blueprint` with what is kept of etcd. A lab of before has been what it was made as: its members could not change.
-    pub(crate) fn with_etcd_history(&self, blueprint: Blueprint) -> Result<Blueprint, DraftError> {
+    /// `blueprint` with what is kept of etcd. Where that was lost, its members tell it; while too few of them run, the lab is
+    /// taken for what it was made as. Nothing is written: `up` and changes of the members keep what they were given.
+    pub(crate) async fn with_etcd_history(
+        &self,
+        blueprint: Blueprint,
+    ) -> Result<Blueprint, DraftError> {
         let state = self.state();
         let wanted = blueprint.etcd(|_| Vec::new())?;
         if let Some(history) = state.etcd_history(wanted.token())? {
@@ -79,11 +85,26 @@ impl Lab {
         let Some(record) = state.record()? else {
             return Ok(blueprint);
         };
+        if let Some(history) = self.recalled(&blueprint).await {
+            return Ok(blueprint.with_etcd_history(history));
+        }
         let mut founders = wanted.initial_cluster();
         let founded = usize::from(record.spec.machines.etcd);
         // `etcd-0` and so on, whatever their order is.
         founders.retain(|(name, _)| number(name).is_none_or(|number| number < founded));
         Ok(blueprint.with_etcd_history(History::founded_by(founders)))
+    }
+}
+
+impl Lab {
+    /// What the members tell of their past. Whatever keeps them from it is met again, and named, by what is done next.
+    async fn recalled(&self, blueprint: &Blueprint) -> Option<History> {
+        let seen = self.see(blueprint).await.ok()?;
+        let token = self.token_to_look_with::<LabPlanError>().ok()?;
+        let wired = self.wire(blueprint, &token).ok()?;
+        let hosts = etcd_hosts(&wired.etcd, &seen.hosts);
+        let probe = Probe::of_reachable(&wired.etcd, &hosts, &wired.etcd_tls, ANSWER_TIMEOUT);
+        recall(&wired.etcd, &probe).await.ok()
     }
 }
 

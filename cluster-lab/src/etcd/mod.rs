@@ -2,6 +2,7 @@
 
 mod api_servers;
 mod care;
+mod downgrade;
 mod history;
 mod members;
 mod record;
@@ -12,6 +13,7 @@ mod status;
 mod upgrade;
 
 pub use care::{EtcdCare, EtcdCareError};
+pub use downgrade::EtcdDowngrade;
 pub use record::{EtcdRecord, Restoring};
 pub use restore::{EtcdRestoreError, EtcdRestorePlan, EtcdRestored};
 pub use snapshot::{EtcdSnapshot, EtcdSnapshotError};

@@ -286,7 +286,6 @@ impl Lab {
     /// etcd and Kubernetes as they are where this is remembered of etcd: with each restore it is another cluster.
     fn wired_as(&self, ground: &Ground, record: EtcdRecord) -> Result<Wired, EtcdRestoreError> {
         let blueprint = ground.blueprint.clone().with_etcd_record(record);
-        let blueprint = self.with_etcd_history(blueprint)?;
         let token = self.token_to_look_with::<LabPlanError>()?;
         let wired = self.wire(&blueprint, &token);
         Ok(wired.map_err(LabPlanError::from)?)

@@ -8,8 +8,10 @@ use crate::{
 };
 use artifacts::{DEFAULT_KUBERNETES, NEWEST_MINOR, OLDEST_MINOR, Version};
 use etcd_bootstrap::{
-    ANSWER_TIMEOUT, MemberName, MemberProgram, Probe, Unreachable,
-    upgrade::{self, FactsError, Journal, JournalError, UpgradeError, UpgradePlan, UpgradeRefused},
+    ANSWER_TIMEOUT, ClusterSpec, MemberName, MemberProgram, Probe, Unreachable,
+    upgrade::{
+        self, Facts, FactsError, Journal, JournalError, UpgradeError, UpgradePlan, UpgradeRefused,
+    },
 };
 use futures::future::try_join_all;
 use host_exec::EventSink;
@@ -65,8 +67,12 @@ impl From<LabPlanError> for EtcdUpgradeError {
     }
 }
 
+/// The steps to another version: [`upgrade::plan`] or [`upgrade::plan_downgrade`].
+pub(super) type Planner =
+    fn(&ClusterSpec, &MemberProgram, &Facts) -> Result<UpgradePlan, UpgradeRefused>;
+
 /// An upgrade that can be tried.
-struct Way {
+pub(super) struct Way {
     /// The version set with the programs; `None` for the lab's own.
     set: Option<Version>,
     program: MemberProgram,
@@ -86,7 +92,7 @@ impl Lab {
         events: &dyn EventSink,
     ) -> Result<UpgradePlan, EtcdUpgradeError> {
         let way = self.etcd_way(to, events).await?;
-        plan(&way).await
+        plan(&way, upgrade::plan).await
     }
 
     /// Upgrades etcd, from whatever an earlier run has left, or takes it back while a member still runs the old version.
@@ -99,10 +105,19 @@ impl Lab {
         to: Version,
         events: &dyn EventSink,
     ) -> Result<UpgradePlan, EtcdUpgradeError> {
+        self.change_etcd(to, upgrade::plan, events).await
+    }
+
+    pub(super) async fn change_etcd(
+        &self,
+        to: Version,
+        planner: Planner,
+        events: &dyn EventSink,
+    ) -> Result<UpgradePlan, EtcdUpgradeError> {
         let state = self.state();
         let _lock = state.lock()?;
         let way = self.etcd_way(to, events).await?;
-        let plan = plan(&way).await?;
+        let plan = plan(&way, planner).await?;
         let Way { set, program, etcd } = &way;
         let journal = Keeper {
             snapshot: state.backups().join(format!("before-etcd-{to}.db")),
@@ -127,7 +142,11 @@ impl Lab {
         Ok(plan)
     }
 
-    async fn etcd_way(&self, to: Version, events: &dyn EventSink) -> Result<Way, EtcdUpgradeError> {
+    pub(super) async fn etcd_way(
+        &self,
+        to: Version,
+        events: &dyn EventSink,
+    ) -> Result<Way, EtcdUpgradeError> {
         let blueprint = self.draft().await?;
         blueprint.refuse_restoring()?;
         let set = self.set_with(&blueprint, to)?;
@@ -170,7 +189,9 @@ impl Lab {
         blueprint: &Blueprint,
         to: Version,
     ) -> Result<Option<Version>, EtcdUpgradeError> {
-        if blueprint.programs.versions.etcd == to {
+        // After a whole upgrade they are a set like any other, so that a member on its way back can be remembered.
+        let was_upgraded = blueprint.etcd_record().programs.is_some();
+        if blueprint.programs.versions.etcd == to && !was_upgraded {
             return Ok(None);
         }
         let minors = (OLDEST_MINOR..=NEWEST_MINOR).rev();
@@ -225,11 +246,11 @@ async fn send(
     try_join_all(sends).await.map(drop)
 }
 
-async fn plan(way: &Way) -> Result<UpgradePlan, EtcdUpgradeError> {
+pub(super) async fn plan(way: &Way, planner: Planner) -> Result<UpgradePlan, EtcdUpgradeError> {
     let etcd = &way.etcd;
     let probe = Probe::new(&etcd.spec, &etcd.hosts, &etcd.tls, ANSWER_TIMEOUT)?;
     let facts = upgrade::look(&etcd.spec, &way.program, &etcd.hosts, &probe).await?;
-    Ok(upgrade::plan(&etcd.spec, &way.program, &facts)?)
+    Ok(planner(&etcd.spec, &way.program, &facts)?)
 }
 
 /// Keeps what the next run has to know in the lab's directory.

@@ -6,10 +6,11 @@ use crate::{
 };
 use anyhow::{Context as _, ensure};
 use etcd_bootstrap::{
-    ANSWER_TIMEOUT, History, Hosts, MemberName, MemberProgram, Probe, SnapshotStatus,
+    ANSWER_TIMEOUT, ClusterSpec, History, Hosts, MemberName, MemberProgram, Probe, SnapshotStatus,
     StoredSnapshot,
     change::{self, Wish},
-    maintenance, restore, try_restore, upgrade,
+    maintenance, restore, try_restore,
+    upgrade::{self, UpgradePlan, UpgradeRefused},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -49,6 +50,13 @@ pub enum Task {
         /// Its version.
         version: String,
     },
+    /// The same, one minor back.
+    Downgrade {
+        /// Its path.
+        program: PathBuf,
+        /// Its version.
+        version: String,
+    },
 }
 
 pub(crate) async fn run(
@@ -76,12 +84,16 @@ pub(crate) async fn run(
             let snapshot = (snapshot.as_path(), *without_checksum);
             restore(snapshot, work, scene, hosts, teller).await
         }
-        Task::Upgrade { program, version } => {
+        Task::Upgrade { program, version } | Task::Downgrade { program, version } => {
             let to = MemberProgram {
                 version: version.parse()?,
                 path: program.clone(),
             };
-            upgrade(&to, work, scene, hosts, teller).await
+            let plan = match task {
+                Task::Upgrade { .. } => upgrade::plan,
+                _ => upgrade::plan_downgrade,
+            };
+            upgrade((&to, plan), work, scene, hosts, teller).await
         }
     }
 }
@@ -167,8 +179,11 @@ async fn restore(
     Ok(())
 }
 
+type Planner =
+    fn(&ClusterSpec, &MemberProgram, &upgrade::Facts) -> Result<UpgradePlan, UpgradeRefused>;
+
 async fn upgrade(
-    to: &MemberProgram,
+    (to, plan): (&MemberProgram, Planner),
     work: &Path,
     scene: &Scene,
     hosts: &Hosts,
@@ -178,7 +193,7 @@ async fn upgrade(
     let tls = scene.tls(&spec)?;
     let probe = Probe::new(&spec, hosts, &tls, ANSWER_TIMEOUT)?;
     let facts = upgrade::look(&spec, to, hosts, &probe).await?;
-    let plan = upgrade::plan(&spec, to, &facts)?;
+    let plan = plan(&spec, to, &facts)?;
     teller.line(&Line::Plan(plan.to_string()));
     let journal = Journal {
         work: work.to_owned(),

@@ -16,12 +16,18 @@ use crate::{
 };
 use host_exec::{Command, DownloadError, FileError, Host, RunError, download};
 use serde::{Deserialize, Serialize};
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-/// Where the member keeps the copy until it has been fetched; not below its data. The name is the member's own, since
-/// members of a test share a machine.
-fn scratch(member: &MemberName) -> String {
-    format!("/var/tmp/etcd-snapshot-{member}.db")
+/// A place beside the data of a member and not below it, whose name is the directory's with `suffix`. Nobody but root can
+/// make anything there, as anybody can where temporary files go.
+fn beside_data(member: &MemberSpec, suffix: &str) -> PathBuf {
+    let mut place = member.data_dir.clone().into_os_string();
+    place.push(suffix);
+    place.into()
 }
 
 /// What `etcdutl snapshot status` says.
@@ -99,14 +105,14 @@ pub async fn snapshot(
         path: to.to_owned(),
         source,
     })?;
-    let scratch = scratch(member);
+    let scratch = beside_data(own, ".snapshot.db");
     let saved = save(spec, own, host, &scratch).await;
     let fetched = match saved {
         Ok(status) => fetch(member, host, &scratch, status, to).await,
         Err(error) => Err(error),
     };
     // Also after a failure: it holds every Secret of the cluster.
-    let removed = host.remove_file(Path::new(&scratch)).await;
+    let removed = host.remove_file(&scratch).await;
     let status = fetched?;
     removed?;
     let (cluster_id, version) = (spec.cluster_id(), spec.version_of(own));
@@ -130,7 +136,7 @@ async fn save(
     spec: &ClusterSpec,
     own: &MemberSpec,
     host: &dyn Host,
-    scratch: &str,
+    scratch: &Path,
 ) -> Result<SnapshotStatus, SnapshotError> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let program = spec.program_of(own);
@@ -141,22 +147,20 @@ async fn save(
         .args(["--cacert".to_owned(), text(&own.pki.client_ca)])
         .args(["--cert".to_owned(), text(&own.pki.server_certificate)])
         .args(["--key".to_owned(), text(&own.pki.server_key)])
-        .args(["snapshot", "save", scratch]);
+        .args(["snapshot".to_owned(), "save".to_owned(), text(scratch)]);
     host.run(&save).await?;
-    Ok(Etcdutl::beside(program, host)
-        .status(Path::new(scratch))
-        .await?)
+    Ok(Etcdutl::beside(program, host).status(scratch).await?)
 }
 
 async fn fetch(
     member: &MemberName,
     host: &dyn Host,
-    scratch: &str,
+    scratch: &Path,
     status: SnapshotStatus,
     to: &Path,
 ) -> Result<SnapshotStatus, SnapshotError> {
     let limit = transfer_limit(status.total_bytes);
-    match download(host, Path::new(scratch), &part_path(to), limit).await {
+    match download(host, scratch, &part_path(to), limit).await {
         Ok(Some(_)) => Ok(status),
         Ok(None) => Err(SnapshotError::Gone(member.clone())),
         Err(error) => {

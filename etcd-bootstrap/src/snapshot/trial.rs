@@ -1,6 +1,6 @@
 //! Restoring a snapshot into a directory that is thrown away: the proof that it can be restored.
 
-use super::{SnapshotStatus, StoredSnapshot, transfer_limit};
+use super::{SnapshotStatus, StoredSnapshot, beside_data, transfer_limit};
 use crate::{
     ClusterSpec, EtcdutlError, MemberName,
     etcdutl::{Etcdutl, LIMIT, RestoreTo},
@@ -44,9 +44,10 @@ pub async fn try_restore(
     let own = own.ok_or_else(|| TrialError::UnknownMember(member.clone()))?;
     let etcdutl = Etcdutl::beside(spec.program_of(own), host);
     etcdutl.require(spec.version_of(own)).await?;
-    let place = format!("/var/tmp/etcd-trial-{member}");
+    let place = &beside_data(own, ".trial");
     let remove = Command::new("rm")
-        .args(["-rf", "--", &place])
+        .args(["-rf", "--"])
+        .arg(place.to_string_lossy())
         .timeout(LIMIT);
     host.run(&remove).await?;
     let to = RestoreTo {
@@ -54,11 +55,11 @@ pub async fn try_restore(
         peer_url: &own.peer_url(),
         initial_cluster: &[(own.name.clone(), own.peer_url())],
         token: spec.token(),
-        data_dir: &Path::new(&place).join("data"),
+        data_dir: &place.join("data"),
         bump_revision: None,
         skip_hash_check: without_checksum,
     };
-    let tried = trial(&etcdutl, host, Path::new(&place), snapshot, &to).await;
+    let tried = trial(&etcdutl, host, place, snapshot, &to).await;
     // Also after a failure: it holds every Secret of the cluster.
     host.run(&remove).await?;
     tried

@@ -1,6 +1,9 @@
 //! Doing what an [`UpgradePlan`] says.
 
-use super::{RaftSnapshotError, UpgradePlan, UpgradeStep, raft_snapshot};
+use super::{
+    DowngradeError, RaftSnapshotError, UpgradePlan, UpgradeStep, begin_downgrade, cancel_downgrade,
+    downgrade_ended, raft_snapshot,
+};
 use crate::{
     ApplyError, ClusterSpec, EtcdVersion, Hosts, MemberName, MemberProgram, ObserveError,
     PlanError, Probe, RequestFailed, SnapshotError, SpecError, Tls, Unreachable,
@@ -59,6 +62,9 @@ pub enum UpgradeError {
     /// The members did not write the snapshots of their raft logs, and nothing was begun.
     #[error("not every member has written a raft snapshot; no member has been changed")]
     RaftSnapshot(#[from] RaftSnapshotError),
+    /// etcd did not begin, take back or end a downgrade.
+    #[error(transparent)]
+    Downgrade(#[from] DowngradeError),
     /// The leader did not hand over, and was not touched.
     #[error("the leader {leader} was not upgraded, since it does not hand over; the others are")]
     Leader {
@@ -136,6 +142,20 @@ pub async fn apply(
                     .await
                     .map_err(Into::into)
             }
+            UpgradeStep::CancelDowngrade { member } => {
+                let probe = patient(&spec, hosts, tls)?;
+                let cancelled = cancel_downgrade(member, &probe).await;
+                cancelled.map_err(|failed| DowngradeError::from(failed).into())
+            }
+            UpgradeStep::Downgrade { member, to } => {
+                let probe = patient(&spec, hosts, tls)?;
+                let begun = begin_downgrade(&spec, member, *to, &probe).await;
+                begun.map_err(Into::into)
+            }
+            UpgradeStep::EndDowngrade { member } => {
+                let probe = patient(&spec, hosts, tls)?;
+                downgrade_ended(member, &probe).await.map_err(Into::into)
+            }
             UpgradeStep::MoveLeader { from, to } => hand_over(&spec, from, to, hosts, tls).await,
             UpgradeStep::Replace { member, from, .. } => {
                 let member = (member, *from);
@@ -149,6 +169,11 @@ pub async fn apply(
         events.done(member.as_str(), UPGRADE_STEP, &step.to_string());
     }
     Ok(spec)
+}
+
+/// For what takes an agreement of the members.
+fn patient(spec: &ClusterSpec, hosts: &Hosts, tls: &Tls) -> Result<Probe, Unreachable> {
+    Probe::new(spec, hosts, tls, ANSWER_TIMEOUT.max(SETTLE))
 }
 
 async fn keep(
@@ -175,7 +200,7 @@ async fn hand_over(
     hosts: &Hosts,
     tls: &Tls,
 ) -> Result<(), UpgradeError> {
-    let probe = Probe::new(spec, hosts, tls, ANSWER_TIMEOUT.max(SETTLE))?;
+    let probe = patient(spec, hosts, tls)?;
     let leads = probe.status(from).await.is_ok_and(|status| status.leads());
     let Some(target) = spec.member_ids().get(to).copied().filter(|_| leads) else {
         return Ok(());

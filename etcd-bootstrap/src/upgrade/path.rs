@@ -42,10 +42,18 @@ pub enum PathError {
     },
     /// An older version cannot open what a newer one has written.
     #[error(
-        "etcd {from} cannot become {to} by its program alone: the store has to be downgraded first \
-         (`etcdctl downgrade validate` and `enable`), which etcd can from 3.6 on"
+        "etcd {from} cannot become {to} by its program alone: that is a downgrade, before which etcd has to rewrite its \
+         store; ask for a downgrade, which has that done first, from 3.6 on"
     )]
     Older {
+        /// The version before.
+        from: EtcdVersion,
+        /// The version that is asked for.
+        to: EtcdVersion,
+    },
+    /// etcd has no way back.
+    #[error("etcd {from} cannot be downgraded to {to}: etcd can from 3.6 on, by one minor")]
+    NoDowngrade {
         /// The version before.
         from: EtcdVersion,
         /// The version that is asked for.
@@ -83,5 +91,20 @@ pub fn check_path(from: EtcdVersion, to: EtcdVersion) -> Result<(), PathError> {
     match rule.filter(|rule| from.patch < rule.least_patch) {
         Some(rule) => Err(PathError::Patch { from, to, rule }),
         None => Ok(()),
+    }
+}
+
+/// Whether a member of `from` may be started as `to` once etcd has rewritten its store. The same minor is as for
+/// [`check_path`].
+///
+/// # Errors
+///
+/// A later minor, more than one minor back, or back from 3.5.
+pub fn check_downgrade_path(from: EtcdVersion, to: EtcdVersion) -> Result<(), PathError> {
+    let same = (from.major, from.minor) == (to.major, to.minor);
+    let back = from.major == to.major && from.minor >= 6 && to.minor + 1 == from.minor;
+    match same || back {
+        true => Ok(()),
+        false => Err(PathError::NoDowngrade { from, to }),
     }
 }

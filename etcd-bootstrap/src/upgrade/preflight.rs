@@ -1,6 +1,6 @@
 //! What has to be so before a member is touched: facts, and the table of conditions.
 
-use super::check_path;
+use super::{PathError, check_downgrade_path, check_path};
 use crate::{
     ClusterSpec, EtcdVersion, Hosts, MemberName, MemberProgram, Probe, RequestFailed, Unreachable,
     maintenance::{self, Seen},
@@ -122,6 +122,25 @@ async fn v2_content_of(
 /// version than the cluster's): it is then the first to be mended.
 #[must_use]
 pub fn preflight(spec: &ClusterSpec, to: &MemberProgram, facts: &Facts) -> Vec<Condition> {
+    table(spec, to, facts, check_path)
+}
+
+/// The same table before a downgrade. Pure.
+#[must_use]
+pub fn preflight_downgrade(
+    spec: &ClusterSpec,
+    to: &MemberProgram,
+    facts: &Facts,
+) -> Vec<Condition> {
+    table(spec, to, facts, check_downgrade_path)
+}
+
+fn table(
+    spec: &ClusterSpec,
+    to: &MemberProgram,
+    facts: &Facts,
+    path: fn(EtcdVersion, EtcdVersion) -> Result<(), PathError>,
+) -> Vec<Condition> {
     let mut table = Vec::new();
     for member in spec.members() {
         let name = &member.name;
@@ -133,7 +152,7 @@ pub fn preflight(spec: &ClusterSpec, to: &MemberProgram, facts: &Facts) -> Vec<C
             evidence: answer.map_or("not asked".into(), ToString::to_string),
         });
         let now = super::plan::runs(spec, &facts.seen, member);
-        let legal = check_path(now, to.version);
+        let legal = path(now, to.version);
         // Back to where the member came from, while the cluster has not gone on: its store is still in the old format.
         let back = begun && to.version == spec.version();
         table.push(Condition {
@@ -159,6 +178,12 @@ pub fn preflight(spec: &ClusterSpec, to: &MemberProgram, facts: &Facts) -> Vec<C
             evidence: v2.cloned().unwrap_or_else(|| "none".into()),
         });
     }
+    let known = spec.tuning().check(to.version);
+    table.push(Condition {
+        name: format!("etcd {} knows all settings", to.version),
+        ok: known.is_ok(),
+        evidence: known.map_or_else(|e| e.to_string(), |()| "it does".into()),
+    });
     table.push(no_learner(spec, &facts.seen));
     table.push(no_alarm(&facts.seen));
     table

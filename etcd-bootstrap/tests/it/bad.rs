@@ -446,6 +446,7 @@ fn status(version: &str) -> Status {
         db_in_use_bytes: 16_384,
         version: version.to_owned(),
         storage_version: String::new(),
+        downgrade: None,
         quota_bytes: 0,
         errors: Vec::new(),
     }

@@ -30,6 +30,7 @@ fn seen(spec: &ClusterSpec, leader: usize) -> Seen {
             db_in_use_bytes: 10 * MIB,
             version: spec.version_of(member).to_string(),
             storage_version: String::new(),
+            downgrade: None,
             quota_bytes: 0,
             errors: Vec::new(),
         };
@@ -205,6 +206,58 @@ fn followers_are_upgraded_first_and_a_raft_snapshot_is_written_before_3_7() {
     let to = program(EtcdVersion::new(3, 6, 16));
     let plan = upgrade::plan(&older, &to, &facts(&older, &to, 0)).unwrap();
     assert!(!plan.to_string().contains("raft snapshot"), "{plan}");
+}
+
+#[test]
+fn a_downgrade_rewrites_the_stores_first_and_an_upgrade_takes_it_back() {
+    let (old, new) = (EtcdVersion::new(3, 6, 16), EtcdVersion::new(3, 7, 3));
+    let spec = spec_of(new, "lab-1", 3);
+    let to = program(old);
+    let mut facts = facts(&spec, &to, 0);
+    let plan = upgrade::plan_downgrade(&spec, &to, &facts).unwrap();
+    assert_eq!(
+        plan.to_string(),
+        "etcd-0: take a snapshot\n\
+        etcd-0: have all members write their stores in the format of 3.6\n\
+        etcd-1: etcd 3.7.3 becomes 3.6.16 (2 go on serving, 2 are needed)\n\
+        etcd-2: etcd 3.7.3 becomes 3.6.16 (2 go on serving, 2 are needed)\n\
+        etcd-0: hand the lead over to etcd-1\n\
+        etcd-0: etcd 3.7.3 becomes 3.6.16 (2 go on serving, 2 are needed)\n\
+        etcd-0: see that etcd has ended the downgrade\n"
+    );
+    assert!(
+        upgrade::plan(&spec, &to, &facts).is_err(),
+        "by its program alone"
+    );
+
+    // Killed when the stores were written and one member was begun.
+    for index in 0..3 {
+        let status = status_of(&mut facts.seen, index);
+        status.downgrade = Some("3.6.0".into());
+        status.storage_version = "3.6.0".into();
+    }
+    status_of(&mut facts.seen, 1).version = old.to_string();
+    let spec = spec.with_member_program(&name(1), to.clone()).unwrap();
+    let rest = upgrade::plan_downgrade(&spec, &to, &facts).unwrap();
+    assert!(
+        matches!(&rest.steps[0], UpgradeStep::Replace { member, .. } if *member == name(2)),
+        "{rest}"
+    );
+    let back = MemberProgram {
+        version: new,
+        path: spec.program().into(),
+    };
+    facts.programs = facts
+        .programs
+        .into_keys()
+        .map(|name| (name, Ok(new)))
+        .collect();
+    let back = upgrade::plan(&spec, &back, &facts).unwrap();
+    assert_eq!(
+        back.to_string(),
+        "etcd-0: cancel the downgrade that has begun\n\
+        etcd-1: etcd 3.6.16 becomes 3.7.3 (2 go on serving, 2 are needed)\n"
+    );
 }
 
 #[test]

@@ -8,10 +8,12 @@
 mod bad;
 mod certificates;
 mod change;
+mod downgrade;
 mod forms;
 mod golden;
 mod history;
 mod keeping;
+mod lab;
 mod model;
 mod plan;
 mod real;

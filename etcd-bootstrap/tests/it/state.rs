@@ -23,6 +23,7 @@ fn ready(spec: &ClusterSpec, index: usize, version: &str, errors: &[&str]) -> Cl
             db_in_use_bytes: 1,
             version: version.into(),
             storage_version: String::new(),
+            downgrade: None,
             quota_bytes: 0,
             errors: errors.iter().map(|&error| error.into()).collect(),
         }),

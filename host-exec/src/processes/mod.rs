@@ -9,9 +9,11 @@ use crate::{
     files::rooted,
     local::{at_root, dial},
     process,
+    systemd::UnitName,
 };
 use async_trait::async_trait;
 use std::{
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -47,6 +49,16 @@ impl ProcessHost {
             manager: Manager::new(directory.clone()),
             directory,
         }
+    }
+
+    /// Ends a service by SIGKILL, as a crash or a power cut does, and waits until its process is gone. From then on it
+    /// is shown as failed. For tests of what keeps a service.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses. A service that does not run is *not* an error.
+    pub async fn kill(&self, unit: &UnitName) -> io::Result<()> {
+        self.manager.kill(unit.as_str()).await
     }
 }
 

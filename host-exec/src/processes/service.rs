@@ -64,6 +64,14 @@ impl Service {
             Err(_) => self.0.kill().await,
         }
     }
+
+    /// Kills it, and waits until it is gone. One that has ended stays as it was.
+    pub(super) async fn kill(&mut self) -> io::Result<()> {
+        match self.0.try_wait()? {
+            Some(_) => Ok(()),
+            None => self.0.kill().await,
+        }
+    }
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {

@@ -8,7 +8,7 @@ use super::{
 use crate::{Output, Status};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -50,6 +50,14 @@ impl Manager {
             stdout: stdout.into_bytes(),
             stderr: stderr.into_bytes(),
             elapsed: started.elapsed(),
+        }
+    }
+
+    /// Kills the process of a service, if it has one.
+    pub(super) async fn kill(&self, name: &str) -> io::Result<()> {
+        match self.units.lock().await.started.get_mut(name) {
+            Some(service) => service.kill().await,
+            None => Ok(()),
         }
     }
 

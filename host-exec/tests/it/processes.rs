@@ -98,6 +98,27 @@ async fn a_service_that_ends_by_itself_has_failed_and_can_be_started_again() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_killed_is_gone_at_once_and_stays_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let host = ProcessHost::new("here".parse().unwrap(), directory.path());
+    host.kill(&unit()).await.expect("there is none");
+    let text = "[Service]\nExecStart=/bin/sleep 60\n";
+    let file = File::public("/etc/systemd/system/say.service", text);
+    host.write_file(&file).await.unwrap();
+    systemd::start(&host, &[unit()]).await.unwrap();
+    assert!(state(&host).await.is_up());
+    host.kill(&unit()).await.unwrap();
+    let killed = state(&host).await;
+    assert_eq!(
+        (killed.active.as_str(), killed.result.as_str()),
+        ("failed", "signal")
+    );
+    host.kill(&unit()).await.expect("it has ended");
+    systemd::start(&host, &[unit()]).await.unwrap();
+    assert!(state(&host).await.is_up());
+}
+
+#[tokio::test]
 async fn keeps_the_promises_of_a_host() {
     let directory = tempfile::tempdir().unwrap();
     let host = ProcessHost::new("here".parse().unwrap(), directory.path());

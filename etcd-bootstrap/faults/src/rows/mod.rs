@@ -63,6 +63,7 @@ pub const ROWS: &[Row] = &[
     row!("restore", true, restore::restore),
     row!("two-of-three-lost", true, restore::two_of_three_lost),
     row!("upgrade", true, upgrade::three_minors),
+    row!("downgrade", true, upgrade::downgrade),
     row!("upgrade-with-a-bad-binary", true, upgrade::bad_binary),
 ];
 

@@ -13,7 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// 3.5 becomes 3.6 becomes 3.7 under load, and nobody misses a write.
+/// How many events of the tool there are in the change of one version.
+const EVENTS: u64 = 36;
+
+/// 3.5 becomes 3.6 becomes 3.7 under load, and nobody misses a write. In two of three seeds the tool is killed twice on
+/// each way.
 pub(super) async fn three_minors(rig: &mut Rig) -> anyhow::Result<()> {
     let programs = versions(rig).await?;
     let [oldest, rest @ ..] = programs.as_slice() else {
@@ -30,14 +34,10 @@ pub(super) async fn three_minors(rig: &mut Rig) -> anyhow::Result<()> {
     let from = load.now();
     for (path, version) in rest {
         ask(rig, &(path.clone(), version.clone()))?;
-        let began = Instant::now();
-        let told = rig.tool(None).await?;
-        ensure!(told.done, "to {version}: {}", told.failure());
-        rig.figure(&format!("to {version}"), began.elapsed());
-        let plan = told.plan();
-        let last = plan.lines().last().context("an empty plan")?;
+        let (plan, kills) = with_kills(rig, version).await?;
+        let last = plan.lines().last().unwrap_or_default();
         ensure!(
-            plan.contains("hand the lead over") && last.contains(" becomes "),
+            kills > 0 || plan.contains("hand the lead over") && last.contains(" becomes "),
             "{plan}"
         );
         settle(rig, path, version)?;
@@ -51,6 +51,58 @@ pub(super) async fn three_minors(rig: &mut Rig) -> anyhow::Result<()> {
     rig.scene.task = Task::Form;
     rig.ask()?;
     rig.conclude(Some(&history)).await
+}
+
+/// 3.7 becomes 3.6, or 3.6 becomes 3.5 in every other seed, and what it was again. The tool is killed as in
+/// [`three_minors`].
+pub(super) async fn downgrade(rig: &mut Rig) -> anyhow::Result<()> {
+    let programs = versions(rig).await?;
+    let [oldest, middle, newest] = programs.as_slice() else {
+        anyhow::bail!("three minors are needed: {programs:?}");
+    };
+    let (old, new) = match rig.setting.seed % 2 {
+        0 => (oldest, middle),
+        _ => (middle, newest),
+    };
+    begin_with(rig, new).await?;
+    let load = rig.load()?;
+    rig.pass(Duration::from_secs(1)).await;
+    let from = load.now();
+    // By its program alone it is refused.
+    ask(rig, old)?;
+    let refusal = rig.refused().await?;
+    ensure!(refusal.contains("is a downgrade"), "{refusal}");
+    for to in [old, new] {
+        ask(rig, to)?;
+        if let (true, Task::Upgrade { program, version }) = (to == old, rig.scene.task.clone()) {
+            rig.scene.task = Task::Downgrade { program, version };
+            rig.ask()?;
+        }
+        with_kills(rig, &to.1).await?;
+        settle(rig, &to.0, &to.1)?;
+        let again = rig.tool(None).await?;
+        ensure!(again.done && again.plan().is_empty(), "{}", again.plan());
+    }
+    let to = load.now();
+    let history = load.stop().await?;
+    rig.figure("longest gap between writes", history.longest_gap(from, to));
+    rig.scene.task = Task::Form;
+    rig.ask()?;
+    rig.conclude(Some(&history)).await
+}
+
+/// Does what is asked for; in two of three seeds by a tool that is killed twice on the way. Gives the plan of the run that
+/// ended, and how often it was killed.
+async fn with_kills(rig: &mut Rig, version: &str) -> anyhow::Result<(String, u32)> {
+    let began = Instant::now();
+    let kills = match rig.setting.seed % 3 {
+        0 => 0,
+        _ => rig.kill_twice(EVENTS).await?,
+    };
+    let told = rig.tool(None).await?;
+    ensure!(told.done, "to {version}, {kills} kills: {}", told.failure());
+    rig.figure(&format!("to {version}, {kills} kills"), began.elapsed());
+    Ok((told.plan(), kills))
 }
 
 /// The second member gets a binary that ends at once: the upgrade stops there, two serve, and the way back that it names

@@ -89,5 +89,6 @@ rows! {
     restore: "restore",
     two_of_three_lost: "two-of-three-lost",
     upgrade: "upgrade",
+    downgrade: "downgrade",
     upgrade_with_a_bad_binary: "upgrade-with-a-bad-binary",
 }

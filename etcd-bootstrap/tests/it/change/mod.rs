@@ -2,5 +2,4 @@
 
 mod model;
 mod plan;
-mod processes;
 mod real;

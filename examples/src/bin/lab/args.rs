@@ -326,6 +326,15 @@ pub(crate) enum EtcdVerb {
         #[arg(long, value_name = "VERSION")]
         to: Version,
     },
+    /// Go back to the minor before, from 3.6 on: etcd rewrites its stores, then one member at a time.
+    Downgrade {
+        /// The version, such as 3.6.16.
+        #[arg(long, value_name = "VERSION", required_unless_present = "cancel")]
+        to: Option<Version>,
+        /// Take back a downgrade that has begun; members that went back come up again.
+        #[arg(long, conflicts_with = "to")]
+        cancel: bool,
+    },
 }
 
 /// What is done with the number of members.

@@ -8,7 +8,7 @@ use crate::{
     screen::{self, Paint},
     table, wanted,
 };
-use cluster_lab::{EtcdCare, EtcdMember, EtcdStatus};
+use cluster_lab::{EtcdCare, EtcdDowngrade, EtcdMember, EtcdStatus};
 
 /// `lab etcd ...`.
 pub(crate) async fn etcd(global: &Global, verb: EtcdVerb) -> anyhow::Result<Exit> {
@@ -24,6 +24,11 @@ pub(crate) async fn etcd(global: &Global, verb: EtcdVerb) -> anyhow::Result<Exit
         EtcdVerb::Defrag { force } => etcd_care::care(global, EtcdCare::Defragment { force }).await,
         EtcdVerb::FreeSpace => etcd_care::care(global, EtcdCare::FreeSpace).await,
         EtcdVerb::Upgrade { to } => etcd_care::upgrade(global, to).await,
+        // Without a version it is `--cancel`, which clap sees to.
+        EtcdVerb::Downgrade { to, .. } => {
+            let wish = to.map_or(EtcdDowngrade::Cancel, EtcdDowngrade::To);
+            etcd_care::downgrade(global, wish).await
+        }
     }
 }
 

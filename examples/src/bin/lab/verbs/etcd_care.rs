@@ -8,7 +8,7 @@ use crate::{
     screen, wanted,
 };
 use artifacts::Version;
-use cluster_lab::{EtcdCare, EtcdSource, Lab};
+use cluster_lab::{EtcdCare, EtcdDowngrade, EtcdSource, Lab};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -127,6 +127,21 @@ pub(crate) async fn upgrade(global: &Global, to: Version) -> anyhow::Result<Exit
             .await?,
             "done",
         )
+    };
+    told(global, &plan.to_string(), plan.is_empty(), word)
+}
+
+/// `lab etcd downgrade`.
+pub(crate) async fn downgrade(global: &Global, wish: EtcdDowngrade) -> anyhow::Result<Exit> {
+    let lab = wanted::existing(global)?;
+    let work = async |reporter: &Reporter| match global.dry_run {
+        true => lab.plan_etcd_downgrade(wish, reporter).await,
+        false => lab.etcd_downgrade(wish, reporter).await,
+    };
+    let plan = done(global, &lab, work).await?;
+    let word = match global.dry_run {
+        true => "would be done",
+        false => "done",
     };
     told(global, &plan.to_string(), plan.is_empty(), word)
 }
