@@ -60,7 +60,7 @@ pub use bhyve::{HostError, KeysError, VmError, VmRequest};
 pub use blueprint::{Blueprint, BlueprintError, WEB_IMAGE};
 pub use certs::{
     CertsReport, OnMachine, OnMachineState, PlannedPhase, RenewError, RenewalPlan, Renewed,
-    RollError, RotateError, RotatePlan, RotateReport, RotateWish, Rotation,
+    RollError, RotateError, RotatePlan, RotateReport, RotateWish, RotatingError, Rotation,
 };
 pub use check::{CheckError, CheckReport, CisReport, MatrixRow, Untried};
 pub use doctor::Finding;

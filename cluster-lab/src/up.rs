@@ -396,7 +396,7 @@ impl Lab {
     }
 
     /// Kubernetes calls its name server available before kube-proxy leads anybody to it.
-    async fn await_dns(
+    pub(crate) async fn await_dns(
         &self,
         blueprint: &Blueprint,
         hosts: &Hosts,

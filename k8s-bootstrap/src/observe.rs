@@ -2,8 +2,9 @@
 
 use crate::{
     Api, ApiError, Desired, NodeCertificate, NodeSetup, Object, ObjectDrift, ObjectKey, Readiness,
+    Shape,
     component::{Place, kubelet},
-    join,
+    join, kubeadm,
     serving::{self, REQUESTS},
 };
 use futures::future::{join_all, try_join_all};
@@ -116,6 +117,8 @@ pub struct ClusterObserved {
     pub ready_nodes: BTreeSet<String>,
     /// Nodes whose requests for a serving certificate wait, and may be approved.
     pub serving_requests: BTreeSet<HostName>,
+    /// Control planes with a static pod that is not the one of its manifest.
+    pub outdated_pods: BTreeSet<HostName>,
     /// The Deployment of CoreDNS says it is available.
     pub dns_available: bool,
 }
@@ -313,7 +316,13 @@ async fn observe_cluster(desired: &Desired, api: &Api) -> Result<ClusterObserved
     }));
     let requests = api.list(REQUESTS.0, REQUESTS.1);
     let nodes = api.list("v1", "Node");
-    let (lives, nodes, requests) = futures::try_join!(lives, nodes, requests)?;
+    let pods = async {
+        match desired.spec.shape {
+            Shape::Services => Ok(BTreeMap::new()),
+            Shape::StaticPods => api.list("v1", "Pod").await,
+        }
+    };
+    let (lives, nodes, requests, pods) = futures::try_join!(lives, nodes, requests, pods)?;
     let requests = serving::pending(&desired.spec, &requests);
     let dns = |object: &Object| object.key().kind == "Deployment";
     let dns_available = lives
@@ -332,6 +341,7 @@ async fn observe_cluster(desired: &Desired, api: &Api) -> Result<ClusterObserved
             .into_iter()
             .filter_map(|request| request.verdict.ok())
             .collect(),
+        outdated_pods: kubeadm::outdated(desired, &pods),
         dns_available,
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Desired, NodeCertificate, NodeObserved, NodeSetup, Object, ObjectDrift, ObjectKey, Observed,
-    Readiness, Service, component::Gate, systemd::UNIT_DIR,
+    Readiness, Service, component::Gate, kubeadm, systemd::UNIT_DIR,
 };
 use host_exec::{HostName, files::Drift, systemd::UnitName};
 use std::{
@@ -45,6 +45,8 @@ pub enum Action {
     AwaitServing(NodeCertificate),
     /// Wait until the API server of the node is ready.
     AwaitApi,
+    /// Wait until the kubelet has ended the static pods of older manifests, and those of the manifests are ready.
+    AwaitPods,
     /// Write objects, as soon as the first API server answers.
     ApplyObjects(Vec<(ObjectKey, ObjectDrift)>),
     /// Wait until the node is Ready.
@@ -88,6 +90,11 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
             actions.push(Action::AwaitApi);
         }
         let cluster = observed.cluster.as_ref();
+        if cluster
+            .is_some_and(|cluster| replaces_pods(&found, cluster.outdated_pods.contains(name)))
+        {
+            actions.push(Action::AwaitPods);
+        }
         let asks = cluster.is_some_and(|c| c.serving_requests.contains(name));
         if found.serving != NodeCertificate::Valid || asks {
             actions.push(Action::AwaitServing(found.serving.clone()));
@@ -173,6 +180,12 @@ fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
     actions
 }
 
+/// Whether pods of older manifests run, or are about to be old: the first ones come with the API itself.
+fn replaces_pods(found: &NodeObserved, outdated: bool) -> bool {
+    let mut files = found.files.iter();
+    outdated || files.any(|(path, drift)| *drift == Drift::Contents && kubeadm::is_manifest(path))
+}
+
 fn needs_api(desired: &Desired, observed: &Observed, name: &HostName) -> bool {
     let control_plane = desired
         .spec
@@ -246,6 +259,7 @@ impl fmt::Display for Action {
             Self::DropServing(found) => write!(f, "remove its serving certificate ({found})"),
             Self::AwaitServing(found) => write!(f, "approve its serving certificate ({found})"),
             Self::AwaitApi => f.write_str("wait until its API is ready"),
+            Self::AwaitPods => f.write_str("wait until its static pods are new"),
             Self::ApplyObjects(objects) => objects
                 .iter()
                 .try_for_each(|(key, drift)| writeln!(f, "apply {key} ({drift})")),

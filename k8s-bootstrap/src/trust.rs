@@ -8,7 +8,10 @@ use crate::{
     Api, ApiError, Desired, Hosts, ObjectKey, ObserveError, Readiness,
     observe::{self, readiness},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use futures::future::try_join_all;
 use host_exec::HostName;
 use http::Request;
@@ -221,6 +224,41 @@ pub async fn token_signers(
         found.insert(name, token_key(&token).unwrap_or_default());
     }
     Ok(found)
+}
+
+/// The Secrets of accounts, `namespace/name`, with the identifier of the key that signed the token of each; `None`
+/// where the controller manager has made none yet. They are of type `kubernetes.io/service-account-token`.
+///
+/// # Errors
+///
+/// As [`untold_namespaces`].
+pub async fn token_secrets(
+    desired: &Desired,
+    hosts: &Hosts,
+) -> Result<Vec<(String, Option<String>)>, ObserveError> {
+    let api = ready(desired, hosts).await?;
+    let path = "/api/v1/secrets?fieldSelector=type%3Dkubernetes.io%2Fservice-account-token";
+    let mut answer = raw(&api, Request::get(path), Vec::new(), path).await?;
+    let secrets = answer["items"].as_array_mut().into_iter().flatten();
+    let found = secrets.map(|secret| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (
+            &secret["metadata"]["namespace"],
+            &secret["metadata"]["name"],
+        );
+        let name = format!("{}/{}", text(namespace), text(name));
+        let token = match secret["data"]["token"].take() {
+            Value::String(token) => Zeroizing::new(token),
+            _ => Zeroizing::default(),
+        };
+        let token = STANDARD
+            .decode(&*token)
+            .map(Zeroizing::new)
+            .unwrap_or_default();
+        let key = std::str::from_utf8(&token).ok().and_then(token_key);
+        (name, key)
+    });
+    Ok(found.collect())
 }
 
 /// The identifier of the key that signed a token (RFC 7515, `kid`); `None` for what is no token.

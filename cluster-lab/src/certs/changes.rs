@@ -3,12 +3,15 @@
 use super::roll::{Round, by_node};
 use crate::{Hosts, LabPlanError, ObserveError, Wired, lab::etcd_hosts};
 use host_exec::files::Drift;
-use k8s_bootstrap::{NodeCertificate, component::SIGNER_CA};
+use k8s_bootstrap::{
+    NodeCertificate,
+    component::{SIGNER_CA, kubelet::KUBECONFIG},
+};
 use pki::{
     CaRole, FileContent, ItemId, LeafRole, NodeFile, PkiSpec,
     rotation::{Phase, Rotated},
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,8 +30,11 @@ pub(super) struct Changes {
     kubelets: bool,
 }
 
-/// The unit whose argument names the signer's file.
-const CONTROLLER_MANAGER: &str = "/etc/systemd/system/kube-controller-manager.service";
+/// Where an argument names the signer's file: a unit, or the manifest of a static pod.
+const CONTROLLER_MANAGER: [&str; 2] = [
+    "/etc/systemd/system/kube-controller-manager.service",
+    "/etc/kubernetes/manifests/kube-controller-manager.yaml",
+];
 
 impl Changes {
     /// Leaves that are made anew.
@@ -57,12 +63,11 @@ impl Changes {
             }
         }
         if is_kubernetes {
-            let files: &[&str] = match phase {
-                Phase::Trust => &[SIGNER_CA, CONTROLLER_MANAGER],
-                Phase::Swap => &[SIGNER_CA],
-                _ => &[CONTROLLER_MANAGER],
-            };
-            changes.others = files.iter().map(PathBuf::from).collect();
+            let is_signer_new = phase != Phase::Drop;
+            let signer = is_signer_new.then_some(SIGNER_CA).into_iter();
+            let names_it = CONTROLLER_MANAGER.into_iter();
+            let names_it = names_it.filter(|_| phase != Phase::Swap);
+            changes.others = signer.chain(names_it).map(PathBuf::from).collect();
         }
         changes
     }
@@ -115,10 +120,15 @@ pub(super) async fn lines(
         let Some(found) = kubernetes.nodes.get_mut(name) else {
             continue;
         };
-        let known = paths.into_iter().filter(|path| {
-            let is_other = changes.others.contains(path);
-            is_other || setup.files.iter().any(|file| file.path == *path)
-        });
+        let mut known: Vec<PathBuf> = paths
+            .into_iter()
+            .filter(|path| {
+                // Without a rotation there is no such file.
+                path == Path::new(SIGNER_CA) || setup.files.iter().any(|file| file.path == *path)
+            })
+            .collect();
+        let read = known.iter().map(PathBuf::as_path).collect();
+        known.extend(wired.kubernetes.manifests_reading(name, &read));
         for path in known {
             let readers = setup.readers(&[path.as_path()].into());
             found
@@ -163,12 +173,13 @@ fn changed(pki: &PkiSpec, machine: &str, changes: &Changes) -> Vec<PathBuf> {
         paths.extend(changes.others.iter().cloned());
     }
     let files = lists.into_iter().flatten().flatten();
-    let files = files.filter(|file| changes.is_in(file));
+    // A kubelet gets the first pair alone, and has its own way to the next.
+    let files = files.filter(|file| file.path != KUBECONFIG && changes.is_in(file));
     paths.extend(files.map(|file| PathBuf::from(file.path)));
     let trusts = changes.trusted == Some(Rotated::Authority(CaRole::Kubernetes));
     if trusts && pki.nodes.iter().any(|node| node.name == name) {
         // Its kubeconfig is k8s-bootstrap's, and has the authorities embedded.
-        paths.push(k8s_bootstrap::component::kubelet::KUBECONFIG.into());
+        paths.push(KUBECONFIG.into());
     }
     paths.sort();
     paths.dedup();

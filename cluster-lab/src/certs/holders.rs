@@ -1,5 +1,5 @@
-//! Pods that may still hold what a rotation takes away: the authorities as they were when they started, or a token
-//! that the old key has signed.
+//! Pods that may still hold what a rotation takes away: the authorities as they were when they started, or a token of
+//! the key that goes.
 
 use super::rotate::RotateError;
 use crate::{Hosts, Lab, ObserveError, Wired};
@@ -22,13 +22,13 @@ const OWN_LIMIT: Duration = Duration::from_secs(120);
 /// Where kubelets keep the tokens of pods.
 const PODS: &str = "/var/lib/kubelet/pods";
 
-/// After which phase pods that started before it hold the old one, and have to start anew before it is dropped; none
-/// where no pod holds anything.
-pub(super) fn held_since(rotated: Rotated) -> Option<Phase> {
+/// Whether pods may hold what is dropped after a phase: authorities as they were before it, or tokens of the key that
+/// does not sign in it. That is the old key in the forward direction, the new one on the way back.
+pub(super) fn is_held(rotated: Rotated, phase: Phase) -> bool {
+    let is_between = matches!(phase, Phase::Trust | Phase::Swap);
     match rotated {
-        Rotated::Authority(CaRole::Kubernetes) => Some(Phase::Trust),
-        Rotated::ServiceAccount => Some(Phase::Swap),
-        Rotated::Authority(_) => None,
+        Rotated::Authority(CaRole::Kubernetes) | Rotated::ServiceAccount => is_between,
+        Rotated::Authority(_) => false,
     }
 }
 
@@ -38,12 +38,14 @@ pub(super) struct Search<'a> {
     pub(super) wired: &'a Wired,
     pub(super) hosts: &'a Hosts,
     pub(super) rotated: Rotated,
+    /// The phase that the lab is in.
+    pub(super) phase: Phase,
     /// The moment when all had been told whom to trust.
     pub(super) told: Option<OffsetDateTime>,
 }
 
 impl Search<'_> {
-    /// Who holds the old one.
+    /// Who holds what goes next.
     pub(super) async fn all(&self) -> Result<Vec<Holder>, RotateError> {
         let kubernetes = &self.wired.kubernetes;
         let found = match self.rotated {
@@ -52,7 +54,7 @@ impl Search<'_> {
                 None => Ok(Vec::new()),
             },
             Rotated::ServiceAccount => {
-                let uids = self.uids_with_old_tokens().await?;
+                let uids = self.uids_with_such_tokens().await?;
                 match uids.is_empty() {
                     true => Ok(Vec::new()),
                     false => trust::pods_by_uid(kubernetes, self.hosts, &uids).await,
@@ -63,14 +65,14 @@ impl Search<'_> {
         Ok(found.map_err(ObserveError::from)?)
     }
 
-    /// Has the lab's own pods among them made anew, and waits until none holds the old one.
+    /// Has the lab's own pods among them made anew, and waits until none holds it.
     pub(super) async fn replace_own(&self, events: &dyn EventSink) -> Result<(), RotateError> {
         let is_own = |holder: &Holder| holder.own.is_some();
         let own: Vec<Holder> = self.all().await?.into_iter().filter(is_own).collect();
         if own.is_empty() {
             return Ok(());
         }
-        let step = "pods that hold the old one";
+        let step = "pods that hold what goes";
         events.started("", step);
         let kubernetes = &self.wired.kubernetes;
         let restarted = trust::restart_own(kubernetes, self.hosts, &own, self.lab.now);
@@ -99,18 +101,38 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The identifiers of pods whose token the old key has signed, from the files on the nodes.
-    async fn uids_with_old_tokens(&self) -> Result<BTreeSet<String>, RotateError> {
-        let store = self.lab.store();
-        let pem = store.public_of(Rotated::ServiceAccount, Generation::Old);
+    /// The Secrets whose token the key has signed that goes. Such a token has no end, and nobody makes it anew by himself.
+    pub(super) async fn secrets(&self) -> Result<Vec<String>, RotateError> {
+        if self.rotated != Rotated::ServiceAccount {
+            return Ok(Vec::new());
+        }
+        let going = self.going_key()?;
+        let secrets = trust::token_secrets(&self.wired.kubernetes, self.hosts).await;
+        let secrets = secrets.map_err(ObserveError::from)?.into_iter();
+        let held = secrets.filter(|(_, key)| *key == going);
+        Ok(held.map(|(name, _)| format!("Secret {name}")).collect())
+    }
+
+    /// The identifier of the key that does not sign, and is to go.
+    fn going_key(&self) -> Result<Option<String>, RotateError> {
+        let going = match self.phase.signer() {
+            Generation::Old => Generation::New,
+            Generation::New => Generation::Old,
+        };
+        let pem = self.lab.store().public_of(Rotated::ServiceAccount, going);
         let pem = pem.map_err(rotation::RotationError::from)?;
-        let old = rotation::token_key_id(&pem);
+        Ok(rotation::token_key_id(&pem))
+    }
+
+    /// The identifiers of pods whose token the key has signed that goes, from the files on the nodes.
+    async fn uids_with_such_tokens(&self) -> Result<BTreeSet<String>, RotateError> {
+        let going = self.going_key()?;
         let nodes = self.wired.kubernetes.spec().nodes();
         let hosts = nodes.filter_map(|(_, node)| self.hosts.get(&node.name));
         let looks = hosts.map(|host| tokens(host.as_ref()));
         let found = try_join_all(looks).await?.into_iter().flatten();
         Ok(found
-            .filter(|(_, key)| *key == old)
+            .filter(|(_, key)| *key == going)
             .map(|(uid, _)| uid)
             .collect())
     }

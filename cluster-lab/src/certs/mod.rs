@@ -12,6 +12,7 @@ mod renew;
 mod report;
 mod roll;
 mod rotate;
+mod under_way;
 
 pub(crate) use record::RotationRecord;
 pub use renew::{RenewError, RenewalPlan, Renewed};
@@ -19,3 +20,4 @@ pub use report::{CertsReport, OnMachine, OnMachineState, Rotation};
 pub(crate) use roll::Roll;
 pub use roll::RollError;
 pub use rotate::{PlannedPhase, RotateError, RotatePlan, RotateReport, RotateWish};
+pub use under_way::RotatingError;

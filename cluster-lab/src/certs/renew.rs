@@ -51,6 +51,11 @@ pub enum RenewError {
         /// The version that it goes to.
         to: artifacts::Version,
     },
+    /// So has one of etcd.
+    #[error(
+        "an upgrade of etcd has not ended; `lab etcd status` says which member has which version, and `lab etcd upgrade` ends it"
+    )]
+    UpgradingEtcd,
     /// A machine cannot be reached.
     #[error("{0} does not run, and would be left with old certificates; `lab up` starts it")]
     Down(String),
@@ -177,6 +182,10 @@ impl Lab {
             return Err(RenewError::Upgrading { from, to });
         }
         let blueprint = self.draft().await?;
+        blueprint.refuse_restoring()?;
+        if !blueprint.etcd_record().upgraded.is_empty() {
+            return Err(RenewError::UpgradingEtcd);
+        }
         let seen = self.see(&blueprint).await?;
         if let Some((name, _)) = seen
             .states

@@ -71,6 +71,19 @@ impl CertsReport {
         let levels = self.store.iter().chain(on_machines).map(|one| one.level);
         levels.max().unwrap_or(ExpiryLevel::Fine)
     }
+
+    /// How many files on machines are not what the store has.
+    pub fn stale(&self) -> usize {
+        let is_stale = |one: &&OnMachine| {
+            matches!(one.state, OnMachineState::Differs | OnMachineState::Missing)
+        };
+        self.machines.iter().filter(is_stale).count()
+    }
+
+    /// Whether machines have what the store has, and nobody has to act soon: more than a tenth of each life is left.
+    pub fn is_well(&self) -> bool {
+        self.stale() == 0 && self.level() < ExpiryLevel::Error
+    }
 }
 
 impl Lab {
@@ -142,18 +155,18 @@ fn files_of(blueprint: &Blueprint, machine: &HostName) -> Vec<Shown> {
     for file in lists.into_iter().flatten().flatten() {
         let path = PathBuf::from(&file.path);
         let is_new = shown.iter().all(|one| one.path != path);
-        // A static pod of kube-proxy has an account of its own.
-        let is_pod = |item: &ItemId| {
+        // Beside static pods the pod of kube-proxy has an account, and a kubelet a pair that it renews.
+        let is_elsewhere = |item: &ItemId| {
             blueprint.spec.shape == Shape::StaticPods
                 && matches!(
                     item,
                     ItemId::Leaf {
-                        role: LeafRole::KubeProxy,
+                        role: LeafRole::KubeProxy | LeafRole::Kubelet,
                         ..
                     }
                 )
         };
-        if let Some(item) = item_of(&file).filter(|item| is_new && !is_pod(item)) {
+        if let Some(item) = item_of(&file).filter(|item| is_new && !is_elsewhere(item)) {
             let (machine, item) = (machine.clone(), Some(item));
             shown.push(Shown {
                 machine,

@@ -6,12 +6,12 @@
 //! and `lab up` in between keeps it there.
 
 use super::{
-    RenewError, RotationRecord,
+    RenewError, RotatingError, RotationRecord,
     changes::{self, Changes},
     gate::{Gate, Late},
-    holders::{Search, held_since},
+    holders::{Search, is_held},
 };
-use crate::{Blueprint, Hosts, Lab, LabPlanError, ObserveError, Shape, StateError, Wired};
+use crate::{Blueprint, Hosts, Lab, LabPlanError, ObserveError, StateError, UpError, Wired};
 use host_exec::{EventSink, FileError};
 use k8s_bootstrap::{component::SIGNER_CA, trust};
 use netplan::Role;
@@ -34,7 +34,10 @@ pub enum RotateWish {
         force: bool,
     },
     /// One phase back.
-    Back,
+    Back {
+        /// Drop the new one although pods may hold its tokens.
+        force: bool,
+    },
 }
 
 /// Where a rotation has come to.
@@ -44,7 +47,7 @@ pub struct RotateReport {
     pub rotated: Rotated,
     /// The phase that it is in; none when it has ended, or was taken back altogether.
     pub phase: Option<Phase>,
-    /// Pods that may hold the old one and keep it from being dropped.
+    /// Pods that may hold the old one, and Secrets with a token that it has signed: they keep it from being dropped.
     pub held_by: Vec<String>,
 }
 
@@ -62,8 +65,8 @@ pub struct RotatePlan {
 /// A phase that is left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedPhase {
-    /// Which.
-    pub phase: Phase,
+    /// Which; none is the lab as it was before the rotation.
+    pub phase: Option<Phase>,
     /// What would be done, in order.
     pub steps: Vec<String>,
 }
@@ -76,22 +79,9 @@ pub enum RotateError {
     /// The lab is not as it has to be.
     #[error(transparent)]
     Lab(Box<RenewError>),
-    /// A lab of static pods.
-    #[error(
-        "authorities of a lab of static pods are not rotated: the kubelet starts its pods anew when it sees fit, and not \
-         one control plane after the other"
-    )]
-    StaticPods,
     /// Two at a time would leave it open which of them a port does not believe.
-    #[error(
-        "the rotation of {rotated} is at `{at}`; end it first with `lab certs rotate {rotated}`"
-    )]
-    Other {
-        /// What is being rotated.
-        rotated: Rotated,
-        /// How far it is.
-        at: Phase,
-    },
+    #[error(transparent)]
+    Other(#[from] RotatingError),
     /// The store.
     #[error(transparent)]
     Store(#[from] RotationError),
@@ -111,6 +101,9 @@ pub enum RotateError {
         "the lab's own pods that hold the old one are not new in time: {0}; look at `lab kubectl get pods -A`"
     )]
     Own(String),
+    /// The name server.
+    #[error(transparent)]
+    Dns(Box<UpError>),
     /// A file of a machine.
     #[error(transparent)]
     File(#[from] FileError),
@@ -150,29 +143,31 @@ impl From<ObserveError> for RotateError {
 }
 
 impl Lab {
-    /// What [`Lab::rotate`] would do on its way to the end. Changes nothing.
+    /// What [`Lab::rotate`] would do. Changes nothing.
     ///
     /// # Errors
     ///
-    /// There is no lab, it is not whole, another rotation or an upgrade has not ended.
-    pub async fn plan_rotation(&self, rotated: Rotated) -> Result<RotatePlan, RotateError> {
+    /// There is no lab, it is not whole, another rotation or an upgrade has not ended; no way back.
+    pub async fn plan_rotation(
+        &self,
+        rotated: Rotated,
+        wish: RotateWish,
+    ) -> Result<RotatePlan, RotateError> {
         let (blueprint, hosts) = self.rotatable(rotated).await?;
         let store = self.store();
         let at = store.rotation(rotated).map_err(RotationError::from)?;
         let wired = self.wire(&blueprint, &self.token_to_look_with::<LabPlanError>()?)?;
         let mut phases = Vec::new();
-        for phase in Phase::ALL
-            .into_iter()
-            .filter(|phase| at.is_none_or(|at| *phase > at))
-        {
-            let steps = match phase {
-                Phase::Add => vec![format!(
+        for (phase, changed) in ahead(rotated, at, wish)? {
+            let steps = match changed {
+                Some(Phase::Add) => vec![format!(
                     "{rotated} is made anew in the store, beside the old one"
                 )],
-                _ => {
-                    let changes = Changes::of_phase(rotated, phase);
+                Some(changed) => {
+                    let changes = Changes::of_phase(rotated, changed);
                     changes::lines(&wired, &hosts, &blueprint.pki, &changes).await?
                 }
+                None => vec![format!("the new {rotated} is removed from the store")],
             };
             phases.push(PlannedPhase { phase, steps });
         }
@@ -205,7 +200,7 @@ impl Lab {
             events,
         };
         match wish {
-            RotateWish::Back => run.back().await,
+            RotateWish::Back { force } => run.back(force).await,
             RotateWish::Forward { to, force } => {
                 run.forward(to.unwrap_or(Phase::Drop), force).await
             }
@@ -214,15 +209,31 @@ impl Lab {
 
     async fn rotatable(&self, rotated: Rotated) -> Result<(Blueprint, Hosts), RotateError> {
         let settled = self.settled().await?;
-        if self.spec.shape == Shape::StaticPods {
-            return Err(RotateError::StaticPods);
-        }
-        let under_way = self.store().rotations().map_err(RotationError::from)?;
-        match under_way.into_iter().find(|(other, _)| *other != rotated) {
-            Some((rotated, at)) => Err(RotateError::Other { rotated, at }),
-            None => Ok(settled),
-        }
+        self.refuse_rotating(Some(rotated))?;
+        Ok(settled)
     }
+}
+
+/// A phase, none at the end of the way back, and the one whose changes are made on the way to it: back from a phase the
+/// same files change as on the way there. None is for no machine.
+type Ahead = (Option<Phase>, Option<Phase>);
+
+/// The phases that a wish leads through.
+fn ahead(
+    rotated: Rotated,
+    at: Option<Phase>,
+    wish: RotateWish,
+) -> Result<Vec<Ahead>, RotationError> {
+    let to = match wish {
+        RotateWish::Forward { to, .. } => to.unwrap_or(Phase::Drop),
+        RotateWish::Back { .. } => {
+            let at = at.ok_or(RotationError::NotRotating(rotated))?;
+            return Ok(vec![(at.back()?, (at != Phase::Add).then_some(at))]);
+        }
+    };
+    let left = Phase::ALL.into_iter().filter(|phase| *phase <= to);
+    let left = left.filter(|phase| at.is_none_or(|at| *phase > at));
+    Ok(left.map(|phase| (Some(phase), Some(phase))).collect())
 }
 
 struct Run<'a> {
@@ -251,7 +262,7 @@ impl Run<'_> {
                 break;
             };
             if next == Phase::Drop && !force {
-                let held_by = self.held_by().await?;
+                let held_by = self.held_by(phase).await?;
                 if !held_by.is_empty() {
                     return Ok(self.report(Some(phase), held_by));
                 }
@@ -268,11 +279,20 @@ impl Run<'_> {
         Ok(self.report(None, Vec::new()))
     }
 
-    async fn back(&self) -> Result<RotateReport, RotateError> {
+    async fn back(&self, force: bool) -> Result<RotateReport, RotateError> {
         let store = self.lab.store();
-        if store.rotation(self.rotated).map_err(RotationError::from)? == Some(Phase::Add) {
-            // Whoever came back to it may have been killed, and with the pair goes what machines still trust.
-            self.enter(Phase::Add).await?;
+        let at = store.rotation(self.rotated).map_err(RotationError::from)?;
+        if let Some(at @ (Phase::Add | Phase::Trust)) = at {
+            // Whoever came back to it may have been killed: machines may still show, or trust, what goes next.
+            self.enter(at).await?;
+            // Tokens of the new key, from when it signed.
+            let held_by = match self.rotated {
+                Rotated::ServiceAccount if at == Phase::Trust && !force => self.held_by(at).await?,
+                _ => Vec::new(),
+            };
+            if !held_by.is_empty() {
+                return Ok(self.report(Some(at), held_by));
+            }
         }
         let phase = rotation::step_back(&store, self.rotated)?;
         if phase.is_none_or(|phase| phase == Phase::Add) {
@@ -299,7 +319,7 @@ impl Run<'_> {
         self.events.started("", &step);
         let plan = PkiPlan::new(&self.blueprint.pki, &lab.store(), lab.now)?;
         pki::apply(&lab.store(), &plan, lab.now, &OsRandom)?;
-        lab.bring(&self.blueprint, &self.hosts, self.events).await?;
+        let changed = lab.bring(&self.blueprint, &self.hosts, self.events).await?;
         let wired = self.wired()?;
         let gate = Gate {
             lab,
@@ -313,8 +333,16 @@ impl Run<'_> {
             phase,
             source: Box::new(source),
         })?;
-        if held_since(self.rotated) == Some(phase) {
-            self.replace_own(&wired).await?;
+        if is_held(self.rotated, phase) {
+            self.replace_own(&wired, phase).await?;
+        }
+        if changed {
+            // A kubelet that has just started calls its pods not ready for a moment, and the controllers that take them
+            // in again may have just started too.
+            let answers = lab
+                .await_dns(&self.blueprint, &self.hosts, self.events)
+                .await;
+            answers.map_err(|error| RotateError::Dns(Box::new(error)))?;
         }
         self.events.done("", &step, "has arrived");
         Ok(())
@@ -325,13 +353,14 @@ impl Run<'_> {
         Ok(self.lab.wire(&self.blueprint, &token)?)
     }
 
-    /// Remembers when pods were told of the new one, and has the lab's own start anew.
-    async fn replace_own(&self, wired: &Wired) -> Result<(), RotateError> {
+    /// Remembers when pods were told of the new one, and has those of the lab's own that hold the other start anew.
+    async fn replace_own(&self, wired: &Wired, phase: Phase) -> Result<(), RotateError> {
         let told = match self.told()? {
-            Some(told) => Some(told),
-            None => trust::told_at(&wired.kubernetes, &self.hosts)
-                .await
-                .map_err(ObserveError::from)?,
+            None if self.rotated != Rotated::ServiceAccount => {
+                let told = trust::told_at(&wired.kubernetes, &self.hosts).await;
+                told.map_err(ObserveError::from)?
+            }
+            told => told,
         };
         if let Some(told) = told {
             self.lab.state().remember_rotation(&RotationRecord {
@@ -339,22 +368,32 @@ impl Run<'_> {
                 told: told.unix_timestamp(),
             })?;
         }
-        self.search(wired, told).replace_own(self.events).await
+        self.search(wired, phase, told)
+            .replace_own(self.events)
+            .await
     }
 
-    /// The users' pods that may hold the old one.
-    async fn held_by(&self) -> Result<Vec<String>, RotateError> {
+    /// The users' pods that may hold what goes after a phase, and Secrets that do.
+    async fn held_by(&self, phase: Phase) -> Result<Vec<String>, RotateError> {
         let wired = self.wired()?;
-        let found = self.search(&wired, self.told()?).all().await?;
-        Ok(found.iter().map(ToString::to_string).collect())
+        let search = self.search(&wired, phase, self.told()?);
+        let pods = search.all().await?;
+        let pods = pods.iter().map(ToString::to_string);
+        Ok(pods.chain(search.secrets().await?).collect())
     }
 
-    fn search<'s>(&'s self, wired: &'s Wired, told: Option<OffsetDateTime>) -> Search<'s> {
+    fn search<'s>(
+        &'s self,
+        wired: &'s Wired,
+        phase: Phase,
+        told: Option<OffsetDateTime>,
+    ) -> Search<'s> {
         Search {
             lab: self.lab,
             wired,
             hosts: &self.hosts,
             rotated: self.rotated,
+            phase,
             told,
         }
     }
@@ -386,5 +425,36 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_has_the_phases_that_are_gone_through() {
+        let phases = |at, wish| {
+            let ahead = ahead(Rotated::ServiceAccount, at, wish);
+            ahead.map(|phases| {
+                phases
+                    .into_iter()
+                    .map(|(phase, _)| phase)
+                    .collect::<Vec<_>>()
+            })
+        };
+        let forward = |to| RotateWish::Forward { to, force: false };
+        let all = Phase::ALL.map(Some);
+        assert_eq!(phases(None, forward(None)).ok().as_deref(), Some(&all[..]));
+        let some = phases(Some(Phase::Add), forward(Some(Phase::Swap))).ok();
+        assert_eq!(some.as_deref(), Some(&all[1..3]));
+        let back = RotateWish::Back { force: false };
+        assert_eq!(
+            phases(Some(Phase::Swap), back).ok(),
+            Some(vec![Some(Phase::Trust)])
+        );
+        assert_eq!(phases(Some(Phase::Add), back).ok(), Some(vec![None]));
+        assert!(phases(Some(Phase::Drop), back).is_err());
+        assert!(phases(None, back).is_err());
     }
 }

@@ -322,6 +322,8 @@ impl Lab {
 
     fn end_restore(&self) -> Result<(), StateError> {
         let state = self.state();
+        // Which pods have been told of a new authority is another question now.
+        state.forget_rotation()?;
         let mut record = state.etcd_record()?;
         record.restoring = None;
         state.remember_etcd(&record)?;

@@ -2,9 +2,9 @@
 
 use super::{EtcdRecord, PROGRAMS, RunningEtcd};
 use crate::{
-    Blueprint, BlueprintError, DraftError, Lab, LabPlanError, Machines, SendProgramsError,
-    StateDir, StateError, SupplyError, UpError, blueprint::etcd_of, guest::ProgramSet,
-    lab::programs_places,
+    Blueprint, BlueprintError, DraftError, Lab, LabPlanError, Machines, RotatingError,
+    SendProgramsError, StateDir, StateError, SupplyError, UpError, blueprint::etcd_of,
+    guest::ProgramSet, lab::programs_places,
 };
 use artifacts::{DEFAULT_KUBERNETES, NEWEST_MINOR, OLDEST_MINOR, Version};
 use etcd_bootstrap::{
@@ -29,6 +29,9 @@ pub enum EtcdUpgradeError {
         "etcd {0} is in no version set; `lab programs --kubernetes VERSION` says which goes with a Kubernetes"
     )]
     Unknown(Version),
+    /// Certificates are on their way from one authority to the next.
+    #[error(transparent)]
+    Rotating(#[from] RotatingError),
     /// The lab could not be worked out.
     #[error(transparent)]
     Draft(#[from] DraftError),
@@ -149,6 +152,7 @@ impl Lab {
     ) -> Result<Way, EtcdUpgradeError> {
         let blueprint = self.draft().await?;
         blueprint.refuse_restoring()?;
+        self.refuse_rotating(None)?;
         let set = self.set_with(&blueprint, to)?;
         if let Some(set) = set {
             let wanted = etcd_of(set)?;

@@ -12,7 +12,8 @@ pub use record::{UnderWay, Upgrades};
 
 use crate::{
     Blueprint, BlueprintError, DraftError, Hosts, Lab, LabPlanError, Machines, ObserveError,
-    RenewError, Shape, StateError, UpError, Wired, blueprint::PROGRAMS_DIR, plan::plan_kubernetes,
+    RenewError, RotatingError, Shape, StateError, UpError, Wired, blueprint::PROGRAMS_DIR,
+    plan::plan_kubernetes,
 };
 use artifacts::Version;
 use host_exec::{EventSink, FileError, HostName, RunError};
@@ -70,6 +71,9 @@ pub enum UpgradeError {
         /// The version that it goes to.
         to: Version,
     },
+    /// Certificates are on their way from one authority to the next.
+    #[error(transparent)]
+    Rotating(#[from] RotatingError),
     /// The version.
     #[error(transparent)]
     Version(#[from] k8s_bootstrap::VersionError),
@@ -298,6 +302,7 @@ impl Lab {
         if self.spec.shape == Shape::StaticPods {
             return Err(UpgradeError::StaticPods);
         }
+        self.refuse_rotating(None)?;
         Ok(blueprint)
     }
 

@@ -5,7 +5,7 @@
 
 use crate::{
     ClusterSpec, Hosts, MemberName, MemberSpec, Probe, RequestFailed, Tls, Unreachable,
-    observe::ANSWER_TIMEOUT, probe::host_of,
+    probe::host_of,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use host_exec::{
@@ -52,15 +52,14 @@ pub(super) async fn write(
     hosts: &Hosts,
     tls: &Tls,
 ) -> Result<(), RaftSnapshotError> {
-    let probe = Probe::new(spec, hosts, tls, ANSWER_TIMEOUT)?;
-    let before = probe
+    let patient = &Probe::new(spec, hosts, tls, QUESTION_LIMIT)?;
+    let before = patient
         .status(member)
         .await
         .map_err(|said| RaftSnapshotError::Index {
             member: member.clone(),
             said,
         })?;
-    let patient = &Probe::new(spec, hosts, tls, QUESTION_LIMIT)?;
     stream::iter(0..entries)
         .map(|_| async move { patient.alarms(member).await.map(drop) })
         .buffer_unordered(AT_A_TIME)

@@ -12,7 +12,7 @@ pub use join::JoinReason;
 use crate::{
     Action, Api, Desired, Hosts, NodeSetup, Plan, Shape,
     component::{Gate, kubelet},
-    observe,
+    kubeadm, observe,
 };
 use futures::future::{BoxFuture, FutureExt as _, try_join_all};
 use host_exec::{
@@ -155,6 +155,7 @@ impl Run<'_> {
                 Action::Join(_) => later.push(self.join(name, setup).boxed()),
                 Action::AwaitServing(_) => later.push(self.await_serving(name).boxed()),
                 Action::DropServing(_) => serving::drop_certificate(host, setup).await?,
+                Action::AwaitPods => later.push(self.await_pods(name, setup).boxed()),
                 Action::AwaitNode => later.push(self.await_node(name).boxed()),
                 // Every run follows every API, see `follow_api`.
                 Action::AwaitApi => {}
@@ -356,6 +357,14 @@ async fn write_files(
     if found.len() != wanted.len() {
         return Err(ApplyError::ForeignPlan("a file to be written".into()));
     }
-    host.write_files(&found).await?;
+    // The kubelet starts a pod at the sight of its manifest, and has it read the others.
+    let (manifests, others): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|file| kubeadm::is_manifest(&file.path));
+    for files in [others, manifests] {
+        if !files.is_empty() {
+            host.write_files(&files).await?;
+        }
+    }
     Ok(())
 }

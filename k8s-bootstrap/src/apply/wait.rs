@@ -2,8 +2,9 @@
 
 use super::{ApplyError, Run, Stage};
 use crate::{
-    Api, ApiError, ObjectKey, Readiness, Shape, blame,
+    Api, ApiError, NodeSetup, ObjectKey, Readiness, Shape, blame,
     component::Gate,
+    kubeadm,
     observe::{self, condition, ready_nodes},
 };
 use host_exec::{
@@ -21,6 +22,9 @@ const API_LIMIT: Duration = Duration::from_secs(60);
 const NODE_LIMIT: Duration = Duration::from_secs(60);
 /// For the name server, from the prepared API on; its image may have to be pulled.
 const DNS_LIMIT: Duration = Duration::from_secs(180);
+/// For static pods that are made anew: 30 s of grace, which an API server takes for its watches, and up to 20 s until
+/// its startup probe, which comes every 10 s, has seen it.
+const PODS_LIMIT: Duration = Duration::from_secs(150);
 /// How much of a unit's log an error carries.
 const LOG_LINES: u32 = 20;
 
@@ -76,6 +80,31 @@ impl Run<'_> {
                 .await
         };
         self.timed(name.as_str(), "Ready", ready).await
+    }
+
+    /// The old pods may take what is left of their grace, and the API server of this node is away meanwhile.
+    pub(super) async fn await_pods(
+        &self,
+        name: &HostName,
+        setup: &NodeSetup,
+    ) -> Result<(), ApplyError> {
+        self.any(Stage::Ready).await;
+        let wait = self.wait(format!("new static pods on {name}"), PODS_LIMIT);
+        let look = || async {
+            let pods = self.leading().1.list("v1", "Pod").await;
+            Ok::<_, Infallible>(match pods {
+                Ok(pods) => match kubeadm::lacking(name, setup, &pods) {
+                    lacking if lacking.is_empty() => Attempt::Ready(()),
+                    lacking => Attempt::NotYet(lacking.join("; ")),
+                },
+                Err(error) => self.not_yet(&error),
+            })
+        };
+        let new = async {
+            self.or_log(poll::until(&wait, look).await, name, "kubelet")
+                .await
+        };
+        self.timed(name.as_str(), "static pods", new).await
     }
 
     pub(super) async fn await_dns(&self) -> Result<(), ApplyError> {

@@ -32,6 +32,7 @@ mod args;
 mod config;
 mod kubelet;
 mod objects;
+mod running;
 mod static_pod;
 
 pub use config::cluster_configuration;
@@ -39,6 +40,7 @@ pub(crate) use kubelet::{
     adapt as adapt_kubelet, api_url as kubelet_api_url, local_config as local_kubelet_config,
 };
 pub(crate) use objects::{node_annotations, permanent};
+pub(crate) use running::{is_manifest, lacking, outdated};
 pub use static_pod::READS;
 pub(crate) use static_pod::manifests;
 

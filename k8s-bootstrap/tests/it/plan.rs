@@ -7,6 +7,7 @@ use k8s_bootstrap::{
     Observed, Plan, Readiness, Step, component::Gate, plan,
 };
 use proptest::prelude::*;
+use std::path::Path;
 
 /// Machines on which nothing was ever done.
 fn fresh(desired: &Desired) -> Observed {
@@ -93,6 +94,10 @@ fn apply(desired: &Desired, observed: &mut Observed, step: &Step) {
                     .collect(),
                 ..ClusterObserved::default()
             });
+        }
+        (Action::AwaitPods, Some(_)) => {
+            let cluster = observed.cluster.as_mut().expect("pods are seen in an API");
+            cluster.outdated_pods.remove(step.node.as_ref().unwrap());
         }
         (Action::AwaitNode, Some(node)) => {
             assert!(node.joined(), "not Ready without a certificate");
@@ -225,6 +230,41 @@ fn a_changed_file_restarts_its_readers_only() {
                 .all(|step| step.node.as_ref().is_some_and(|n| n.as_str() == "cp-0"))
         );
     }
+}
+
+/// The kubelet replaces a static pod when it sees fit, so the plan has the wait; a pod that is still the old one is
+/// waited for by the next run too.
+#[test]
+fn static_pods_are_waited_for_until_they_are_new() {
+    let desired = cluster::static_pods("1.37.2");
+    let mut observed = fresh(&desired);
+    converge(&desired, &mut observed);
+    assert_eq!(plan(&desired, &observed), Plan::default());
+    let name = "cp-0".parse().unwrap();
+    let sa: &Path = "/etc/kubernetes/pki/sa.pub".as_ref();
+    let manifests = desired.manifests_reading(&name, &[sa].into());
+    let manifest: &Path = "/etc/kubernetes/manifests/kube-apiserver.yaml".as_ref();
+    assert_eq!(manifests, [manifest]);
+    let mut changed = observed.clone();
+    let node = changed.nodes.get_mut(&name).unwrap();
+    node.files.insert(manifest.into(), Drift::Contents);
+    assert_eq!(
+        plan(&desired, &changed).to_string(),
+        format!(
+            "cp-0: write {} (differs)\ncp-0: wait until its static pods are new\n",
+            manifest.display()
+        )
+    );
+    let cluster = observed.cluster.as_mut().unwrap();
+    cluster.outdated_pods.insert(name);
+    assert_eq!(
+        plan(&desired, &observed).to_string(),
+        "cp-0: wait until its static pods are new\n"
+    );
+    // Services have no manifests.
+    let services = cluster::desired("1.37.2");
+    let read = services.manifests_reading(&"cp-0".parse().unwrap(), &[sa].into());
+    assert!(read.is_empty());
 }
 
 /// Clients of a node never meet a closed port for a changed authority. Where it is not known with which files and

@@ -14,7 +14,9 @@ Exit status:
   0    done, or nothing to do
   1    something failed; the message says what, and what to do
   2    wrong usage, or a lab that cannot be
-  3    `check` found something that is not as it has to be, `doctor` something that is missing
+  3    `check` found something that is not as it has to be, `doctor` something that is missing, `certs` a certificate that
+       ends soon (less than a tenth of its life is left) or a machine with another one, `certs rotate` pods that hold
+       what would be dropped
   4    there is no such lab
   130  interrupted
 `kubectl`, `exec`, `shell` and `logs` end with the status of the program that they run.
@@ -225,9 +227,9 @@ pub(crate) enum CertsVerb {
         #[arg(long, value_name = "PHASE")]
         to: Option<Phase>,
         /// Go one phase back; there is no way back from drop.
-        #[arg(long, conflicts_with_all = ["to", "force"])]
+        #[arg(long, conflicts_with = "to")]
         back: bool,
-        /// Drop the old one although pods may hold it.
+        /// Drop the old one, or with --back the new one, although pods may hold it.
         #[arg(long)]
         force: bool,
     },

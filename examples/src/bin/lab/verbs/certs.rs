@@ -9,7 +9,10 @@ use crate::{
     table, wanted,
 };
 use cluster_lab::{CertsReport, Lab, OnMachine, OnMachineState, RotateReport, RotateWish};
-use pki::{Expiry, ExpiryLevel, rotation::Rotated};
+use pki::{
+    Expiry, ExpiryLevel,
+    rotation::{Phase, Rotated},
+};
 use serde_json::json;
 use std::path::Path;
 use time::OffsetDateTime;
@@ -20,9 +23,6 @@ pub(crate) async fn certs(global: &Global, verb: Option<CertsVerb>) -> anyhow::R
         None => show(global).await,
         Some(CertsVerb::Renew) if global.dry_run => would_renew(global).await,
         Some(CertsVerb::Renew) => renew(global).await,
-        Some(CertsVerb::Rotate { authority, .. }) if global.dry_run => {
-            would_rotate(global, authority).await
-        }
         Some(CertsVerb::Rotate {
             authority,
             to,
@@ -30,10 +30,13 @@ pub(crate) async fn certs(global: &Global, verb: Option<CertsVerb>) -> anyhow::R
             force,
         }) => {
             let wish = match back {
-                true => RotateWish::Back,
+                true => RotateWish::Back { force },
                 false => RotateWish::Forward { to, force },
             };
-            rotate(global, authority, wish).await
+            match global.dry_run {
+                true => would_rotate(global, authority, wish).await,
+                false => rotate(global, authority, wish).await,
+            }
         }
     }
 }
@@ -54,7 +57,10 @@ async fn show(global: &Global) -> anyhow::Result<Exit> {
             screen::print(&text(&report, &lab, &command, Paint::stdout()))?;
         }
     }
-    Ok(Exit::DONE)
+    Ok(match report.is_well() {
+        true => Exit::DONE,
+        false => Exit::NOT_SO,
+    })
 }
 
 async fn would_renew(global: &Global) -> anyhow::Result<Exit> {
@@ -96,9 +102,9 @@ async fn renew(global: &Global) -> anyhow::Result<Exit> {
     Ok(Exit::DONE)
 }
 
-async fn would_rotate(global: &Global, rotated: Rotated) -> anyhow::Result<Exit> {
+async fn would_rotate(global: &Global, rotated: Rotated, wish: RotateWish) -> anyhow::Result<Exit> {
     let lab = wanted::existing(global)?;
-    let plan = lab.plan_rotation(rotated).await?;
+    let plan = lab.plan_rotation(rotated, wish).await?;
     match global.output {
         Format::Json => screen::print_json(&plan)?,
         Format::Text => {
@@ -107,7 +113,8 @@ async fn would_rotate(global: &Global, rotated: Rotated) -> anyhow::Result<Exit>
                 text.push_str(&format!("the rotation of {rotated} is at `{at}`\n"));
             }
             for planned in &plan.phases {
-                text.push_str(&format!("{}:\n", planned.phase));
+                let phase = planned.phase.map_or("as it was", Phase::name);
+                text.push_str(&format!("{phase}:\n"));
                 text.extend(planned.steps.iter().map(|step| format!("  {step}\n")));
             }
             screen::print(&format!("{text}would be done\n"))?;
@@ -144,7 +151,7 @@ fn rotated_text(done: &RotateReport, wish: RotateWish, again: &str, seconds: f64
     let rotated = done.rotated;
     let Some(phase) = done.phase else {
         return match wish {
-            RotateWish::Back => format!("{rotated} is as it was ({seconds:.1} s)\n"),
+            RotateWish::Back { .. } => format!("{rotated} is as it was ({seconds:.1} s)\n"),
             RotateWish::Forward { .. } => {
                 format!("{rotated} is a new one, and the old one is dropped ({seconds:.1} s)\n")
             }
@@ -157,10 +164,15 @@ fn rotated_text(done: &RotateReport, wish: RotateWish, again: &str, seconds: f64
         ));
         return text;
     }
-    text.push_str("these pods started before it, and may hold the old one alone:\n");
-    text.extend(done.held_by.iter().map(|pod| format!("  {pod}\n")));
+    let (going, again) = match wish {
+        RotateWish::Back { .. } => ("new", format!("{again} --back")),
+        RotateWish::Forward { .. } => ("old", again.to_owned()),
+    };
+    text.push_str(&format!("these may hold nothing but the {going} one:\n"));
+    text.extend(done.held_by.iter().map(|one| format!("  {one}\n")));
     text.push_str(&format!(
-        "start them anew (kubectl rollout restart), then `{again}` drops the old one; with --force it does so at once\n"
+        "start pods anew (kubectl rollout restart) and make Secrets anew, then `{again}` drops the {going} one; with \
+         --force it does so at once\n"
     ));
     text
 }
@@ -270,38 +282,40 @@ fn on_machines(there: &[&OnMachine]) -> String {
 }
 
 fn verdict(report: &CertsReport, command: &str, paint: Paint) -> String {
-    let stale =
-        |one: &&OnMachine| matches!(one.state, OnMachineState::Differs | OnMachineState::Missing);
-    let stale = report.machines.iter().filter(stale).count();
-    let is_leaf = |one: &&Expiry| one.renewal.is_some();
-    let first = report
-        .store
-        .iter()
-        .filter(is_leaf)
-        .filter_map(|one| one.renewal)
-        .min();
-    let first = first.map(|at| at.date().to_string()).unwrap_or_default();
-    let level = report.level();
+    let mut text = String::new();
+    let stale = report.stale();
     if stale > 0 {
-        let word = paint.bad(&format!(
-            "{stale} files on machines are not those of the store"
+        let files = if stale == 1 {
+            "file on a machine is not that"
+        } else {
+            "files on machines are not those"
+        };
+        let word = paint.bad(&format!("{stale} {files} of the store"));
+        text.push_str(&format!(
+            "\n{word}; `{command} up` brings what the store has\n"
         ));
-        return format!("\n{word}; `{command} up` brings them\n");
     }
-    match level {
-        ExpiryLevel::Fine => format!(
-            "\n{}; the first renewal is due on {first}, and `{command} up` does it then\n",
-            paint.good("all are fine")
-        ),
-        ExpiryLevel::Warning => format!(
-            "\n{}; `{command} certs renew` renews them\n",
+    match report.level() {
+        ExpiryLevel::Fine if stale > 0 => {}
+        ExpiryLevel::Fine => {
+            let leaves = report.store.iter().filter_map(|one| one.renewal);
+            let first = leaves.min().map(|at| at.date().to_string());
+            text.push_str(&format!(
+                "\n{}; the first renewal is due on {}, and `{command} up` does it then\n",
+                paint.good("all are fine"),
+                first.unwrap_or_default()
+            ));
+        }
+        ExpiryLevel::Warning => text.push_str(&format!(
+            "\n{}; `{command} certs renew` renews leaves, `{command} certs rotate` authorities\n",
             paint.bad("less than a third of the life of some is left")
-        ),
-        ExpiryLevel::Error | ExpiryLevel::Expired => format!(
+        )),
+        ExpiryLevel::Error | ExpiryLevel::Expired => text.push_str(&format!(
             "\n{}; `{command} certs renew` renews leaves, `{command} certs rotate` authorities\n",
             paint.bad("some have ended, or are about to")
-        ),
+        )),
     }
+    text
 }
 
 #[cfg(test)]
