@@ -45,6 +45,8 @@ pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
         })
         .or_else(|| change("shape", &|spec| spec.shape.as_str().to_owned()))
         .or_else(|| change("profile", &|spec| spec.profile.as_str().to_owned()))
+        .or_else(|| change("authorities", &authorities))
+        .or_else(|| change("the keys of its authorities", &sealed))
         .or_else(|| {
             let count = |spec: &LabSpec| spec.machines.etcd;
             fewer_vms(wanted, "etcd members", count(is), count(wanted))
@@ -106,6 +108,21 @@ fn place(spec: &LabSpec) -> String {
             None => format!("VMs below {dataset} on no host"),
             Some(host) => format!("VMs below {dataset} on {host}"),
         },
+    }
+}
+
+fn authorities(spec: &LabSpec) -> String {
+    match &spec.pki.authorities {
+        None => "of its own".to_owned(),
+        Some(directory) => format!("from {}", directory.display()),
+    }
+}
+
+/// The file may be another one, if the pass phrase in it stays.
+fn sealed(spec: &LabSpec) -> String {
+    match spec.pki.authority_passphrase_file {
+        None => "under no pass phrase".to_owned(),
+        Some(_) => "under a pass phrase".to_owned(),
     }
 }
 

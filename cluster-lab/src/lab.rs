@@ -13,7 +13,7 @@ use etcd_bootstrap::Tls;
 use host_exec::{Host, HostName, LocalHost};
 use k8s_bootstrap::{Desired, ExpiringToken, hardened::EncryptionKey};
 use netplan::{Lock, Role};
-use pki::{BootstrapToken, ItemId, LeafRole, Store};
+use pki::{BootstrapToken, ItemId, LeafRole, Passphrase, Store};
 use std::{collections::BTreeMap, sync::Arc};
 use time::{Duration, OffsetDateTime};
 
@@ -33,6 +33,7 @@ pub struct Lab {
     /// The moment that counts as now, for certificates and tokens.
     pub now: OffsetDateTime,
     pub(crate) here: LocalHost,
+    pub(crate) passphrase: Option<Passphrase>,
 }
 
 /// A lab could not be worked out. Nothing was touched.
@@ -125,6 +126,9 @@ pub enum ObserveError {
     /// What Kubernetes wants.
     #[error(transparent)]
     Desired(#[from] k8s_bootstrap::DesiredError),
+    /// The authorities that somebody else has made.
+    #[error("cannot use pki.authorities")]
+    Authorities(#[from] pki::AuthoritiesError),
     /// What each crate wants told.
     #[error(transparent)]
     Blueprint(#[from] BlueprintError),
@@ -162,7 +166,16 @@ impl Lab {
             places,
             now,
             here,
+            passphrase: None,
         }
+    }
+
+    /// The same lab, the keys of whose authorities lie under a pass phrase: the one in
+    /// [`authority_passphrase_file`](crate::CertificatesSpec::authority_passphrase_file).
+    #[must_use]
+    pub fn with_passphrase(mut self, passphrase: Option<Passphrase>) -> Self {
+        self.passphrase = passphrase;
+        self
     }
 
     /// The directory of the lab.
@@ -172,7 +185,11 @@ impl Lab {
 
     /// The certificates of the lab.
     pub fn store(&self) -> Store {
-        Store::new(self.state().pki())
+        let store = Store::new(self.state().pki());
+        match &self.passphrase {
+            Some(passphrase) => store.with_passphrase(passphrase.clone()),
+            None => store,
+        }
     }
 
     /// This machine, as commands and events name it.

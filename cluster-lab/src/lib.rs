@@ -82,8 +82,8 @@ pub use plan::{Certainty, LabPlan, LabPlanError};
 pub use preflight::PreflightError;
 pub use shrink::{Leaving, ShrinkError};
 pub use spec::{
-    AddonsSpec, BhyveSpec, LabSpec, NetworkSpec, OciRuntime, OutwardV6, Profile, RuntimeError,
-    Shape, SpecError, VmSize,
+    AddonsSpec, BhyveSpec, CertificatesSpec, LabSpec, NetworkSpec, OciRuntime, OutwardV6, Profile,
+    RuntimeError, Shape, SpecError, VmSize,
 };
 pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};

@@ -115,8 +115,7 @@ impl Lab {
         let blueprint = self.draft().await?;
         let programs = self.plan_programs(&blueprint).await;
         let supplies = self.plan_supplies(&blueprint)?;
-        let pki =
-            PkiPlan::new(&blueprint.pki, &self.store(), self.now).map_err(ObserveError::from)?;
+        let pki = self.plan_certificates(&blueprint)?;
         let leaving = match self.shrinking(&blueprint).await? {
             Some(shrinking) => {
                 let wired = self

@@ -23,7 +23,6 @@ use k8s_bootstrap::{
     hardened::EncryptionKey,
     preflight::{self, Severity},
 };
-use pki::PkiPlan;
 use std::{collections::BTreeSet, convert::Infallible, path::PathBuf, time::Duration};
 
 /// How long kube-proxy may take to lead a node to a name server that is available. It took up to 5 s beside builds.
@@ -295,7 +294,7 @@ impl Lab {
 
     fn certify(&self, blueprint: &Blueprint, events: &dyn EventSink) -> Result<bool, UpError> {
         let store = self.store();
-        let plan = PkiPlan::new(&blueprint.pki, &store, self.now).map_err(ObserveError::from)?;
+        let plan = self.plan_certificates(blueprint)?;
         if plan.is_done() {
             return Ok(false);
         }

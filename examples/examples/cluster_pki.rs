@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use pki::{
-    AltNames, ApiUrl, CaRole, HostName, ItemId, KubeletClients, KubernetesVersion, Life, NodeNames,
-    OsRandom, PkiPlan, PkiSpec, Store, apply, expiry,
+    AltNames, ApiUrl, CaRole, HostName, ItemId, KeySpec, KubeletClients, KubernetesVersion, Life,
+    NodeNames, OsRandom, PkiPlan, PkiSpec, Store, apply, expiry,
 };
 
 fn node(name: &str, ips: &[&str]) -> anyhow::Result<NodeNames> {
@@ -44,6 +44,7 @@ fn reference_cluster() -> anyhow::Result<PkiSpec> {
         authority_life: Life::AUTHORITY,
         leaf_life: Life::LEAF,
         kubelet_clients: KubeletClients::None,
+        key: KeySpec::EcdsaP256,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The certificates that a cluster of this crate asks for, in the words of `pki`.
 
 use crate::{ClusterSpec, NodeSpec};
-use pki::{AltNames, KubeletClients, Life, NameError, NodeNames, PkiSpec};
+use pki::{AltNames, KeySpec, KubeletClients, Life, NameError, NodeNames, PkiSpec};
 
 impl ClusterSpec {
     /// Which certificates, keys and kubeconfigs this cluster needs: those of its control planes and nodes, with their
@@ -38,6 +38,7 @@ impl ClusterSpec {
             authority_life: Life::AUTHORITY,
             leaf_life: Life::LEAF,
             kubelet_clients: KubeletClients::None,
+            key: KeySpec::EcdsaP256,
         })
     }
 }

@@ -8,13 +8,13 @@ use time::{Duration, OffsetDateTime};
 use crate::authority::{Authority, IssueError, LoadError};
 use crate::decide::{Action, Existing, Reason};
 use crate::ledger::{Intent, LedgerError, Reserved};
-use crate::plan::{PkiPlan, PlanError, PlanItem, Snapshot, observe};
+use crate::plan::{PkiPlan, PlanError, PlanItem, Snapshot};
 use crate::random::{Random, RandomError};
 use crate::request::{RequestError, Subject};
 use crate::role::CaRole;
 use crate::spec::{ItemId, WantedLeaf};
 use crate::store::{KEY_MODE, PUBLIC_MODE, Store, WriteError, WriteLock, WriteStep};
-use crate::x509::{KeyError, PrivateKey};
+use crate::x509::{KeyError, KeySpec, PrivateKey};
 
 /// A plan was not carried out to its end. What was done stays, and the next run goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -153,7 +153,7 @@ pub fn apply_with_events(
         });
     }
     let lock = store.lock().map_err(ApplyError::Lock)?;
-    let snapshot = observe(plan.spec(), store)?;
+    let snapshot = plan.observe(store)?;
     check_fresh(plan, &plan.again(&snapshot, now)?)?;
     let reserved = reserve(store, &lock, plan, now, random)?;
     let authorities = BTreeMap::new();
@@ -173,8 +173,11 @@ pub fn apply_with_events(
         match (&item.id, &item.leaf) {
             (ItemId::Authority(role), _) if reuse => run.load_authority(*role)?,
             _ if reuse => {}
+            (ItemId::Authority(role), _) if run.existing(&item.id).given => {
+                run.take_authority(*role)?;
+            }
             (ItemId::Authority(role), _) => run.make_authority(*role, plan)?,
-            (ItemId::ServiceAccount, _) => run.make_service_account()?,
+            (ItemId::ServiceAccount, _) => run.make_service_account(plan.spec().key)?,
             (_, Some(_)) if is_unfinished(item) => run.finish_leaf(&item.id)?,
             (_, Some(leaf)) => run.make_leaf(leaf)?,
             (_, None) => {}
@@ -261,6 +264,19 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Both halves of an authority that is given; the certificate last, since without it there is none.
+    fn take_authority(&mut self, role: CaRole) -> Result<(), ApplyError> {
+        let id = ItemId::Authority(role);
+        self.load_authority(role)?;
+        let Some(authority) = self.authorities.remove(&role) else {
+            return Err(ApplyError::Stale { item: id });
+        };
+        self.write_key(&id, authority.key())?;
+        self.write_public(&id, authority.certificate_pem().as_bytes())?;
+        self.authorities.insert(role, authority);
+        Ok(())
+    }
+
     fn make_authority(&mut self, role: CaRole, plan: &PkiPlan) -> Result<(), ApplyError> {
         let id = ItemId::Authority(role);
         let subject =
@@ -269,7 +285,7 @@ impl Run<'_> {
                 source,
             })?;
         let life = plan.spec().authority_life;
-        let key = self.key_of(&id)?;
+        let key = self.key_of(&id, plan.spec().key)?;
         let authority = Authority::create_with_key(key, &subject, life, self.now, self.random)
             .map_err(|source| ApplyError::Issue {
                 item: id.clone(),
@@ -283,9 +299,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn make_service_account(&mut self) -> Result<(), ApplyError> {
+    fn make_service_account(&mut self, kind: KeySpec) -> Result<(), ApplyError> {
         let id = ItemId::ServiceAccount;
-        let key = self.key_of(&id)?;
+        let key = self.key_of(&id, kind)?;
         if self.existing(&id).key_pem.is_none() {
             self.write_key(&id, &key)?;
         }
@@ -328,10 +344,10 @@ impl Run<'_> {
     }
 
     /// The key that lies there already, or a new one.
-    fn key_of(&self, id: &ItemId) -> Result<PrivateKey, ApplyError> {
+    fn key_of(&self, id: &ItemId, kind: KeySpec) -> Result<PrivateKey, ApplyError> {
         match self.existing(id).key_pem {
             Some(pem) => PrivateKey::from_pem(&pem),
-            None => PrivateKey::generate(),
+            None => PrivateKey::generate_for(kind),
         }
         .map_err(|source| ApplyError::Key {
             item: id.clone(),

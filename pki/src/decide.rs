@@ -9,7 +9,7 @@ use crate::request::LeafRequest;
 use crate::role::CaRole;
 use crate::rotation;
 use crate::x509::{
-    Certificate, CertificateError, CheckError, KeyError, PrivateKey, check_authority,
+    Certificate, CertificateError, CheckError, KeyError, KeySpec, PrivateKey, check_authority,
     check_leaf_content, check_trust,
 };
 
@@ -22,6 +22,8 @@ pub struct Existing {
     pub key_pem: Option<Zeroizing<String>>,
     /// Whether both are of a replacement whose files are not in place yet.
     pub unfinished: bool,
+    /// Whether both are of an authority that is given and not in the store yet.
+    pub given: bool,
 }
 
 impl fmt::Debug for Existing {
@@ -30,6 +32,7 @@ impl fmt::Debug for Existing {
             .field("public_pem", &self.public_pem)
             .field("has_key", &self.key_pem.is_some())
             .field("unfinished", &self.unfinished)
+            .field("given", &self.given)
             .finish()
     }
 }
@@ -78,6 +81,14 @@ pub enum Reason {
     /// The certificate cannot be read.
     #[error("it cannot be read: {0}")]
     Certificate(CertificateError),
+    /// Its key is of another kind than is wanted now; `None` for one that is drawn nowhere here.
+    #[error("its key is {}, wanted {wanted}", .found.map_or("of another kind".to_owned(), |kind| kind.to_string()))]
+    KeyKind {
+        /// What it is.
+        found: Option<KeySpec>,
+        /// What it is to be.
+        wanted: KeySpec,
+    },
     /// The halves do not belong together.
     #[error("its key belongs to another certificate")]
     Mismatch,
@@ -87,6 +98,14 @@ pub enum Reason {
     /// A run was killed between the two files; both are there and are put in place.
     #[error("a run was killed while it replaced it; the new pair is put in place")]
     Unfinished,
+    /// An authority that somebody else has made is taken into the store.
+    #[error("`{common_name}` is given; it is valid until {}", .not_after.date())]
+    Given {
+        /// Whom its certificate is about.
+        common_name: String,
+        /// The end of its life.
+        not_after: OffsetDateTime,
+    },
     /// Its authority is made in the same run.
     #[error("its authority is new")]
     NewAuthority,
@@ -178,6 +197,10 @@ fn judge(
 ) -> Result<OffsetDateTime, Reason> {
     let leaf = read_pair(certificate_pem, existing)?;
     check_leaf_content(&leaf, request).map_err(Reason::Check)?;
+    let (found, wanted) = (leaf.key_spec(), request.key());
+    if found != Some(wanted) {
+        return Err(Reason::KeyKind { found, wanted });
+    }
     let authority = authority.ok_or(Reason::NewAuthority)?;
     check_trust(&leaf, request, authority, now).map_err(Reason::Check)?;
     let due = leaf.renewal();
@@ -206,7 +229,7 @@ fn read_pair(certificate_pem: &str, existing: &Existing) -> Result<Certificate, 
     Ok(certificate)
 }
 
-/// Decides about an authority: create or reuse, never renew.
+/// Decides about an authority: create (make it, or take in the one that is given) or reuse, never renew.
 ///
 /// # Errors
 /// [`AuthorityError`] when it is there but cannot go on: key lost, halves of two pairs, unreadable,
@@ -240,12 +263,16 @@ pub fn decide_authority(
             wanted: role.common_name().to_owned(),
         })));
     }
-    Ok(decision(
-        Action::Reuse,
-        Reason::Valid {
-            not_after: certificate.not_after(),
-        },
-    ))
+    let not_after = certificate.not_after();
+    if existing.given {
+        let common_name = common_name.to_owned();
+        let reason = Reason::Given {
+            common_name,
+            not_after,
+        };
+        return Ok(decision(Action::Create, reason));
+    }
+    Ok(decision(Action::Reuse, Reason::Valid { not_after }))
 }
 
 /// The service account key cannot be read and is not replaced: every token that it signed would

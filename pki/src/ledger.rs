@@ -4,6 +4,7 @@
 //! killed has burnt the numbers that it did not use, which harms nobody.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use time::OffsetDateTime;
@@ -24,7 +25,8 @@ pub struct LedgerEntry {
     pub serial: SerialNumber,
     /// The authority that gave it, by [`CaRole::name`].
     pub authority: String,
-    /// Whose certificate it is, as [`ItemId`] is shown.
+    /// Whose certificate it is, as [`ItemId`] is shown; `signed/` and the common name for one that was signed by a policy,
+    /// whose spaces are `_` here.
     pub item: String,
     /// The last second of its life.
     pub not_after: OffsetDateTime,
@@ -51,9 +53,9 @@ pub enum LedgerError {
     Write(#[from] WriteError),
 }
 
-/// A leaf that a run is about to issue.
-pub(crate) struct Intent {
-    pub(crate) item: ItemId,
+/// A certificate that is about to be issued.
+pub(crate) struct Intent<I> {
+    pub(crate) item: I,
     pub(crate) signer: CaRole,
     pub(crate) not_after: OffsetDateTime,
 }
@@ -84,23 +86,35 @@ impl Store {
         self.root().join("ledger.txt")
     }
 
-    /// Draws a number for each leaf, and writes all of them down.
+    /// Draws a number for each leaf of a run, and writes all of them down.
     pub(crate) fn reserve(
         &self,
         lock: &WriteLock,
-        intents: &[Intent],
+        intents: &[Intent<ItemId>],
         random: &dyn Random,
     ) -> Result<Reserved, LedgerError> {
+        let drawn = self.reserve_for(lock, intents, random)?;
+        let items = intents.iter().map(|intent| intent.item.clone());
+        Ok(items.zip(drawn).collect())
+    }
+
+    /// Draws a number for each certificate, and writes all of them down. What they are called has no space.
+    pub(crate) fn reserve_for(
+        &self,
+        lock: &WriteLock,
+        intents: &[Intent<impl fmt::Display>],
+        random: &dyn Random,
+    ) -> Result<Vec<[u8; 16]>, LedgerError> {
         let mut entries = self.ledger()?;
         let mut given: SerialLedger = entries.iter().map(|entry| entry.serial.clone()).collect();
-        let mut reserved = Reserved::new();
+        let mut reserved = Vec::new();
         for intent in intents {
             let drawn = serial::draw(random)?;
             let serial = SerialNumber::new(&drawn).expect("a drawn number is not zero");
             if !given.claim(serial.clone()) {
                 return Err(LedgerError::Repeated { serial });
             }
-            reserved.insert(intent.item.clone(), drawn);
+            reserved.push(drawn);
             entries.push(LedgerEntry {
                 serial,
                 authority: intent.signer.name().to_owned(),

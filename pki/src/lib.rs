@@ -26,10 +26,11 @@
 //!
 //! # What it does not do
 //!
-//! No intermediate authorities, no OCSP, no ACME, no PKCS#12. kube-apiserver reads no revocation list, so
-//! [`Authority::revocation_list`] is for etcd. It never reaches another machine: the caller copies the files. Private keys
-//! are drawn by `ring` (with the feature `aws-lc-rs` by that library) from the operating system whatever [`Random`] is
-//! given. Copies of a key which rcgen makes on its way are not wiped, only the texts that this crate hands out.
+//! No intermediate authorities, no OCSP, no ACME; PKCS #12 is written, not read. kube-apiserver reads no revocation
+//! list, so [`Authority::revocation_list`] is for etcd. It never reaches another machine: the caller copies the
+//! files. Private keys are drawn by `ring` (with the feature `aws-lc-rs` by that library) from the operating system
+//! whatever [`Random`] is given. Copies of a key which rcgen makes on its way are not wiped, only the texts that this
+//! crate hands out.
 //!
 //! # Invariants
 //!
@@ -43,11 +44,12 @@
 //! - A crash at any moment leaves each pair old or new; the next run finishes what was begun.
 //! - Key files are 0600 from their first byte, and no `Debug` or error shows a key.
 //!
-//! Follows RFC 5280 (certificates and lists), RFC 2986 (requests), RFC 5958, 5915, 8017, 8018 and 7468 (keys, PEM), and
-//! kubernetes.io, "PKI certificates and requirements".
+//! Follows RFC 5280 (certificates and lists), RFC 2986 (requests), RFC 5958, 5915, 8017, 8018 and 7468 (keys, PEM),
+//! RFC 7292 (PKCS #12), and kubernetes.io, "PKI certificates and requirements".
 
 mod adopt;
 mod apply;
+mod authorities;
 mod authority;
 mod bundle;
 mod certificate_request;
@@ -62,6 +64,8 @@ mod manifest;
 mod moment;
 mod name;
 mod pair;
+mod passphrase_file;
+mod pkcs12;
 mod plan;
 mod random;
 mod renewal;
@@ -81,6 +85,7 @@ mod x509;
 
 pub use adopt::{AdoptError, adopt, fold_etcd_peers};
 pub use apply::{ApplyError, Event, Report, apply, apply_with_events};
+pub use authorities::{Authorities, AuthoritiesError};
 pub use authority::{Authority, IssueError, Issued, LoadError};
 pub use bundle::{bundle, read_bundle};
 pub use certificate_request::{AnswerError, CertificateRequest, RequestCreateError};
@@ -95,6 +100,8 @@ pub use kubeconfig::{bootstrap_kubeconfig, kubeconfig, kubeconfig_of_file};
 pub use ledger::{LedgerEntry, LedgerError};
 pub use manifest::{ManifestEntry, manifest};
 pub use name::{AltNames, ApiUrl, HostName, NameError, WildcardName};
+pub use passphrase_file::PassphraseFileError;
+pub use pkcs12::{Pkcs12Error, pkcs12};
 pub use plan::{PkiPlan, PlanError, PlanItem, Renewal, Snapshot, observe};
 pub use random::{OsRandom, Random, RandomError};
 pub use request::{AuthorityRequest, LeafRequest, Life, Purpose, RequestError, Subject};
@@ -106,8 +113,10 @@ pub use role::{
 pub use sealed::SealError;
 pub use seen::certificate_in;
 pub use serial::{SerialError, SerialLedger, SerialNumber};
-pub use signing_policy::{NamePolicy, SignRequestError, SigningPolicy};
-pub use spec::{ItemId, KubeletClients, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf};
+pub use signing_policy::{NamePolicy, SignRequestError, SigningPolicy, StoreSignError};
+pub use spec::{
+    InvalidItem, ItemId, KubeletClients, NodeNames, Owner, PkiSpec, SpecError, WantedLeaf,
+};
 pub use store::{Material, ReadError, Store, WriteError, WriteStep};
 pub use token::{BootstrapToken, TokenError};
 pub use version::{KubernetesVersion, VersionError};

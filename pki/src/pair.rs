@@ -38,6 +38,7 @@ impl Store {
                     public_pem: Some(public_pem),
                     key_pem: Some(key_pem),
                     unfinished: true,
+                    given: false,
                 });
             }
             let public_pem = self.public_half(id)?;
@@ -47,6 +48,7 @@ impl Store {
                     public_pem,
                     key_pem,
                     unfinished: false,
+                    given: false,
                 });
             }
             last = public_pem;

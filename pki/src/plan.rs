@@ -5,6 +5,7 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
+use crate::authorities::Authorities;
 use crate::decide::{
     Action, AuthorityError, Decision, Existing, Reason, ServiceAccountError, decide,
     decide_authority, decide_service_account,
@@ -90,6 +91,7 @@ impl Renewal {
 pub struct PkiPlan {
     spec: PkiSpec,
     renewal: Renewal,
+    authorities: Authorities,
     items: Vec<PlanItem>,
 }
 
@@ -112,6 +114,23 @@ pub fn observe(spec: &PkiSpec, store: &Store) -> Result<Snapshot, PlanError> {
     Ok(fixed.chain(leaves).map(read).collect::<Result<_, _>>()?)
 }
 
+/// The same snapshot, in which an authority that is given stands where the store has none. A key alone there signs nothing
+/// yet: it is what a killed run has left of the pair.
+fn with_given(mut snapshot: Snapshot, authorities: &Authorities) -> Snapshot {
+    for (role, given) in &authorities.given {
+        let there = snapshot.entry(ItemId::Authority(*role)).or_default();
+        if there.public_pem.is_none() {
+            *there = Existing {
+                public_pem: Some(given.public_pem.clone()),
+                key_pem: Some(given.key_pem.clone()),
+                unfinished: false,
+                given: true,
+            };
+        }
+    }
+    snapshot
+}
+
 impl PkiPlan {
     /// Reads the store and decides about every item.
     ///
@@ -119,6 +138,25 @@ impl PkiPlan {
     /// A contradictory spec, an unreadable store, a damaged authority or service account key.
     pub fn new(spec: &PkiSpec, store: &Store, now: OffsetDateTime) -> Result<Self, PlanError> {
         Self::from_snapshot(spec, &observe(spec, store)?, now, Renewal::Due)
+    }
+
+    /// As [`PkiPlan::new`], and takes authorities of others into the store where it has none. One that it has stays, since
+    /// there may be certificates below it, and since it may be the one that was given, rotated.
+    ///
+    /// # Errors
+    /// As [`PkiPlan::new`]; an authority given for the place of another one of this crate.
+    pub fn with_authorities(
+        spec: &PkiSpec,
+        store: &Store,
+        authorities: &Authorities,
+        now: OffsetDateTime,
+    ) -> Result<Self, PlanError> {
+        let snapshot = with_given(observe(spec, store)?, authorities);
+        let plan = Self::from_snapshot(spec, &snapshot, now, Renewal::Due)?;
+        Ok(Self {
+            authorities: authorities.clone(),
+            ..plan
+        })
     }
 
     /// As [`PkiPlan::new`], and every leaf is made anew.
@@ -177,6 +215,7 @@ impl PkiPlan {
         Ok(Self {
             spec: spec.clone(),
             renewal,
+            authorities: Authorities::default(),
             items,
         })
     }
@@ -199,7 +238,12 @@ impl PkiPlan {
         &self.spec
     }
 
-    /// The same plan from what a store holds now.
+    /// What the store holds now, with the authorities that are given.
+    pub(crate) fn observe(&self, store: &Store) -> Result<Snapshot, PlanError> {
+        Ok(with_given(observe(&self.spec, store)?, &self.authorities))
+    }
+
+    /// The same plan from another snapshot.
     pub(crate) fn again(
         &self,
         snapshot: &Snapshot,

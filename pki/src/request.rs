@@ -2,6 +2,7 @@
 
 use crate::constraints::NameConstraints;
 use crate::name::AltNames;
+use crate::x509::KeySpec;
 
 /// Upper bound of X.520 for common and organisation names (RFC 5280 appendix A.1, `ub-common-name`).
 const DN_VALUE_MAX: usize = 64;
@@ -193,10 +194,11 @@ pub struct LeafRequest {
     purpose: Purpose,
     alt_names: AltNames,
     life: Life,
+    key: KeySpec,
 }
 
 impl LeafRequest {
-    /// Checks that the parts fit each other.
+    /// Checks that the parts fit each other. The key is to be ECDSA P-256, see [`LeafRequest::with_key`].
     ///
     /// # Errors
     /// [`RequestError::NoNames`] for a certificate that serves and has no alternative name; a
@@ -217,7 +219,15 @@ impl LeafRequest {
             purpose,
             alt_names,
             life,
+            key: KeySpec::default(),
         })
+    }
+
+    /// The same about a key of another kind, if one is drawn for it.
+    #[must_use]
+    pub fn with_key(mut self, key: KeySpec) -> Self {
+        self.key = key;
+        self
     }
 
     /// Who the certificate is about.
@@ -242,5 +252,11 @@ impl LeafRequest {
     #[must_use]
     pub fn life(&self) -> Life {
         self.life
+    }
+
+    /// What kind of key is drawn for it.
+    #[must_use]
+    pub fn key(&self) -> KeySpec {
+        self.key
     }
 }

@@ -3,12 +3,16 @@
 //! From a request come the public key and the proof that its holder has the private half, and nothing else unless the policy
 //! says so: not its usages, not its life, no extension, and no flag of an authority.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
-use crate::authority::{Authority, IssueError};
+use crate::authority::{Authority, IssueError, LoadError};
+use crate::ledger::{Intent, LedgerError};
 use crate::name::AltNames;
 use crate::random::Random;
 use crate::request::{LeafRequest, Life, Purpose, RequestError, Subject};
+use crate::role::CaRole;
+use crate::spec::ItemId;
+use crate::store::{ReadError, Store, WriteError};
 use crate::x509::{ForeignRequest, ForeignRequestError, KeyAlgorithm};
 
 /// Which alternative names a signed request gets.
@@ -108,27 +112,122 @@ impl Authority {
         now: OffsetDateTime,
         random: &dyn Random,
     ) -> Result<String, SignRequestError> {
-        let subject = || policy.subject.to_string();
-        let request = ForeignRequest::from_pem(request_pem).map_err(|source| {
-            let subject = subject();
-            SignRequestError::Request { subject, source }
-        })?;
-        let algorithm = judge(&request, policy)?;
-        let names = match &policy.names {
-            NamePolicy::Fixed(names) => names,
-            NamePolicy::Among(_) => request.alt_names(),
-        };
-        let (who, purpose) = (policy.subject.clone(), policy.purpose);
-        let wanted = LeafRequest::new(who, purpose, names.clone(), policy.life);
-        let wanted = wanted.map_err(|source| {
-            let subject = subject();
-            SignRequestError::Policy { subject, source }
-        })?;
-        let (signer, serial) = (self.signer(), self.claim_serial(&wanted, random)?);
-        Ok(self.issue_by(&wanted, serial, now, |params| {
-            signer.sign_leaf_of(params, request.public_key_der(), algorithm)
-        })?)
+        let approved = approve(request_pem, policy)?;
+        let serial = self.claim_serial(&approved.wanted, random)?;
+        Ok(self.sign_approved(&approved, serial, now)?)
     }
+
+    fn sign_approved(
+        &self,
+        approved: &Approved,
+        serial: [u8; 16],
+        now: OffsetDateTime,
+    ) -> Result<String, IssueError> {
+        let signer = self.signer();
+        self.issue_by(&approved.wanted, serial, now, |params| {
+            signer.sign_leaf_of(
+                params,
+                approved.request.public_key_der(),
+                approved.algorithm,
+            )
+        })
+    }
+}
+
+/// A request that could not be signed by an authority of a store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreSignError {
+    /// The store cannot be read, or lacks the authority.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store cannot be locked.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The authority cannot be used.
+    #[error("loading ca/{}", role.name())]
+    Load {
+        /// Which authority.
+        role: CaRole,
+        /// What is wrong.
+        #[source]
+        source: Box<LoadError>,
+    },
+    /// Its number could not be reserved.
+    #[error("reserving a serial number")]
+    Ledger(#[from] LedgerError),
+    /// The policy refuses it, or the certificate could not be issued.
+    #[error(transparent)]
+    Sign(#[from] Box<SignRequestError>),
+}
+
+impl Store {
+    /// Signs a request by a policy with one of the authorities of this store, as [`Authority::sign_request`]; the number is
+    /// in the ledger before the certificate exists. The certificate itself is not kept.
+    ///
+    /// # Errors
+    /// As [`Authority::sign_request`]; the authority is missing or its key stays closed, another process writes to the
+    /// store, or the disk refuses.
+    pub fn sign_request(
+        &self,
+        role: CaRole,
+        request_pem: &str,
+        policy: &SigningPolicy,
+        now: OffsetDateTime,
+        random: &dyn Random,
+    ) -> Result<String, StoreSignError> {
+        let approved = approve(request_pem, policy).map_err(Box::new)?;
+        let lock = self.lock()?;
+        let pair = self.read(&ItemId::Authority(role))?;
+        let authority = Authority::from_pem(&pair.public_pem, &pair.key_pem, now);
+        let authority = authority.map_err(|source| StoreSignError::Load {
+            role,
+            source: Box::new(source),
+        })?;
+        let name = policy.subject.common_name().replace(' ', "_");
+        // Certificates have whole seconds.
+        let start = now - Duration::nanoseconds(now.nanosecond().into());
+        let intent = Intent {
+            item: format!("signed/{name}"),
+            signer: role,
+            not_after: start.saturating_add(policy.life.duration()),
+        };
+        let numbers = self.reserve_for(&lock, &[intent], random)?;
+        let serial = numbers.first().expect("one number for one certificate");
+        let signed = authority.sign_approved(&approved, *serial, now);
+        Ok(signed.map_err(|source| Box::new(SignRequestError::Issue(source)))?)
+    }
+}
+
+/// A request that a policy lets be signed, and what is signed of it.
+struct Approved {
+    request: ForeignRequest,
+    wanted: LeafRequest,
+    algorithm: KeyAlgorithm,
+}
+
+fn approve(request_pem: &str, policy: &SigningPolicy) -> Result<Approved, SignRequestError> {
+    let subject = || policy.subject.to_string();
+    let request = ForeignRequest::from_pem(request_pem).map_err(|source| {
+        let subject = subject();
+        SignRequestError::Request { subject, source }
+    })?;
+    let algorithm = judge(&request, policy)?;
+    let names = match &policy.names {
+        NamePolicy::Fixed(names) => names,
+        NamePolicy::Among(_) => request.alt_names(),
+    };
+    let (who, purpose) = (policy.subject.clone(), policy.purpose);
+    let wanted = LeafRequest::new(who, purpose, names.clone(), policy.life);
+    let wanted = wanted.map_err(|source| {
+        let subject = subject();
+        SignRequestError::Policy { subject, source }
+    })?;
+    Ok(Approved {
+        request,
+        wanted,
+        algorithm,
+    })
 }
 
 /// Whether a policy lets a request be signed, and the kind of its key.

@@ -7,6 +7,7 @@ use crate::name::{AltNames, ApiUrl, HostName, NameError, check_address};
 use crate::request::{LeafRequest, Life, RequestError, Subject};
 use crate::role::{AltNameRule, CaRole, CommonName, LeafRole, PROFILES, Profile, Scope};
 use crate::version::KubernetesVersion;
+use crate::x509::{KeyError, KeySpec};
 
 /// A machine as certificates name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,9 @@ pub struct PkiSpec {
     pub leaf_life: Life,
     /// Which kubelets get client certificates from here instead of by TLS bootstrapping.
     pub kubelet_clients: KubeletClients,
+    /// The kind of all keys, kubeadm's `encryptionAlgorithm`. A leaf of another kind is made anew; authorities and the
+    /// service account key keep theirs until they are rotated.
+    pub key: KeySpec,
 }
 
 /// Which kubelets get client certificates from the store. The others ask the cluster (TLS bootstrapping).
@@ -95,6 +99,9 @@ pub enum SpecError {
     /// No service address although there is an API server.
     #[error("api_service_ips is empty; give the first address of each service range")]
     NoServiceAddress,
+    /// A kind of key that this build does not draw.
+    #[error("key")]
+    Key(#[source] KeyError),
     /// Leaves would have to outlive their authorities.
     #[error("leaf_life is not shorter than authority_life; every leaf would outlive its authority")]
     LeafLife,
@@ -172,6 +179,40 @@ impl fmt::Display for ItemId {
                 write!(f, "node/{name}/{}", role.profile().name)
             }
         }
+    }
+}
+
+/// A text that names no item.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no item of a store; give ca/AUTHORITY, cluster/ROLE or node/MACHINE/ROLE, such as cluster/admin, or \
+     service-account"
+)]
+pub struct InvalidItem(String);
+
+impl std::str::FromStr for ItemId {
+    type Err = InvalidItem;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let profile = |name: &str| PROFILES.iter().find(|profile| profile.name == name);
+        let of_cluster = |scope| scope == Scope::Cluster;
+        let found = match text.split('/').collect::<Vec<_>>()[..] {
+            ["service-account"] => Some(Self::ServiceAccount),
+            ["ca", name] => {
+                let role = CaRole::ALL.into_iter().find(|role| role.name() == name);
+                role.map(Self::Authority)
+            }
+            ["cluster", name] => profile(name)
+                .filter(|profile| of_cluster(profile.scope))
+                .map(|profile| Self::cluster(profile.role)),
+            ["node", machine, name] => profile(name)
+                .filter(|profile| !of_cluster(profile.scope))
+                .zip(HostName::new(machine).ok())
+                .map(|(profile, machine)| Self::node(profile.role, &machine)),
+            _ => None,
+        };
+        found.ok_or_else(|| InvalidItem(text.to_owned()))
     }
 }
 
@@ -253,6 +294,7 @@ impl PkiSpec {
         };
         let request = Subject::new(&common_name, profile.groups(self.kubernetes_version))
             .and_then(|subject| LeafRequest::new(subject, profile.purpose, names, self.leaf_life))
+            .map(|request| request.with_key(self.key))
             .map_err(|source| SpecError::Request {
                 item: id.clone(),
                 source,
@@ -298,6 +340,9 @@ impl PkiSpec {
     }
 
     fn check(&self) -> Result<(), SpecError> {
+        if !self.key.is_drawn_here() {
+            return Err(SpecError::Key(KeyError::Feature(self.key)));
+        }
         if self.leaf_life >= self.authority_life {
             return Err(SpecError::LeafLife);
         }

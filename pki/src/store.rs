@@ -40,13 +40,13 @@ pub enum ReadError {
         #[source]
         source: io::Error,
     },
-    /// A key that others may read is no secret any more.
+    /// A key or pass phrase that others may read is no secret any more.
     #[error(
-        "key {} has mode {mode:04o} and others may read it; run `chmod 600` on it if nobody did",
+        "{} has mode {mode:04o} and others may read it; run `chmod 600` on it if nobody did",
         path.display()
     )]
     Exposed {
-        /// The key file.
+        /// The file.
         path: PathBuf,
         /// Its mode.
         mode: u32,

@@ -9,7 +9,7 @@ use k8s_bootstrap::{
     Runtime, Tuning, VirtualAddress,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
-use pki::{AltNames, ApiUrl, KubeletClients, Life, NodeNames, PkiSpec};
+use pki::{AltNames, ApiUrl, KubeletClients, NodeNames, PkiSpec};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::Path,
@@ -270,12 +270,13 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
         nodes,
         control_planes,
         etcd_members: role(Role::Etcd)?,
-        authority_life: Life::AUTHORITY,
-        leaf_life: Life::LEAF,
+        authority_life: spec.pki.authority_life(),
+        leaf_life: spec.pki.leaf_life(),
         kubelet_clients: match spec.shape {
             Shape::Services => KubeletClients::None,
             Shape::StaticPods => KubeletClients::ControlPlanes,
         },
+        key: spec.pki.encryption_algorithm,
     })
 }
 

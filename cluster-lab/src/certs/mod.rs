@@ -6,6 +6,7 @@
 mod changes;
 mod gate;
 mod holders;
+mod plan;
 mod ports;
 mod record;
 mod renew;

@@ -16,7 +16,7 @@ use host_exec::{EventSink, FileError};
 use k8s_bootstrap::{component::SIGNER_CA, trust};
 use netplan::Role;
 use pki::{
-    CaRole, Life, OsRandom, PkiPlan,
+    CaRole, OsRandom, PkiPlan,
     rotation::{self, Phase, Rotated, RotationError},
 };
 use serde::Serialize;
@@ -247,12 +247,13 @@ struct Run<'a> {
 impl Run<'_> {
     async fn forward(&self, to: Phase, force: bool) -> Result<RotateReport, RotateError> {
         let (store, lab) = (self.lab.store(), self.lab);
-        let life = Life::AUTHORITY;
+        let life = self.blueprint.pki.authority_life;
         let is_new = store
             .rotation(self.rotated)
             .map_err(RotationError::from)?
             .is_none();
-        let mut phase = rotation::begin(&store, self.rotated, life, lab.now, &OsRandom)?;
+        let kind = self.blueprint.pki.key;
+        let mut phase = rotation::begin(&store, self.rotated, life, kind, lab.now, &OsRandom)?;
         loop {
             // Also the phase that was there: whoever began it may have been killed. The first changes no machine.
             if phase != Phase::Add || !is_new {

@@ -1,9 +1,11 @@
 //! What a person asks for: the only types of this crate that are read from a file.
 
 mod bhyve;
+mod certificates;
 mod runtime;
 
 pub use bhyve::{BhyveSpec, OutwardV6, VmSize};
+pub use certificates::CertificatesSpec;
 pub use runtime::{OciRuntime, RuntimeError};
 
 use artifacts::{UnknownKubernetes, Version, VersionSet};
@@ -43,6 +45,8 @@ pub struct LabSpec {
     pub shape: Shape,
     /// How much the cluster trusts by default.
     pub profile: Profile,
+    /// Keys and certificates.
+    pub pki: CertificatesSpec,
     /// What the cluster has beyond its own parts.
     pub addons: AddonsSpec,
     /// Multiplies every time limit: more than 1 for slow machines. 0.1 to 1000.
@@ -154,6 +158,7 @@ impl Default for LabSpec {
             runtime: OciRuntime::Crun,
             shape: Shape::Services,
             profile: Profile::Standard,
+            pki: CertificatesSpec::default(),
             addons: AddonsSpec::default(),
             patience: 1.0,
             bhyve: None,
@@ -249,10 +254,15 @@ impl LabSpec {
             path: path.to_owned(),
             source,
         })?;
-        toml::from_str(&text).map_err(|source| SpecError::Parse {
+        let read = toml::from_str(&text).map_err(|source| SpecError::Parse {
             path: Some(path.to_owned()),
             source: Box::new(source),
-        })
+        });
+        let mut spec: Self = read?;
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        spec.pki
+            .resolve(absolute.parent().unwrap_or(Path::new("/")));
+        Ok(spec)
     }
 
     /// The same lab of another version.
@@ -335,6 +345,7 @@ impl LabSpec {
         if !(0.1..=1000.0).contains(&self.patience) {
             return range("patience", self.patience.to_string(), "must be 0.1 to 1000");
         }
+        self.pki.check()?;
         self.versions()
             .map_err(|unknown| SpecError::Kubernetes { unknown })?;
         self.bhyve.as_ref().map_or(Ok(()), BhyveSpec::check)

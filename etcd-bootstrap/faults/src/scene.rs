@@ -46,6 +46,9 @@ pub struct Scene {
     /// At which size of its store a member raises NOSPACE, in bytes.
     #[serde(default)]
     pub quota_bytes: Option<u64>,
+    /// After how many entries a member writes a snapshot of its raft log; `None` for what etcd's minor has by itself.
+    #[serde(default)]
+    pub snapshot_entries: Option<u64>,
     /// What the tool is to do.
     #[serde(default)]
     pub task: Task,
@@ -138,6 +141,7 @@ impl Scene {
             program,
             programs: BTreeMap::new(),
             quota_bytes: None,
+            snapshot_entries: None,
             task: Task::Form,
             ready_limit: Duration::from_secs(60),
             client_ca: authorities.clients.certificate_pem().into(),
@@ -182,6 +186,7 @@ impl Scene {
         }
         let spec = spec.with_tuning(Tuning {
             quota_backend_bytes: self.quota_bytes,
+            snapshot_count: self.snapshot_entries,
             ..Tuning::default()
         })?;
         let spec = spec.with_ready_limit(self.ready_limit);

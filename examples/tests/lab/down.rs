@@ -1,11 +1,14 @@
 //! `lab down` leaves nothing, wherever it or `up` was killed.
 
-use crate::lab::{Lab, Scene};
+use crate::{
+    lab::{Lab, Scene},
+    turn::Room,
+};
 
 #[test]
 #[ignore = "needs root"]
 fn down_leaves_nothing_of_a_lab_that_was_killed_half_way() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Usual);
     let lab = scene.lab("t-down");
     // A lab that is not there.
     lab.down();
@@ -25,7 +28,7 @@ fn down_leaves_nothing_of_a_lab_that_was_killed_half_way() {
 #[test]
 #[ignore = "needs root"]
 fn down_goes_on_after_a_down_that_was_killed() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Usual);
     let lab = scene.lab("t-down2");
     lab.up(&["--etcd", "1"]);
     let dry = lab.ok(&["down", "--dry-run"]);

@@ -1,13 +1,16 @@
 //! Members of etcd: one that lost its data is replaced, the lead moves, two more come and go.
 
-use crate::lab::{Lab, Scene};
+use crate::{
+    lab::{Lab, Scene},
+    turn::Room,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 #[test]
 #[ignore = "needs root"]
 fn members_of_etcd_are_replaced_and_come_and_go() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Larger);
     let lab = scene.lab("t-members");
     lab.up(&[]);
     lab.kubectl(&["create", "configmap", "before", "--from-literal=a=b"]);

@@ -3,6 +3,7 @@
 use crate::{
     lab::{Lab, Scene},
     run::Event,
+    turn::Room,
     waiting::{so, wait_for},
 };
 use serde_json::Value;
@@ -16,7 +17,7 @@ const OBJECTS: usize = 20;
 #[test]
 #[ignore = "needs root"]
 fn etcd_comes_back_from_a_snapshot_and_from_the_loss_of_two_members() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Usual);
     let lab = scene.lab("t-restore");
     lab.up(&[]);
     make_objects(&lab);
@@ -69,7 +70,7 @@ fn etcd_comes_back_from_a_snapshot_and_from_the_loss_of_two_members() {
 #[test]
 #[ignore = "needs root and the programs of Kubernetes 1.36"]
 fn etcd_is_upgraded_under_a_running_lab() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Usual);
     let lab = scene.lab("t-etcd-up");
     lab.up(&["--kubernetes", OLD]);
     make_objects(&lab);

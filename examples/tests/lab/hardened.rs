@@ -2,6 +2,7 @@
 
 use crate::{
     lab::{Lab, Scene},
+    turn::Room,
     waiting::{so, wait_for},
     work::Web,
 };
@@ -25,7 +26,7 @@ fn a_hardened_lab_of_1_28_keeps_its_word() {
 }
 
 fn keeps_its_word(name: &'static str, version: &[&str], readyz: &str) {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Usual);
     let lab = scene.lab(name);
     lab.up(&[&["--profile", "hardened"], version].concat());
     lab.check_in_a_while();

@@ -1,12 +1,12 @@
 //! Two runs at once, and Ctrl-C.
 
-use crate::lab::Scene;
+use crate::{lab::Scene, turn::Room};
 use nix::sys::signal::Signal;
 
 #[test]
 #[ignore = "needs root"]
 fn one_run_at_a_time_and_ctrl_c_can_be_gone_on_from() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Usual);
     let lab = scene.lab("t-int");
     let mut first = lab.start_up(&["--etcd", "1"]);
     assert!(first.event(|event| event.is("boot", "started")).is_some());

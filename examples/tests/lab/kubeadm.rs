@@ -3,6 +3,7 @@
 use crate::{
     lab::{Lab, Scene},
     run::Done,
+    turn::Room,
     waiting::{so, wait_for},
 };
 use std::{collections::BTreeSet, time::Instant};
@@ -16,7 +17,7 @@ const CONFIG: &str = "/run/kubeadm.yaml";
 #[test]
 #[ignore = "needs root"]
 fn stock_kubeadm_works_on_a_lab_of_static_pods() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Larger);
     let lab = scene.lab("t-kubeadm");
     // Into the directory that machines see as /opt/lab/bin.
     lab.ok(&["programs", "--only", "kubeadm"]);

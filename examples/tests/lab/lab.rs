@@ -2,7 +2,8 @@
 
 use crate::{
     run::{Done, Event, Running},
-    traces::Traces,
+    traces::{Own, Traces},
+    turn::{Room, Turn},
     waiting::{so, wait_for},
 };
 use nix::{
@@ -15,12 +16,9 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Instant,
 };
-
-/// One test at a time: they look at what the whole machine has, and each wants its processors.
-static TURN: Mutex<()> = Mutex::new(());
 
 /// For slow machines: more does no harm but where a flow has to be waited for that must not get through.
 const PATIENCE: &str = "2";
@@ -29,12 +27,19 @@ const PATIENCE: &str = "2";
 pub(crate) struct Scene {
     dir: tempfile::TempDir,
     before: Traces,
-    _turn: MutexGuard<'static, ()>,
+    labs: Mutex<Vec<&'static str>>,
+    turn: Turn,
 }
 
 impl Scene {
+    /// A scene that has the machine for itself.
     pub(crate) fn new() -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::taking(Room::Whole)
+    }
+
+    /// A scene that may stand beside another one, as soon as there is room.
+    pub(crate) fn taking(room: Room) -> Self {
+        let turn = Turn::take(room);
         // Not /tmp, which may be in memory or an overlay.
         let dir = tempfile::Builder::new()
             .prefix("lab-test-")
@@ -42,7 +47,8 @@ impl Scene {
         Self {
             dir: dir.unwrap(),
             before: Traces::now(),
-            _turn: turn,
+            labs: Mutex::default(),
+            turn,
         }
     }
 
@@ -57,15 +63,23 @@ impl Scene {
     }
 
     pub(crate) fn lab<'s>(&'s self, name: &'static str) -> Lab<'s> {
+        let mut labs = self.labs.lock().unwrap_or_else(PoisonError::into_inner);
+        labs.push(name);
         Lab { name, scene: self }
     }
 
     /// Demands that this machine is as before: nothing of a lab is left.
     #[track_caller]
     pub(crate) fn nothing_is_left(&self) {
+        let labs = self.labs.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = Own {
+            dir: self.dir(),
+            labs: &labs,
+            alone: self.turn.is_alone(),
+        };
         // The kernel takes namespaces apart in the background.
         wait_for("machine as it was before", || {
-            let changes = self.before.changes_to(&Traces::now());
+            let changes = self.before.changes_to(&Traces::now(), &own);
             so(changes.is_empty(), changes)
         });
         assert!(!self.labs().exists(), "{} is there", self.labs().display());

@@ -2,6 +2,7 @@
 
 use crate::{
     lab::{Lab, Scene},
+    turn::Room,
     waiting::{so, wait_for},
     work::{Web, boot_of},
 };
@@ -10,7 +11,7 @@ use std::time::Instant;
 #[test]
 #[ignore = "needs root"]
 fn machines_come_back() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Usual);
     let lab = scene.lab("t-back");
     lab.up(&[]);
     let web = Web::deploy(&lab);

@@ -1,7 +1,8 @@
 //! The lab on this machine, used as a person uses it: brought up, checked, worked on, broken, resumed, taken down.
 //!
-//! Every test makes labs of its own, whose names begin with `t-`, in a directory of its own, one test after the
-//! other; labs that are not of the tests are left alone. `./lab test` runs them:
+//! Every test makes labs of its own, whose names begin with `t-`, in a directory of its own, two tests at a time where
+//! the machine has room ([`turn`]), and those in [`alone`] before all others; labs that are not of the tests are left as they
+//! are. `./lab test` runs them:
 //!
 //! ```text
 //! cargo test -p examples --test lab -- --include-ignored --nocapture
@@ -13,8 +14,7 @@
     reason = "a panic is how a test says what went wrong; the times that were seen are printed"
 )]
 
-mod certs;
-mod control_planes;
+mod alone;
 mod down;
 mod etcd_members;
 mod etcd_restore;
@@ -34,6 +34,6 @@ mod run;
 mod side_by_side;
 mod smoke;
 mod traces;
-mod upgrade;
+mod turn;
 mod waiting;
 mod work;

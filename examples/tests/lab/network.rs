@@ -1,12 +1,15 @@
 //! The network promise is tested for real: `check` sees a hole in the firewall of one machine.
 
-use crate::lab::{Lab, Scene, bad_rows};
+use crate::{
+    lab::{Lab, Scene, bad_rows},
+    turn::Room,
+};
 use serde_json::Value;
 
 #[test]
 #[ignore = "needs root"]
 fn check_sees_a_hole_in_the_firewall_and_up_mends_it() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Usual);
     let lab = scene.lab("t-net");
     lab.up(&[]);
     let report = lab.check_in_a_while();

@@ -2,6 +2,7 @@
 
 use crate::{
     lab::{Lab, Scene, bad_rows},
+    turn::Room,
     waiting::{so, wait_for},
 };
 use serde_json::Value;
@@ -13,7 +14,7 @@ const PKI: &str = "/etc/kubernetes/pki";
 #[test]
 #[ignore = "needs root"]
 fn kubelets_serve_with_certificates_of_the_cluster_and_forgers_get_none() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Larger);
     let lab = scene.lab("t-serving");
     // Fewer are asked for before the first of the lab had a certificate.
     let mut up = lab.start_up(&["--workers", "2"]);
@@ -94,7 +95,7 @@ fn forged(lab: &Lab<'_>) {
 #[test]
 #[ignore = "needs root"]
 fn a_worker_is_drained_given_back_and_taken_away() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Larger);
     let lab = scene.lab("t-nodes");
     lab.up(&["--workers", "2"]);
     app(&lab, 4);

@@ -1,11 +1,14 @@
 //! `lab plan`: everything is shown before anything exists.
 
-use crate::lab::{Scene, addresses};
+use crate::{
+    lab::{Scene, addresses},
+    turn::Room,
+};
 
 #[test]
 #[ignore = "needs root"]
 fn plan_does_nothing() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Usual);
     let lab = scene.lab("t-plan");
     let text = lab.ok(&["plan"]);
     for shown in [

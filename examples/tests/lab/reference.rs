@@ -3,6 +3,7 @@
 use crate::{
     lab::{Lab, Scene},
     run::Running,
+    turn::Room,
     waiting::{so, wait_for},
     work::{self, Web, name},
 };
@@ -18,7 +19,7 @@ use std::{
 #[test]
 #[ignore = "needs root"]
 fn the_reference_lab_does_real_work() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Larger);
     let lab = scene.lab("t-ref");
     let up = lab.up(&["--workers", "2"]);
     assert_eq!(up.result["changed"], true);

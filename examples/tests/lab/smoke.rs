@@ -1,12 +1,15 @@
 //! Every other verb on a lab that runs: exit status, and the shape of what it prints.
 
-use crate::lab::{Lab, Scene};
+use crate::{
+    lab::{Lab, Scene},
+    turn::Room,
+};
 use serde_json::Value;
 
 #[test]
 #[ignore = "needs root"]
 fn every_verb_says_what_it_should() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Usual);
     let lab = scene.lab("t-smoke");
     nothing_is_there_yet(&lab);
     files_are_written(&scene, &lab);

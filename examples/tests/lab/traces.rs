@@ -28,10 +28,16 @@ const SHARED: [&str; 4] = [
 ];
 
 /// Everything of interest, one line each.
-pub(crate) struct Traces {
-    lines: BTreeSet<String>,
-    /// Labs that are not of the tests are there.
-    others: bool,
+pub(crate) struct Traces(BTreeSet<String>);
+
+/// Which of the traces on this machine are those of one scene.
+pub(crate) struct Own<'s> {
+    /// Where its labs are kept.
+    pub(crate) dir: &'s Path,
+    /// Their names.
+    pub(crate) labs: &'s [&'static str],
+    /// Whether no other scene was there at the same time.
+    pub(crate) alone: bool,
 }
 
 impl Traces {
@@ -60,30 +66,49 @@ impl Traces {
         add("setting", SETTINGS.map(setting).to_vec());
         let shared = SHARED.iter().filter(|path| Path::new(path).exists());
         add("shared", shared.map(ToString::to_string).collect());
-        let others = lines.iter().any(|line| is_of_another_lab(line));
-        lines.retain(|line| !is_of_another_lab(line));
-        Self { lines, others }
+        Self(lines)
     }
 
-    /// What has come (`+`) and gone (`-`) since.
-    pub(crate) fn changes_to(&self, now: &Self) -> Vec<String> {
+    /// What has come (`+`) and gone (`-`) since, and is no other scene's.
+    pub(crate) fn changes_to(&self, now: &Self, own: &Own<'_>) -> Vec<String> {
+        let others = |lines: &BTreeSet<String>| lines.iter().any(|line| own.is_of_another(line));
+        let alone = own.alone && !others(&self.0) && !others(&now.0);
         let counts = |line: &&String| {
             let shared = line.starts_with("shared ") || line.ends_with(" /run/netns");
-            !(shared && (self.others || now.others))
+            !own.is_of_another(line) && (alone || !shared)
         };
-        let come = now.lines.difference(&self.lines).filter(counts);
+        let come = now.0.difference(&self.0).filter(counts);
         // Processes of an earlier test may still have been about to go.
-        let gone = self.lines.difference(&now.lines).filter(counts);
+        let gone = self.0.difference(&now.0).filter(counts);
         let gone = gone.filter(|line| !line.starts_with("process "));
         let come = come.map(|line| format!("+ {line}"));
         come.chain(gone.map(|line| format!("- {line}"))).collect()
     }
 }
 
-/// Whether a line names a lab, and none of the tests' labs, whose names begin with `t-`.
-fn is_of_another_lab(line: &str) -> bool {
-    let names = |prefix: &str| line.contains(prefix) && !line.contains(&format!("{prefix}t-"));
-    (names("lab.") && !line.contains("/run/lab.")) || names("lab-") || names("run ")
+impl Own<'_> {
+    /// Whether a line names a lab, and none of these. What names no lab is the machine's.
+    fn is_of_another(&self, line: &str) -> bool {
+        let own = |prefix: &str| {
+            let mut names = self.labs.iter().map(|lab| format!("{prefix}{lab}"));
+            names.any(|name| mentions(line, &name))
+        };
+        if line.starts_with("process ") {
+            return !own("lab.") && !line.contains(&*self.dir.to_string_lossy());
+        }
+        let of_another = |prefix| line.contains(prefix) && !own(prefix);
+        (of_another("lab.") && !line.contains("/run/lab."))
+            || of_another("lab-")
+            || of_another("run ")
+    }
+}
+
+/// Whether `name` is in `line`, and not as the beginning of a longer one.
+fn mentions(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
+        let next = line[at + name.len()..].chars().next();
+        next.is_none_or(|next| !next.is_ascii_alphanumeric() && next != '-')
+    })
 }
 
 fn names(dir: &str) -> Vec<String> {
@@ -143,10 +168,10 @@ fn processes() -> Vec<String> {
     for pid in names("/proc") {
         let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
         let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
-        let groups = String::from_utf8_lossy(&read("cgroup")).into_owned();
+        let groups = String::from_utf8_lossy(&read("cgroup")).replace('\n', " ");
         let named = command.contains("/var/tmp/lab-test-") || command.contains("lab.t-");
         if pid.parse::<u32>().is_ok() && (named || groups.contains("/lab.t-")) {
-            found.push(format!("lab.t- {pid} {command}"));
+            found.push(format!("{pid} {command} {groups}"));
         }
     }
     found

@@ -1,6 +1,7 @@
 //! A certificate authority: made, loaded, and issuing with a self-check each time.
 
 mod error;
+mod load;
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -15,8 +16,8 @@ use crate::random::Random;
 use crate::request::{AuthorityRequest, LeafRequest, Life, Subject};
 use crate::serial::{self, SerialLedger, SerialNumber};
 use crate::x509::{
-    AuthorityParams, Certificate, LeafParams, Passphrase, PrivateKey, SignError, Signer,
-    check_authority, check_leaf, check_own_authority, encode_pem, sign_authority,
+    AuthorityParams, Certificate, LeafParams, PrivateKey, SignError, Signer, check_leaf,
+    check_own_authority, encode_pem, sign_authority,
 };
 
 /// How far a life starts before the moment of issue, so that machines whose clocks are a little
@@ -132,69 +133,6 @@ impl Authority {
         })
     }
 
-    /// Loads an authority from two PEM texts, this crate's or another program's: kubeadm's and OpenSSL's too, with keys in
-    /// PKCS#8, SEC1 or PKCS#1. Its name and key identifier stay as they are, byte for byte.
-    ///
-    /// # Errors
-    /// Unreadable halves, halves of two pairs, no authority, one whose life does not hold `now`, or a name that would be
-    /// written in other bytes.
-    pub fn from_pem(
-        certificate_pem: &str,
-        key_pem: &str,
-        now: OffsetDateTime,
-    ) -> Result<Self, LoadError> {
-        let key = PrivateKey::from_pem(key_pem).map_err(LoadError::Key)?;
-        Self::from_key(certificate_pem, key, now)
-    }
-
-    /// As [`Authority::from_pem`], with a key under a pass phrase.
-    ///
-    /// # Errors
-    /// As [`Authority::from_pem`], and for a pass phrase that does not fit.
-    pub fn from_encrypted_pem(
-        certificate_pem: &str,
-        key_pem: &str,
-        passphrase: &Passphrase,
-        now: OffsetDateTime,
-    ) -> Result<Self, LoadError> {
-        let key = PrivateKey::from_encrypted_pem(key_pem, passphrase).map_err(LoadError::Key)?;
-        Self::from_key(certificate_pem, key, now)
-    }
-
-    fn from_key(
-        certificate_pem: &str,
-        key: PrivateKey,
-        now: OffsetDateTime,
-    ) -> Result<Self, LoadError> {
-        let certificate = Certificate::from_pem(certificate_pem).map_err(LoadError::Certificate)?;
-        let common_name = certificate.common_name().to_owned();
-        if !certificate.holds_public_key(&key.public_key_der()) {
-            return Err(LoadError::Mismatch { common_name });
-        }
-        if let Err(source) = check_authority(&certificate, now) {
-            return Err(LoadError::Unusable {
-                common_name,
-                source,
-            });
-        }
-        let signer = match signer_of(&certificate, key) {
-            Ok(Some(signer)) => signer,
-            Ok(None) => return Err(LoadError::Name { common_name }),
-            Err(source) => {
-                return Err(LoadError::Sign {
-                    common_name,
-                    source,
-                });
-            }
-        };
-        Ok(Self {
-            signer,
-            certificate_pem: certificate_pem.to_owned(),
-            ledger: ledger_of(&certificate),
-            certificate,
-        })
-    }
-
     /// The same authority, which will not give these numbers again.
     #[must_use]
     pub fn with_issued(self, given: impl IntoIterator<Item = SerialNumber>) -> Self {
@@ -211,7 +149,7 @@ impl Authority {
         }
     }
 
-    /// Issues a leaf with a fresh P-256 key and checks it as its peers will.
+    /// Issues a leaf with a fresh key and checks it as its peers will.
     ///
     /// # Errors
     /// A failing or repeating source of random bytes, an impossible clock, a life past the authority's end, a name that it
@@ -370,15 +308,6 @@ impl Authority {
     }
 }
 
-/// The signer of an authority, or `None` where its certificates would not name it byte for byte.
-fn signer_of(ca: &Certificate, key: PrivateKey) -> Result<Option<Signer>, SignError> {
-    let signer = Signer::new(ca, key)?;
-    let probe = Certificate::from_der(&signer.sign_probe()?);
-    Ok(probe
-        .is_ok_and(|probe| probe.is_issued_by(ca))
-        .then_some(signer))
-}
-
 /// Its own number is the first that an authority has given.
 fn ledger_of(ca: &Certificate) -> Mutex<SerialLedger> {
     Mutex::new(SerialNumber::of(ca).into_iter().collect())
@@ -404,7 +333,7 @@ fn validity(
 }
 
 fn fresh_key(request: &LeafRequest) -> Result<PrivateKey, IssueError> {
-    PrivateKey::generate().map_err(|source| IssueError::Key {
+    PrivateKey::generate_for(request.key()).map_err(|source| IssueError::Key {
         subject: request.subject().to_string(),
         source,
     })

@@ -19,7 +19,7 @@ use crate::random::{Random, RandomError};
 use crate::request::{Life, RequestError, Subject};
 use crate::role::CaRole;
 use crate::store::{KEY_MODE, PUBLIC_MODE, ReadError, Store, WriteError, WriteLock};
-use crate::x509::{Certificate, CertificateError, KeyError, PrivateKey};
+use crate::x509::{Certificate, CertificateError, KeyError, KeySpec, PrivateKey};
 
 /// A step of a rotation could not be made in the store. The step before it still counts.
 #[derive(Debug, thiserror::Error)]
@@ -242,7 +242,7 @@ impl Store {
     }
 }
 
-/// Begins a rotation: makes the new pair beside the old one, [`Phase::Add`]. One that has begun already is left as it
+/// Begins a rotation: makes the new pair, with a key of this kind, beside the old one, [`Phase::Add`]. One that has begun already is left as it
 /// is, which is not an error; what a killed run has left of the pair is used.
 ///
 /// # Errors
@@ -251,6 +251,7 @@ pub fn begin(
     store: &Store,
     rotated: Rotated,
     life: Life,
+    kind: KeySpec,
     now: OffsetDateTime,
     random: &dyn Random,
 ) -> Result<Phase, RotationError> {
@@ -265,7 +266,7 @@ pub fn begin(
     let failed = |source| RotationError::Key { rotated, source };
     let key = match store.read_key(&new.key)? {
         Some(pem) => PrivateKey::from_pem(&pem),
-        None => PrivateKey::generate(),
+        None => PrivateKey::generate_for(kind),
     };
     let key = key.map_err(failed)?;
     let text = store.key_text(&rotated.item(), &key, random)?;

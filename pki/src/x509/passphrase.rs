@@ -49,6 +49,11 @@ impl Passphrase {
         Ok(Self(text))
     }
 
+    /// The text itself, for derivations of other forms.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+
     /// Opens an encrypted key.
     pub(super) fn open(
         &self,

@@ -4,8 +4,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use pki::{
-    Action, ApplyError, CaRole, ExpiryLevel, ItemId, KubernetesVersion, LeafRole, Life, OsRandom,
-    PkiPlan, PlanError, ReadError, Store, apply, expiry,
+    Action, ApplyError, CaRole, ExpiryLevel, ItemId, KeyAlgorithm, KeySpec, KubernetesVersion,
+    LeafRole, Life, OsRandom, PkiPlan, PlanError, PrivateKey, ReadError, Store, apply, expiry,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -152,6 +152,44 @@ fn all_leaves_are_renewed_on_request_and_nothing_else() {
     let after: Vec<_> = fixed.iter().map(|id| pair(id).public_pem).collect();
     assert_eq!(kept, after);
     assert!(work(&lab, now()).is_empty());
+}
+
+#[test]
+fn another_kind_of_key_reaches_leaves_and_no_authority() {
+    let mut lab = lab();
+    lab.spec.key = KeySpec::EcdsaP384;
+    let items = work(&lab, now());
+    let leaves = lab.spec.leaves().unwrap();
+    assert_eq!(items.len(), leaves.len());
+    let words = "renew: its key is ECDSA-P256, wanted ECDSA-P384";
+    assert!(items.iter().all(|item| item.contains(words)), "{items:?}");
+    run(&lab, now());
+    assert!(work(&lab, now()).is_empty());
+    let kind = |id: &ItemId| lab.store.certificate(id).unwrap().key_spec();
+    assert_eq!(kind(&leaves[0].id), Some(KeySpec::EcdsaP384));
+    let authority = ItemId::Authority(CaRole::Kubernetes);
+    assert_eq!(kind(&authority), Some(KeySpec::EcdsaP256));
+    // What is made anew is of that kind as well, and so is the key that signs tokens.
+    let mut fresh = empty_lab(spec());
+    fresh.spec.key = KeySpec::EcdsaP384;
+    run(&fresh, now());
+    let made = fresh.store.certificate(&authority).unwrap();
+    assert_eq!(made.key_spec(), Some(KeySpec::EcdsaP384));
+    let token = fresh.store.existing(&ItemId::ServiceAccount).unwrap();
+    let token = PrivateKey::from_pem(&token.key_pem.unwrap()).unwrap();
+    assert_eq!(token.algorithm(), KeyAlgorithm::EcdsaP384);
+}
+
+#[cfg(not(feature = "aws-lc-rs"))]
+#[test]
+fn a_kind_of_key_that_is_not_drawn_here_is_refused_before_anything_is_touched() {
+    let mut lab = empty_lab(spec());
+    lab.spec.key = KeySpec::Rsa2048;
+    let error = PkiPlan::new(&lab.spec, &lab.store, now()).unwrap_err();
+    assert_eq!(error.to_string(), "key");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("`--features aws-lc-rs`"), "{cause}");
+    assert!(!lab.store.root().exists());
 }
 
 #[test]

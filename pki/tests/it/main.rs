@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+mod authorities;
 mod bad;
 mod client;
 mod ensure;
@@ -17,6 +18,7 @@ mod lint;
 mod matrix;
 mod names;
 mod outputs;
+mod pkcs12;
 mod policy;
 mod real;
 mod revocation;

@@ -1,11 +1,11 @@
 //! Requests of others, signed by a policy or refused by it.
 
 use pki::{
-    AltNames, Authority, Certificate, CertificateRequest, Life, NamePolicy, OsRandom, Purpose,
-    SignRequestError, SigningPolicy, Subject,
+    AltNames, Authority, CaRole, Certificate, CertificateRequest, Life, NamePolicy, OsRandom,
+    Purpose, SignRequestError, SigningPolicy, StoreSignError, Subject,
 };
 
-use crate::support::{host, ip, now};
+use crate::support::{empty_lab, host, ip, lab, now, plan, spec};
 
 fn node() -> Subject {
     Subject::new("system:node:worker-0", &["system:nodes"]).unwrap()
@@ -82,6 +82,51 @@ fn requests_about_somebody_else_or_without_proof_are_refused() {
         .sign_request(request.pem(), &server, now(), &OsRandom)
         .unwrap_err();
     assert!(matches!(error, SignRequestError::Policy { .. }), "{error}");
+}
+
+#[test]
+fn an_authority_of_a_store_signs_and_its_ledger_knows() {
+    let lab = lab();
+    let person = Subject::new("jane doe", &["developers"]).unwrap();
+    let request = CertificateRequest::create(person.clone()).unwrap();
+    let policy = SigningPolicy {
+        subject: person,
+        purpose: Purpose::Client,
+        names: NamePolicy::Fixed(AltNames::default()),
+        life: Life::days(30).unwrap(),
+    };
+    let role = CaRole::Kubernetes;
+    let at = now() + time::Duration::milliseconds(500);
+    let sign = |pem: &str| lab.store.sign_request(role, pem, &policy, at, &OsRandom);
+    let before = lab.store.ledger().unwrap();
+    let pem = sign(request.pem()).unwrap();
+    let ca = lab
+        .store
+        .certificate(&pki::ItemId::Authority(role))
+        .unwrap();
+    request.accept(&pem, &ca, now()).unwrap();
+    let after = lab.store.ledger().unwrap();
+    assert_eq!(after[..before.len()], before);
+    let [entry] = &after[before.len()..] else {
+        panic!("{after:?}");
+    };
+    let signed = Certificate::from_pem(&pem).unwrap();
+    assert_eq!(entry.serial.to_string(), signed.serial_hex());
+    assert_eq!(
+        (entry.item.as_str(), entry.authority.as_str()),
+        ("signed/jane_doe", role.name())
+    );
+    assert_eq!(entry.not_after, signed.not_after());
+    // What is refused takes no number, and nothing else of the store has changed.
+    let other = CertificateRequest::create(node()).unwrap();
+    assert!(matches!(sign(other.pem()), Err(StoreSignError::Sign(_))));
+    assert_eq!(lab.store.ledger().unwrap(), after);
+    assert!(plan(&lab, now()).is_done());
+    let empty = empty_lab(spec());
+    let nobody = empty
+        .store
+        .sign_request(role, request.pem(), &policy, now(), &OsRandom);
+    assert!(matches!(nobody, Err(StoreSignError::Read(_))), "{nobody:?}");
 }
 
 /// The same request whose last byte, inside of the signature, is another one.

@@ -1,4 +1,7 @@
-use pki::{KubeletClients, KubernetesVersion, LeafRole, PROFILES, PkiSpec, required_bindings};
+use pki::{
+    CaRole, ItemId, KubeletClients, KubernetesVersion, LeafRole, PROFILES, PkiSpec,
+    required_bindings,
+};
 
 use crate::support::spec;
 
@@ -155,4 +158,26 @@ fn a_contradictory_spec_names_its_field() {
         &|s| (s.kubelet_clients, s.nodes[1].name) = (KubeletClients::All, long.parse().unwrap()),
         &long,
     );
+}
+
+#[test]
+fn every_item_is_read_from_its_own_name() {
+    let leaves = crate::support::spec().leaves().unwrap();
+    let items = leaves.into_iter().map(|leaf| leaf.id);
+    let fixed = [ItemId::ServiceAccount, ItemId::Authority(CaRole::EtcdPeer)];
+    for item in items.chain(fixed) {
+        assert_eq!(item.to_string().parse(), Ok(item));
+    }
+    for bad in [
+        "",
+        "admin",
+        "cluster/apiserver",
+        "node/cp-0/admin",
+        "node/a_b/kubelet",
+        "ca/x",
+        "cluster/admin/",
+    ] {
+        let error = bad.parse::<ItemId>().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`{bad}` is no item")), "{error}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use pki::{
-    Action, CaRole, Certificate, FileContent, ItemId, LeafRole, Life, OsRandom, PkiPlan,
+    Action, CaRole, Certificate, FileContent, ItemId, LeafRole, OsRandom, PkiPlan,
     rotation::{Generation, Phase, Rotated, RotationError, advance, begin, finish, step_back},
 };
 
@@ -13,7 +13,8 @@ const ETCD: Rotated = Rotated::Authority(CaRole::Etcd);
 const KUBERNETES: Rotated = Rotated::Authority(CaRole::Kubernetes);
 
 fn add(lab: &Lab, rotated: Rotated) -> Phase {
-    begin(&lab.store, rotated, Life::AUTHORITY, now(), &OsRandom).unwrap()
+    let (life, kind) = (lab.spec.authority_life, lab.spec.key);
+    begin(&lab.store, rotated, life, kind, now(), &OsRandom).unwrap()
 }
 
 fn to(lab: &Lab, rotated: Rotated, phase: Phase) {

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use pki::{
-    AltNames, ApiUrl, HostName, KubeletClients, KubernetesVersion, Life, NodeNames, OsRandom,
-    PkiPlan, PkiSpec, Report, Store, apply,
+    AltNames, ApiUrl, HostName, KeySpec, KubeletClients, KubernetesVersion, Life, NodeNames,
+    OsRandom, PkiPlan, PkiSpec, Report, Store, apply,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -56,6 +56,7 @@ pub(crate) fn spec() -> PkiSpec {
         authority_life: Life::AUTHORITY,
         leaf_life: Life::LEAF,
         kubelet_clients: KubeletClients::None,
+        key: KeySpec::EcdsaP256,
     }
 }
 

@@ -13,6 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Before the last minor the tool fills the raft logs until each member writes a snapshot of it: 10000 entries by default,
+/// which takes longer than all else that is done here.
+const SNAPSHOT_ENTRIES: u64 = 1000;
+
 /// How many events of the tool there are in the change of one version.
 const EVENTS: u64 = 36;
 
@@ -178,6 +182,7 @@ async fn versions(rig: &Rig) -> anyhow::Result<Vec<(PathBuf, String)>> {
 }
 
 async fn begin_with(rig: &mut Rig, (path, version): &(PathBuf, String)) -> anyhow::Result<()> {
+    rig.scene.snapshot_entries = (!rig.setting.long).then_some(SNAPSHOT_ENTRIES);
     rig.scene.program.clone_from(path);
     rig.scene.version.clone_from(version);
     rig.ask()?;

@@ -6,7 +6,7 @@ use etcd_faults::{
     rows::{ROWS, find},
     run::{Outcome, Runner},
 };
-use std::{path::PathBuf, thread};
+use std::{collections::BTreeSet, path::PathBuf, thread};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
 
@@ -48,47 +48,70 @@ fn row(name: &str) {
     assert!(failures.is_empty(), "{failures}");
 }
 
-macro_rules! rows {
+macro_rules! tests {
     ($($test:ident: $name:literal,)*) => {
         $(
             #[test]
             #[ignore = "needs etcd, root"]
             fn $test() {
-                row($name);
+                crate::rows::row($name);
             }
         )*
 
-        #[test]
-        fn every_row_has_its_test() {
-            let tested = [$($name),*];
-            let rows: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
-            assert_eq!(rows, tested);
-        }
+        pub(in crate::rows) const NAMES: &[&str] = &[$($name),*];
     };
 }
 
-rows! {
-    stale_reads_are_found: "stale-reads-are-found",
-    kill_tool: "kill-tool",
-    kill_member_while_forming: "kill-member-while-forming",
-    kill_leader: "kill-leader",
-    stop_leader: "stop-leader",
-    pause: "pause",
-    partition: "partition",
-    latency_and_loss: "latency-and-loss",
-    two_late: "two-late",
-    disk_full: "disk-full",
-    lost_data: "lost-data",
-    grow_and_shrink: "grow-and-shrink",
-    foreign_member: "foreign-member",
-    clock_skew: "clock-skew",
-    bad_peer_certificate: "bad-peer-certificate",
-    ca_rotation: "ca-rotation",
-    no_space: "no-space",
-    snapshot: "snapshot",
-    restore: "restore",
-    two_of_three_lost: "two-of-three-lost",
-    upgrade: "upgrade",
-    downgrade: "downgrade",
-    upgrade_with_a_bad_binary: "upgrade-with-a-bad-binary",
+/// Rows that mind how long writes fail or members take, and bear little beside them.
+mod measured {
+    tests! {
+        ca_rotation: "ca-rotation",
+        kill_leader: "kill-leader",
+        kill_member_while_forming: "kill-member-while-forming",
+        latency_and_loss: "latency-and-loss",
+        partition: "partition",
+        pause: "pause",
+        stop_leader: "stop-leader",
+    }
+}
+
+/// Rows that mostly wait: `./lab test` runs them beside labs.
+mod waiting {
+    /// Those that take more than half a minute. Tests begin in the order of their names, so these are not left alone at
+    /// the end.
+    mod long {
+        tests! {
+            downgrade: "downgrade",
+            grow_and_shrink: "grow-and-shrink",
+            kill_tool: "kill-tool",
+            upgrade: "upgrade",
+            upgrade_with_a_bad_binary: "upgrade-with-a-bad-binary",
+        }
+    }
+
+    mod short {
+        tests! {
+            stale_reads_are_found: "stale-reads-are-found",
+            two_late: "two-late",
+            disk_full: "disk-full",
+            lost_data: "lost-data",
+            foreign_member: "foreign-member",
+            clock_skew: "clock-skew",
+            bad_peer_certificate: "bad-peer-certificate",
+            no_space: "no-space",
+            snapshot: "snapshot",
+            restore: "restore",
+            two_of_three_lost: "two-of-three-lost",
+        }
+    }
+
+    pub(super) const NAMES: [&[&str]; 2] = [long::NAMES, short::NAMES];
+}
+
+#[test]
+fn every_row_has_its_test() {
+    let tested = waiting::NAMES.into_iter().chain([measured::NAMES]);
+    let tested: BTreeSet<&str> = tested.flatten().copied().collect();
+    let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.name).collect();
+    assert_eq!(rows, tested);
 }

@@ -5,8 +5,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use cluster_lab::OciRuntime;
 use host_exec::SshDestination;
 use netplan::{Allow, LabName};
-use pki::rotation::{Phase, Rotated};
-use std::{ffi::OsString, path::PathBuf};
+use pki::{
+    CaRole, HostName, ItemId,
+    rotation::{Phase, Rotated},
+};
+use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
 /// What `--help` ends with.
 const EXIT_STATUS: &str = "\
@@ -213,7 +216,7 @@ pub(crate) enum Verb {
 }
 
 /// What is done with certificates.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum CertsVerb {
     /// Make every certificate but the authorities anew and bring it to its machine; whoever reads it again by himself
     /// is not started anew, and the API answers all the while.
@@ -233,6 +236,68 @@ pub(crate) enum CertsVerb {
         #[arg(long)]
         force: bool,
     },
+    /// Write a certificate with its key and authority to one PKCS #12 file, for a browser or a key chain.
+    Export(ExportArgs),
+    /// Sign a certificate request (PKCS #10, PEM) and print the certificate: for whoever keeps the key. The request must be
+    /// about the subject that is named here, and ask for no names but those that are allowed here.
+    Sign(SignArgs),
+}
+
+/// What is exported, and how.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExportArgs {
+    /// As `lab certs` lists it, such as `cluster/admin`.
+    pub(crate) item: ItemId,
+    /// The file to write, which must not be there; it is a secret.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pkcs12: PathBuf,
+    /// A file of mode 0600 with the pass phrase, at least 8 characters.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: PathBuf,
+}
+
+/// Which request is signed, by which policy.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SignArgs {
+    /// The file with the request.
+    pub(crate) request: PathBuf,
+    /// Whom the certificate is about: for Kubernetes the user.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) common_name: String,
+    /// For Kubernetes a group; up to two.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) organization: Vec<String>,
+    /// What it may be used for.
+    #[arg(long, value_enum, default_value = "client")]
+    pub(crate) usage: CertificateUsage,
+    /// A host name that the request may ask for; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dns: Vec<HostName>,
+    /// An address that the request may ask for; may be given several times.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ip: Vec<IpAddr>,
+    /// How long it lives.
+    #[arg(long, default_value_t = 365)]
+    pub(crate) days: u32,
+    /// Who signs: kubernetes, front-proxy, etcd or etcd-peer.
+    #[arg(long, default_value = "kubernetes", value_parser = signer)]
+    pub(crate) authority: CaRole,
+}
+
+/// What a certificate may be used for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CertificateUsage {
+    /// To dial servers.
+    Client,
+    /// To be dialled.
+    Server,
+    /// Both.
+    Both,
+}
+
+fn signer(text: &str) -> Result<CaRole, String> {
+    let found = CaRole::ALL.into_iter().find(|role| role.name() == text);
+    found.ok_or_else(|| "give kubernetes, front-proxy, etcd or etcd-peer".to_owned())
 }
 
 /// What is done with a node.

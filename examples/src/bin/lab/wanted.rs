@@ -9,6 +9,7 @@ use anyhow::Context;
 use artifacts::{Architecture, Wanted};
 use cluster_lab::{Lab, LabSpec, Places};
 use netplan::LabName;
+use pki::Passphrase;
 use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
@@ -56,7 +57,15 @@ pub(crate) fn asked_for(global: &Global, args: &SpecArgs) -> anyhow::Result<Lab>
     if let Some(warning) = spec.kubernetes_version()?.warning() {
         screen::tell(&format!("warning: {warning}.\n"));
     }
-    Ok(lab(spec, places))
+    let passphrase = passphrase(&spec)?;
+    Ok(lab(spec, places).with_passphrase(passphrase))
+}
+
+/// The pass phrase of the authorities' keys, if they have one.
+fn passphrase(spec: &LabSpec) -> anyhow::Result<Option<Passphrase>> {
+    let file = spec.pki.authority_passphrase_file.as_deref();
+    let read = file.map(Passphrase::from_file).transpose();
+    read.context("cannot use pki.authority_passphrase_file")
 }
 
 /// What the machines are, and where: options before what is known.
@@ -97,7 +106,12 @@ pub(crate) fn existing(global: &Global) -> anyhow::Result<Lab> {
     let Some(spec) = remembered(&places, &name)? else {
         return Err(no_such_lab(&places, &name));
     };
-    Ok(lab(spec, places))
+    // Most verbs need no key of an authority: those that do say that it is closed.
+    let passphrase = passphrase(&spec).unwrap_or_else(|error| {
+        screen::tell(&format!("warning: {error:#}.\n"));
+        None
+    });
+    Ok(lab(spec, places).with_passphrase(passphrase))
 }
 
 /// The lab that is there, or one that would be on the host that is named: to look at that host.

@@ -7,6 +7,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     time::{Duration, Instant},
 };
 
@@ -42,12 +43,15 @@ const CUTTING: Duration = Duration::from_secs(60);
 fn killed_or_cut_off_anywhere_it_goes_on() {
     let host = FreeBsd::new();
     host.configure("[machines]\netcd = 1\n");
+    let toml = fs::read_to_string(host.file("lab.toml")).unwrap();
+    let toml = format!("kubernetes = \"{OLD}\"\n{toml}");
+    fs::write(host.file("lab.toml"), toml).unwrap();
     host.sh("kldload if_bridge");
     let before = host.look();
     let lab = host.lab("t-vkill");
     let mut authority = None;
     for moment in MOMENTS {
-        let up = lab.start_up(&["--kubernetes", OLD]);
+        let up = lab.start_up(&[]);
         killed_at(up, moment);
         let now = lab.authority("kubernetes");
         assert!(

@@ -6,14 +6,14 @@ use std::fmt;
 
 pub(crate) use read::hex;
 pub(super) use read::{alt_names, key_algorithm};
-use read::{common_name_of, read_alt_names, read_extensions};
+use read::{common_name_of, key_spec, read_alt_names, read_extensions};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::verify::{CheckError, check_authority, check_client, check_server};
-use super::{KeyAlgorithm, PrivateKey};
+use super::{KeyAlgorithm, KeySpec, PrivateKey};
 use crate::constraints::NameConstraints;
 use crate::name::AltNames;
 use crate::request::Subject;
@@ -48,6 +48,7 @@ pub struct Certificate {
     pub(in crate::x509) public_key_der: Vec<u8>,
     /// `None` for a kind that is not issued here.
     pub(in crate::x509) key_algorithm: Option<KeyAlgorithm>,
+    key_spec: Option<KeySpec>,
     pub(in crate::x509) alt_names: AltNames,
     pub(in crate::x509) extensions: Extensions,
 }
@@ -116,6 +117,7 @@ impl Certificate {
             not_after: parsed.validity().not_after.to_datetime(),
             public_key_der: parsed.public_key().raw.to_vec(),
             key_algorithm: key_algorithm(parsed.public_key()),
+            key_spec: key_spec(parsed.public_key()),
             alt_names: read_alt_names(&parsed)?,
             extensions: read_extensions(&parsed)?,
             der: der.clone(),
@@ -205,6 +207,12 @@ impl Certificate {
     #[must_use]
     pub fn key_algorithm(&self) -> Option<KeyAlgorithm> {
         self.key_algorithm
+    }
+
+    /// The same with its size, or `None` for a kind that is drawn nowhere here.
+    #[must_use]
+    pub fn key_spec(&self) -> Option<KeySpec> {
+        self.key_spec
     }
 
     /// The domains and networks that an authority permits, if it has constraints of the kind that are issued here.

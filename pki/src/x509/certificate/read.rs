@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::X509Certificate;
+use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use super::{CertificateError, Extensions};
 use crate::constraints::NameConstraints;
 use crate::name::{AltNames, HostName, WildcardName};
-use crate::x509::KeyAlgorithm;
+use crate::x509::{KeyAlgorithm, KeySpec};
 
 pub(super) fn common_name_of(name: &X509Name<'_>) -> String {
     let first = name.iter_common_name().next();
@@ -76,6 +77,23 @@ pub(in crate::x509) fn key_algorithm(key: &SubjectPublicKeyInfo<'_>) -> Option<K
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// The kind of a public key as it is asked for when one is drawn.
+pub(super) fn key_spec(key: &SubjectPublicKeyInfo<'_>) -> Option<KeySpec> {
+    match key_algorithm(key)? {
+        KeyAlgorithm::EcdsaP256 => Some(KeySpec::EcdsaP256),
+        KeyAlgorithm::EcdsaP384 => Some(KeySpec::EcdsaP384),
+        KeyAlgorithm::Rsa => match key.parsed() {
+            Ok(PublicKey::RSA(key)) => match key.key_size() {
+                2048 => Some(KeySpec::Rsa2048),
+                3072 => Some(KeySpec::Rsa3072),
+                4096 => Some(KeySpec::Rsa4096),
+                _ => None,
+            },
+            _ => None,
+        },
     }
 }
 

@@ -1,6 +1,6 @@
 //! `lab certs`: what certificates there are and until when, and their renewal.
 
-use super::change::with_progress;
+use super::{certs_files, change::with_progress};
 use crate::{
     args::{CertsVerb, Format, Global},
     exit::{Ended, Exit},
@@ -21,6 +21,8 @@ use time::OffsetDateTime;
 pub(crate) async fn certs(global: &Global, verb: Option<CertsVerb>) -> anyhow::Result<Exit> {
     match verb {
         None => show(global).await,
+        Some(CertsVerb::Export(args)) => certs_files::export(global, &args),
+        Some(CertsVerb::Sign(args)) => certs_files::sign(global, &args),
         Some(CertsVerb::Renew) if global.dry_run => would_renew(global).await,
         Some(CertsVerb::Renew) => renew(global).await,
         Some(CertsVerb::Rotate {

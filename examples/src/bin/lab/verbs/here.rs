@@ -92,6 +92,7 @@ fn commented(spec: &LabSpec) -> String {
         shape,
         profile,
         patience,
+        pki,
         ..
     } = spec;
     let (oldest, newest) = (artifacts::OLDEST_MINOR, artifacts::NEWEST_MINOR);
@@ -136,6 +137,19 @@ workers = {workers}
 # What `lab plan` finds to say about them, and is meant so:
 # allow = [{{ lint = \"route-shadowed\", reason = \"that VPN is never up together with the lab\" }}]
 
+# Keys and certificates, in the words of kubeadm.
+[pki]
+# ECDSA-P256 or ECDSA-P384; in a build with the feature aws-lc-rs also RSA-2048, RSA-3072, RSA-4096.
+encryption_algorithm = \"{encryption_algorithm}\"
+# Of what is issued from now on: leaves, and authorities.
+certificate_validity_days = {leaf_days}
+ca_certificate_validity_days = {ca_days}
+# Authorities of yours, as kubeadm lays them out: ca.crt and ca.key, front-proxy-ca.*, etcd/ca.*, etcd/peer-ca.*; the
+# others are made. Paths are relative to this file.
+# authorities = \"/etc/kubernetes/pki\"
+# A file of mode 0600 with a pass phrase, under which the keys of the authorities lie in the lab's directory.
+# authority_passphrase_file = \"/root/lab-passphrase\"
+
 # What the cluster has beyond its own parts.
 [addons]
 # The image of metrics-server, for `kubectl top`; it has to be in the workers' containerd, or to be had from there.
@@ -163,6 +177,9 @@ workers = {workers}
         etcd = machines.etcd,
         control_planes = machines.control_planes,
         workers = machines.workers,
+        encryption_algorithm = pki.encryption_algorithm,
+        leaf_days = pki.certificate_validity_days,
+        ca_days = pki.ca_certificate_validity_days,
         dataset = bhyve.dataset,
         image = bhyve.image,
         etcd_size = size(bhyve.etcd),

@@ -1,6 +1,7 @@
 //! What each verb does.
 
 mod certs;
+mod certs_files;
 mod change;
 mod cis;
 mod etcd;

@@ -3,6 +3,7 @@
 use crate::{
     http,
     lab::{Lab, Scene},
+    turn::Room,
     work::Web,
 };
 use serde_json::Value;
@@ -97,7 +98,7 @@ fn a_running_lab_is_upgraded() {
 #[test]
 #[ignore = "needs root and the programs of Kubernetes 1.28"]
 fn the_oldest_kubernetes_runs() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Usual);
     let lab = scene.lab("t-old");
     lab.up(&["--kubernetes", "1.28.3"]);
     // DNS is among what is checked.
