@@ -67,12 +67,12 @@ pub use doctor::Finding;
 pub use down::{DownError, Gone};
 pub use etcd::{
     EtcdCare, EtcdCareError, EtcdDowngrade, EtcdError, EtcdKeptError, EtcdMember, EtcdRecord,
-    EtcdRestoreError, EtcdRestored, EtcdScheduleError, EtcdSnapshot, EtcdSnapshotError, EtcdSource,
-    EtcdStatus, EtcdUpgradeError, EtcdWish, InvalidKeptName, KeptName, Restoring,
-    ScheduledSnapshots,
+    EtcdRestoreError, EtcdRestorePlan, EtcdRestored, EtcdScheduleError, EtcdSnapshot,
+    EtcdSnapshotError, EtcdSource, EtcdStatus, EtcdUpgradeError, EtcdWish, InvalidKeptName,
+    KeptName, Restoring, ScheduledSnapshots,
 };
 pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
-pub use guest::{GuestError, GuestStep};
+pub use guest::{GuestError, GuestStep, SendProgramsError};
 pub use host_exec::Condition;
 pub use k8s_bootstrap::cis;
 pub use lab::{DraftError, Hosts, Lab, ObserveError, Wired};

@@ -1,6 +1,6 @@
 //! How a lab stands, at a glance: without trying anything.
 
-use crate::{Hosts, Lab, LabPlanError, MachineState, ObserveError};
+use crate::{DraftError, Hosts, Lab, LabPlanError, MachineState, ObserveError};
 use host_exec::{Host, HostName, systemd};
 use k8s_bootstrap::Desired;
 use serde::Serialize;
@@ -71,6 +71,7 @@ impl Lab {
     pub async fn status(&self) -> Result<Status, LabPlanError> {
         let blueprint = self.draft().await?;
         let seen = self.see(&blueprint).await?;
+        let etcd = blueprint.etcd_version().map_err(DraftError::from)?;
         let token = self.fresh_token()?;
         let paper = crate::lab::desired(&blueprint, &token, crate::material::Source::Paper, None)?;
         let machines = blueprint.network.machines.iter().map(|machine| {
@@ -102,7 +103,7 @@ impl Lab {
         Ok(Status {
             name: self.spec.name.to_string(),
             kubernetes: self.spec.kubernetes.to_string(),
-            etcd: blueprint.programs.versions.etcd.to_string(),
+            etcd: etcd.to_string(),
             kubeconfig: self.state().kubeconfig(),
             machines: futures::future::try_join_all(machines).await?,
         })

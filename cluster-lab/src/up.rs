@@ -167,7 +167,7 @@ impl Lab {
     pub async fn up(&self, events: &dyn EventSink) -> Result<Up, UpError> {
         here::check(self).await?;
         let blueprint = self.draft().await?;
-        blueprint.refuse_restoring()?;
+        self.only_starts_machines(&blueprint).await?;
         let state = self.state();
         let is_new = |record: &Record| record.spec != self.spec;
         let is_wish = state.record()?.as_ref().is_none_or(is_new);
@@ -198,6 +198,7 @@ impl Lab {
         let (hosts, wired, made) = self
             .machines(&mut blueprint, &supplies, &token, events)
             .await?;
+        blueprint.refuse_restoring()?;
         changed |= made;
         changed |= self.clusters(&wired, &token, &hosts, events).await?;
         if let Some(shrinking) = &shrinking {
@@ -217,6 +218,24 @@ impl Lab {
             changed,
             kubeconfig: state.kubeconfig(),
         })
+    }
+
+    /// In the middle of a restore of etcd, which needs its machines, `up` starts those that are down and does nothing else.
+    /// A member's machine that would be made anew could found a cluster of its own, and nodes do not come or go.
+    async fn only_starts_machines(&self, blueprint: &Blueprint) -> Result<(), UpError> {
+        let Err(restoring) = blueprint.refuse_restoring() else {
+            return Ok(());
+        };
+        let state = self.state();
+        let is_as_it_was = state
+            .record()?
+            .is_some_and(|record| record.spec == self.spec);
+        let seen = self.see(blueprint).await?;
+        let all_made = seen.states.keys().all(|name| !seen.is_new(name));
+        match is_as_it_was && state.leaving()?.is_none() && all_made {
+            true => Ok(()),
+            false => Err(restoring.into()),
+        }
     }
 
     /// Whether the host of VMs can have them at all.

@@ -140,8 +140,8 @@ pub use probe::{ClientAnswer, Hosts, ListedMember, PeerAnswer, Probe, Status, Un
 pub use ready::{Laggard, READY_LIMIT, READY_STEP, WaitReadyError, wait_ready};
 pub use recall::{RecallError, recall};
 pub use snapshot::{
-    Damage, Snapshot, SnapshotError, SnapshotRecord, SnapshotStatus, StoredSnapshot,
-    StoredSnapshotError, TrialError, check_whole, record_path, snapshot, try_restore,
+    Damage, SnapshotError, SnapshotRecord, SnapshotStatus, StoredSnapshot, StoredSnapshotError,
+    TrialError, check_whole, record_path, snapshot, try_restore,
 };
 pub use spec::{ClusterSpec, SpecError, SpecLint};
 pub use state::MemberState;

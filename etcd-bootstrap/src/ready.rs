@@ -9,6 +9,7 @@ use host_exec::{
 use std::{
     convert::Infallible,
     fmt,
+    future::Future,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -151,26 +152,50 @@ async fn steady(
     limit: Duration,
     events: &dyn EventSink,
 ) -> Result<(), WaitError<Infallible>> {
-    let wait = Wait::new(format!("{member} that stays ready"), limit);
-    let ready_since: Mutex<Option<Instant>> = Mutex::new(None);
-    let ready_since = &ready_since;
-    let look = || async move {
-        let readiness = probe.readiness(member).await;
-        let mut since = ready_since.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(match readiness {
-            Ok(None) if since.get_or_insert_with(Instant::now).elapsed() >= STEADY => {
-                Attempt::Ready(())
-            }
-            Ok(None) => Attempt::NotYet("ready, and not yet for long".into()),
-            Ok(Some(why)) | Err(why) => {
-                *since = None;
-                Attempt::NotYet(why)
-            }
-        })
+    let what = format!("{member} that stays ready");
+    let look = || async {
+        match probe.readiness(member).await {
+            Ok(None) => None,
+            Ok(Some(why)) | Err(why) => Some(why),
+        }
     };
-    poll::until(&wait, look).await?;
+    wait_well(what, STEADY, limit, look).await?;
     events.done(member.as_str(), READY_STEP, "stays ready");
     Ok(())
+}
+
+/// Waits until `trouble` has had none to tell at every look for as long as `steady`, at most `limit`.
+///
+/// # Errors
+///
+/// The time is over, with the trouble that was told last.
+pub(crate) async fn wait_well<F, Fut>(
+    what: String,
+    steady: Duration,
+    limit: Duration,
+    trouble: F,
+) -> Result<(), WaitError<Infallible>>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Option<String>>,
+{
+    let wait = Wait::new(what, limit);
+    let well_since: Mutex<Option<Instant>> = Mutex::new(None);
+    let (well_since, trouble) = (&well_since, &trouble);
+    let look = || async move {
+        let seen = trouble().await;
+        let mut since = well_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = seen {
+            *since = None;
+            return Ok(Attempt::NotYet(seen));
+        }
+        let well = since.get_or_insert_with(Instant::now).elapsed();
+        Ok(match well >= steady {
+            true => Attempt::Ready(()),
+            false => Attempt::NotYet(format!("well for {:.1} s", well.as_secs_f32())),
+        })
+    };
+    poll::until(&wait, look).await
 }
 
 async fn wait_for_one(

@@ -43,6 +43,7 @@ pub struct Command {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) stdin: Stdin,
+    pub(crate) stdout: Option<PathBuf>,
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -57,6 +58,7 @@ impl Command {
             args: Vec::new(),
             env: Vec::new(),
             stdin: Stdin::Null,
+            stdout: None,
             timeout: Some(Self::DEFAULT_TIMEOUT),
         }
     }
@@ -86,6 +88,15 @@ impl Command {
     #[must_use]
     pub fn stdin(mut self, stdin: Stdin) -> Self {
         self.stdin = stdin;
+        self
+    }
+
+    /// Has what the program writes to its standard output go into a file of *this* machine and not into memory:
+    /// [`Output::stdout`](crate::Output::stdout) is empty then. The file is made anew with mode 0600; one that was there
+    /// is removed first.
+    #[must_use]
+    pub fn stdout_to(mut self, path: impl Into<PathBuf>) -> Self {
+        self.stdout = Some(path.into());
         self
     }
 

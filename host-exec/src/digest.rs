@@ -1,7 +1,7 @@
 //! The checksum by which a file here and a file there are compared.
 
 use sha2::{Digest, Sha256};
-use std::{fmt, str::FromStr};
+use std::{fmt, fs, io, path::Path, str::FromStr};
 
 /// A SHA-256 checksum (FIPS 180-4): 64 hexadecimal digits in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +17,21 @@ pub struct InvalidSha256Hex {
 impl Sha256Hex {
     /// The checksum of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        let digest = Sha256::digest(bytes);
+        Self::written(&Sha256::digest(bytes))
+    }
+
+    /// The checksum of a file of this machine, which is read piece by piece.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        let mut sum = Sha256::new();
+        io::copy(&mut fs::File::open(path)?, &mut sum)?;
+        Ok(Self::written(&sum.finalize()))
+    }
+
+    fn written(digest: &[u8]) -> Self {
         Self(digest.iter().map(|b| format!("{b:02x}")).collect())
     }
 
@@ -59,6 +73,9 @@ mod tests {
             abc.to_uppercase().parse::<Sha256Hex>().unwrap().as_str(),
             abc
         );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "abc").unwrap();
+        assert_eq!(Sha256Hex::of_file(file.path()).unwrap().as_str(), abc);
         for bad in ["", &abc[1..], &format!("{abc}0"), &abc.replace('b', "$")] {
             assert!(bad.parse::<Sha256Hex>().is_err(), "{bad}");
         }

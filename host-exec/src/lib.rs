@@ -37,6 +37,7 @@
 mod command;
 mod condition;
 mod digest;
+mod download;
 mod error;
 pub mod escape;
 pub mod event;
@@ -60,6 +61,7 @@ mod upload;
 pub use command::{Command, Stdin};
 pub use condition::Condition;
 pub use digest::{InvalidSha256Hex, Sha256Hex};
+pub use download::{DownloadError, DownloadErrorKind, download};
 pub use error::{DialError, FileError, FileErrorKind, LoginRefusal, RunError, RunErrorKind};
 pub use event::{Event, EventSink, Progress};
 pub use files::{Contents, File, Mode};

@@ -1,14 +1,14 @@
 //! Starting a process of this machine: what all hosts share.
 
-use crate::{Command, HostName, Output, RunError, RunErrorKind, Status, Stdin, output};
+use crate::{Command, HostName, Mode, Output, RunError, RunErrorKind, Status, Stdin, output};
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Seek},
-    os::unix::process::ExitStatusExt,
+    os::unix::{fs::OpenOptionsExt, process::ExitStatusExt},
     path::Path,
     process::Stdio,
     time::Instant,
@@ -34,8 +34,9 @@ pub(crate) async fn run(
 ) -> Result<Output, RunError> {
     let error = |kind| run_error(host, shown, kind);
     let input = input(&shown.stdin).map_err(|e| error(RunErrorKind::Io(e)))?;
+    let out = out(shown.stdout.as_deref()).map_err(|e| error(RunErrorKind::Io(e)))?;
     let started = Instant::now();
-    let mut child = spawn(input, start).map_err(|e| {
+    let mut child = spawn(input, out, start).map_err(|e| {
         error(match e.kind() {
             io::ErrorKind::NotFound => RunErrorKind::NotFound,
             _ => RunErrorKind::Io(e),
@@ -114,7 +115,7 @@ pub(crate) fn spawn_piped(program: &str, args: &[String]) -> io::Result<Child> {
         args,
         env: &[],
     };
-    spawn(Some(Stdio::piped()), &start)
+    spawn(Some(Stdio::piped()), Stdio::piped(), &start)
 }
 
 /// Starts a program that runs on by itself, with nothing of this program's environment and both outputs in `log`. It
@@ -154,6 +155,23 @@ fn input(stdin: &Stdin) -> io::Result<Option<Stdio>> {
     }))
 }
 
+/// What stands ready as standard output. A new file: one that is there may be open to others.
+fn out(file: Option<&Path>) -> io::Result<Stdio> {
+    let Some(path) = file else {
+        return Ok(Stdio::piped());
+    };
+    let made = match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => File::options()
+            .write(true)
+            .create_new(true)
+            .mode(Mode::SECRET.bits())
+            .open(path),
+    };
+    let made = made.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+    Ok(made.into())
+}
+
 fn open_at(path: &Path, offset: u64) -> io::Result<File> {
     let opened = File::open(path).and_then(|mut file| {
         file.seek(io::SeekFrom::Start(offset))?;
@@ -166,7 +184,7 @@ fn open_at(path: &Path, offset: u64) -> io::Result<File> {
     clippy::disallowed_methods,
     reason = "this is the one place that starts processes"
 )]
-fn spawn(input: Option<Stdio>, start: &Start<'_>) -> io::Result<Child> {
+fn spawn(input: Option<Stdio>, out: Stdio, start: &Start<'_>) -> io::Result<Child> {
     let mut command = tokio::process::Command::new(start.program);
     command
         .args(start.args)
@@ -177,7 +195,7 @@ fn spawn(input: Option<Stdio>, start: &Start<'_>) -> io::Result<Child> {
     };
     command
         .stdin(input)
-        .stdout(Stdio::piped())
+        .stdout(out)
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()

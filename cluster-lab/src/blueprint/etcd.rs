@@ -2,11 +2,13 @@
 
 use super::{BIN_DIR, Blueprint, BlueprintError, PROGRAMS_DIR};
 use crate::{
-    DraftError,
+    DraftError, Machines,
     etcd::{EtcdRecord, PROGRAMS},
+    guest::ProgramSet,
 };
 use artifacts::{Architecture, Version, VersionSet, Wanted};
 use etcd_bootstrap::{ClusterSpec, ClusterToken, EtcdVersion, MemberProgram};
+use netplan::{Machine, Role};
 
 impl Blueprint {
     /// What is remembered of etcd.
@@ -14,8 +16,11 @@ impl Blueprint {
         &self.etcd_record
     }
 
-    /// The same lab with what is remembered of its etcd.
+    /// The same lab with what is remembered of its etcd. Another cluster is founded by its members: a history is of one.
     pub(crate) fn with_etcd_record(mut self, record: EtcdRecord) -> Self {
+        if record.restored != self.etcd_record.restored {
+            self.etcd_history = None;
+        }
         self.etcd_record = record;
         self
     }
@@ -72,6 +77,26 @@ impl Blueprint {
             version,
             path: path.into(),
         })
+    }
+
+    /// The programs of etcd of a version set, for guests that do not see this machine's.
+    pub(crate) fn program_set(&self, set: Version) -> Result<ProgramSet, BlueprintError> {
+        let wanted = etcd_of(set)?;
+        let dir = self.programs_places.set_dir(&wanted);
+        Ok(ProgramSet::new(wanted.set_name(), dir, &PROGRAMS))
+    }
+
+    /// What a machine of etcd needs beside its disk of programs, if that is all it sees: etcd that the lab was upgraded to.
+    pub(super) fn programs_to_send(&self, machine: &Machine) -> Vec<ProgramSet> {
+        if machine.role != Role::Etcd || !matches!(self.machines, Machines::Vms(_)) {
+            return Vec::new();
+        }
+        let record = &self.etcd_record;
+        let own = record.upgraded.iter();
+        let own = own.filter(|(member, _)| member.as_str() == machine.name.as_str());
+        let sets = record.programs.iter().chain(own.map(|(_, set)| set));
+        // A set that is remembered was known when it was.
+        sets.filter_map(|set| self.program_set(*set).ok()).collect()
     }
 
     /// `spec` with the programs that its members have in the middle of an upgrade.

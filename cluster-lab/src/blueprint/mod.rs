@@ -65,6 +65,8 @@ pub struct Blueprint {
     etcd_record: EtcdRecord,
     /// The checksum of the disk with programs and images, for VMs.
     disk: Option<String>,
+    /// Where the programs of any version set are on this machine.
+    programs_places: artifacts::Places,
 }
 
 /// A specification that makes no lab on this machine. Nothing was touched.
@@ -135,7 +137,8 @@ impl Blueprint {
             .map(|lock| network.changes_since(lock))
             .unwrap_or_default();
         let policy = Policy::standard(&network);
-        let program_dir = artifact_places(places).set_dir(&programs);
+        let programs_places = artifact_places(places);
+        let program_dir = programs_places.set_dir(&programs);
         let machines = match &spec.bhyve {
             Some(bhyve) => Machines::Vms(bhyve.clone()),
             None => {
@@ -159,6 +162,7 @@ impl Blueprint {
             etcd_history: None,
             etcd_record: EtcdRecord::default(),
             disk: None,
+            programs_places,
         })
     }
 
@@ -179,18 +183,18 @@ impl Blueprint {
         self.network.role(role).map(host_name)
     }
 
-    /// What every machine has beside its role: names of the others, and its firewall.
+    /// What every machine has beside its role: names of the others, its firewall, programs that its disk lacks.
     pub(crate) fn guests(&self) -> BTreeMap<HostName, guest::Guest> {
-        self.network
-            .machines
-            .iter()
-            .map(|machine| {
-                (
-                    host_name(machine),
-                    guest::Guest::new(&self.network, &self.policy, machine, self.system(machine)),
-                )
-            })
-            .collect()
+        let machines = self.network.machines.iter();
+        let guest = |machine| {
+            let system = self.system(machine);
+            let guest = guest::Guest::new(&self.network, &self.policy, machine, system);
+            (
+                host_name(machine),
+                guest.with_programs(self.programs_to_send(machine)),
+            )
+        };
+        machines.map(guest).collect()
     }
 
     /// The address at which the API is reached from this machine.

@@ -1,7 +1,7 @@
 //! The members of etcd: who comes with a larger lab, who goes with a smaller one, who is replaced.
 
 use super::{EtcdScheduleError, RunningEtcd, settle_schedule};
-use crate::{Hosts, Lab, LabPlanError, StateError, Wired, lab::etcd_hosts};
+use crate::{Hosts, Lab, LabPlanError, StateError, Wired};
 use etcd_bootstrap::{
     ClusterSpec, MemberName, MemberState, Observed,
     change::{
@@ -93,7 +93,7 @@ impl Lab {
         hosts: &Hosts,
         events: &dyn EventSink,
     ) -> Result<bool, EtcdError> {
-        let etcd = of_wired(wired, hosts);
+        let etcd = RunningEtcd::of(wired, hosts);
         let plan = plan_change(&etcd, &Wish::default()).await?;
         self.apply_members(&etcd, &plan, events).await?;
         Ok(!plan.is_empty())
@@ -107,7 +107,7 @@ impl Lab {
         leaving: &[MemberName],
         events: &dyn EventSink,
     ) -> Result<(), EtcdError> {
-        let etcd = of_wired(wired, hosts);
+        let etcd = RunningEtcd::of(wired, hosts);
         let plan = plan_change(&etcd, &leave(leaving)).await?;
         self.apply_members(&etcd, &plan, events).await
     }
@@ -153,7 +153,7 @@ pub(crate) async fn plan_leaving(
     hosts: &Hosts,
     leaving: &[MemberName],
 ) -> Result<Vec<PlannedStep>, EtcdError> {
-    let plan = plan_change(&of_wired(wired, hosts), &leave(leaving)).await?;
+    let plan = plan_change(&RunningEtcd::of(wired, hosts), &leave(leaving)).await?;
     Ok(plan.steps)
 }
 
@@ -169,16 +169,8 @@ pub(crate) async fn plan_pending(
     wired: &Wired,
     hosts: &Hosts,
 ) -> Result<Vec<PlannedStep>, EtcdError> {
-    let plan = plan_change(&of_wired(wired, hosts), &Wish::default()).await?;
+    let plan = plan_change(&RunningEtcd::of(wired, hosts), &Wish::default()).await?;
     Ok(plan.steps)
-}
-
-fn of_wired(wired: &Wired, hosts: &Hosts) -> RunningEtcd {
-    RunningEtcd {
-        spec: wired.etcd.clone(),
-        hosts: etcd_hosts(&wired.etcd, hosts),
-        tls: wired.etcd_tls.clone(),
-    }
 }
 
 fn leave(members: &[MemberName]) -> Wish {

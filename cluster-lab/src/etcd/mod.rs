@@ -1,5 +1,6 @@
 //! etcd of a lab that is there: what `lab etcd` is about.
 
+mod api_servers;
 mod care;
 mod downgrade;
 mod history;
@@ -8,18 +9,20 @@ mod record;
 mod restore;
 mod schedule;
 mod snapshot;
+mod source;
 mod status;
 mod upgrade;
 
 pub use care::{EtcdCare, EtcdCareError};
 pub use downgrade::EtcdDowngrade;
 pub use record::{EtcdRecord, Restoring};
-pub use restore::{EtcdRestoreError, EtcdRestored, EtcdSource};
+pub use restore::{EtcdRestoreError, EtcdRestorePlan, EtcdRestored};
 pub use schedule::{
     EtcdKeptError, EtcdScheduleError, InvalidKeptName, KeptName, ScheduledSnapshots,
 };
 pub(crate) use schedule::{look_at_schedule, settle_schedule};
 pub use snapshot::{EtcdSnapshot, EtcdSnapshotError};
+pub use source::EtcdSource;
 pub use upgrade::EtcdUpgradeError;
 
 pub(crate) use record::{PROGRAMS, SNAPSHOTS};
@@ -42,16 +45,16 @@ impl Lab {
     /// etcd of this lab, with its certificates, which have to be there.
     pub(crate) async fn running_etcd(&self) -> Result<RunningEtcd, LabPlanError> {
         let (wired, hosts) = self.running().await?;
-        Ok(RunningEtcd::of(wired, &hosts))
+        Ok(RunningEtcd::of(&wired, &hosts))
     }
 }
 
 impl RunningEtcd {
-    fn of(wired: Wired, machines: &crate::Hosts) -> Self {
+    pub(crate) fn of(wired: &Wired, machines: &crate::Hosts) -> Self {
         Self {
+            spec: wired.etcd.clone(),
             hosts: etcd_hosts(&wired.etcd, machines),
-            spec: wired.etcd,
-            tls: wired.etcd_tls,
+            tls: wired.etcd_tls.clone(),
         }
     }
 }

@@ -4,7 +4,6 @@
 use crate::{StateDir, StateError};
 use artifacts::{ProgramName, Version};
 use etcd_bootstrap::{MemberName, SnapshotStatus};
-use host_exec::Sha256Hex;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -46,12 +45,6 @@ pub struct Restoring {
     pub snapshot: SnapshotStatus,
     /// Whether it is a copy of a member's store, which has no checksum.
     pub without_checksum: bool,
-}
-
-impl Restoring {
-    pub(crate) fn is_of(&self, bytes: &[u8]) -> bool {
-        Sha256Hex::of(bytes).as_str() == self.sha256
-    }
 }
 
 impl StateDir {

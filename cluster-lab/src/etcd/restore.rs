@@ -1,44 +1,71 @@
 //! The lab's etcd made anew from a snapshot, with Kubernetes stopped around it.
 
-use super::{EtcdKeptError, KeptName, Restoring, RunningEtcd, schedule::kept};
-use crate::{
-    DraftError, Hosts, Lab, LabPlanError, Machines, Shape, StateError, UpError, Wired,
-    state::forget,
+use super::{
+    EtcdKeptError, EtcdRecord, EtcdSource, Restoring, RunningEtcd,
+    api_servers::ApiServers,
+    source::{Source, forget_source, stored},
 };
+use crate::{Blueprint, DraftError, Hosts, Lab, LabPlanError, Shape, StateError, UpError, Wired};
 use etcd_bootstrap::{
-    ANSWER_TIMEOUT, MemberName, Probe, StoredSnapshot, StoredSnapshotError, TrialError,
-    Unreachable, render, restore,
+    ANSWER_TIMEOUT, MemberName, Probe, StoredSnapshotError, TrialError, Unreachable, restore,
     restore::{
         KUBERNETES_BUMP, ObserveRestoreError, RestoreError, RestoreOptions, RestorePlan,
         RestoreRefused, SalvageError, VerifyError,
     },
-    snapshot, try_restore,
+    try_restore,
 };
-use host_exec::{Condition, EventSink, Host, HostName, RunError, Sha256Hex, systemd};
+use host_exec::{Condition, EventSink, HostName, RunError, poll::WaitError};
 use netplan::Role;
-use std::{fs, path::PathBuf};
-use zeroize::Zeroizing;
+use std::fmt;
 
-/// The step under which Kubernetes is stopped.
-const STOP_STEP: &str = "API servers: stop";
-
-/// What is restored.
+/// What a restore does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EtcdSource {
-    /// A snapshot on this machine.
-    File(PathBuf),
-    /// What this member has, where the others have lost theirs: a snapshot if it can still give one, else its store, which
-    /// has no checksum.
-    Member(MemberName),
-    /// What a member has taken by its timer.
-    Kept(KeptName),
+pub struct EtcdRestorePlan {
+    /// The control planes: before the steps of etcd their API servers, controller managers and schedulers are stopped, and
+    /// after them started.
+    pub control_planes: Vec<HostName>,
+    /// Who keeps these running.
+    pub shape: Shape,
+    /// The steps of etcd.
+    pub etcd: RestorePlan,
+}
+
+impl fmt::Display for EtcdRestorePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut warnings = self.etcd.warnings.iter();
+        warnings.try_for_each(|warning| writeln!(f, "{warning}"))?;
+        for plane in &self.control_planes {
+            let how = match self.shape {
+                Shape::Services => "",
+                Shape::StaticPods => {
+                    ": move their manifests aside, and wait until the kubelet has ended them"
+                }
+            };
+            writeln!(
+                f,
+                "{plane}: stop scheduler, controller manager and API server{how}"
+            )?;
+        }
+        self.etcd
+            .steps
+            .iter()
+            .try_for_each(|step| writeln!(f, "{step}"))?;
+        for plane in &self.control_planes {
+            let how = match self.shape {
+                Shape::Services => "start them again",
+                Shape::StaticPods => "move the manifests back",
+            };
+            writeln!(f, "{plane}: {how}, and wait until the API is ready")?;
+        }
+        Ok(())
+    }
 }
 
 /// What a restore did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EtcdRestored {
-    /// The steps that were done now.
-    pub plan: RestorePlan,
+    /// What was done now.
+    pub plan: EtcdRestorePlan,
     /// What was found afterwards; all of it is so.
     pub conditions: Vec<Condition>,
 }
@@ -47,15 +74,20 @@ pub struct EtcdRestored {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EtcdRestoreError {
-    /// kubeadm's own business.
-    #[error("the API servers of a lab of static pods cannot be stopped around a restore yet")]
-    StaticPods,
-    /// VMs have not been tried.
-    #[error("etcd of a lab of VMs cannot be restored yet")]
-    Vms,
     /// Nothing is under way, and nothing was named.
-    #[error("no restore has begun; name the snapshot, as `lab etcd restore FILE`")]
+    #[error(
+        "no restore has begun; name the snapshot, as `lab etcd restore FILE`. One that was interrupted when etcd was \
+        restored already is ended by `lab up`"
+    )]
     NoSource,
+    /// Nobody has this name.
+    #[error("etcd has no member {member}; its members are {}", .members.join(", "))]
+    UnknownMember {
+        /// The name that was given.
+        member: MemberName,
+        /// Those that there are.
+        members: Vec<String>,
+    },
     /// Another one is under way.
     #[error(
         "a restore of another snapshot has begun (SHA-256 {sha256}); `lab etcd restore` without a file goes on with it"
@@ -65,8 +97,10 @@ pub enum EtcdRestoreError {
         sha256: String,
     },
     /// A machine does not run.
-    #[error("{0} does not run, and every member of etcd is made anew; `lab up` starts machines")]
-    Down(MemberName),
+    #[error(
+        "{0} does not run; a restore needs all machines of etcd and of the control plane: `lab up` starts them"
+    )]
+    Down(String),
     /// The lab could not be worked out.
     #[error(transparent)]
     Draft(#[from] DraftError),
@@ -97,16 +131,28 @@ pub enum EtcdRestoreError {
     /// A member has no host or certificates.
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
-    /// A service could not be stopped.
-    #[error("cannot stop {what} of {machine}")]
-    Stop {
-        /// `etcd` or `Kubernetes`.
+    /// A command of a machine failed.
+    #[error("cannot {what} on {machine}; `lab etcd restore` tries again")]
+    Machine {
+        /// What was to be done, as `stop Kubernetes`.
         what: &'static str,
         /// The machine.
         machine: String,
         /// The cause.
         #[source]
         source: RunError,
+    },
+    /// Static pods whose manifests are gone run on.
+    #[error(
+        "the kubelet of {machine} does not end the static pods of the control plane; see `lab logs {machine} kubelet`, \
+        and `lab etcd restore` goes on"
+    )]
+    NotEnded {
+        /// The machine.
+        machine: HostName,
+        /// What was last seen.
+        #[source]
+        source: WaitError<RunError>,
     },
     /// A step failed.
     #[error("the restore stopped; `lab etcd restore` goes on from here")]
@@ -128,10 +174,10 @@ impl From<LabPlanError> for EtcdRestoreError {
     }
 }
 
-/// A snapshot and what is known of it.
-struct Source {
-    bytes: Zeroizing<Vec<u8>>,
-    without_checksum: bool,
+/// The lab as it was found, once.
+struct Ground {
+    blueprint: Blueprint,
+    hosts: Hosts,
 }
 
 impl Lab {
@@ -143,30 +189,27 @@ impl Lab {
     pub async fn plan_etcd_restore(
         &self,
         source: Option<&EtcdSource>,
-    ) -> Result<RestorePlan, EtcdRestoreError> {
-        let state = self.state();
-        let mut record = state.etcd_record()?;
+    ) -> Result<EtcdRestorePlan, EtcdRestoreError> {
+        let mut record = self.state().etcd_record()?;
         let without_checksum = match (&record.restoring, source) {
             (None, None) => return Err(EtcdRestoreError::NoSource),
-            (Some(restoring), _) => restoring.without_checksum,
+            (Some(restoring), source) => same(restoring.clone(), source).await?.without_checksum,
             (None, Some(EtcdSource::File(path))) => {
-                StoredSnapshot::read(path)?;
+                stored(path).await?;
                 false
             }
             (None, Some(EtcdSource::Member(_))) => true,
             (None, Some(EtcdSource::Kept(_))) => false,
         };
-        let restoring = record.restoring.clone();
-        if restoring.is_none() {
+        if record.restoring.is_none() {
             record.restored += 1;
         }
-        let blueprint = self.restorable().await?.with_etcd_record(record);
-        let etcd = self.etcd_at(&blueprint).await?;
-        if let (None, Some(EtcdSource::Kept(name))) = (&restoring, source) {
-            kept(&etcd, name).await?;
-        }
+        let ground = self.ground().await?;
+        let etcd = all_members(&self.wired_as(&ground, record)?, &ground)?;
+        known(&etcd, source)?;
         let observed = restore::observe(&etcd.spec, &etcd.hosts).await?;
-        Ok(restore::plan(&etcd.spec, &observed, without_checksum)?)
+        let plan = restore::plan(&etcd.spec, &observed, without_checksum)?;
+        Ok(self.api_servers(&ground)?.around(plan))
     }
 
     /// Restores etcd, from whatever an earlier run has left: tries the snapshot, stops the API servers, makes every member
@@ -182,91 +225,102 @@ impl Lab {
     ) -> Result<EtcdRestored, EtcdRestoreError> {
         let state = self.state();
         let _lock = state.lock()?;
-        let restoring = match (state.etcd_record()?.restoring, source) {
+        let record = state.etcd_record()?;
+        if record.restoring.is_none() && source.is_none() {
+            return Err(EtcdRestoreError::NoSource);
+        }
+        let ground = self.ground().await?;
+        let servers = self.api_servers(&ground)?;
+        let restoring = match (record.restoring.clone(), source) {
+            (None, Some(source)) => self.begin_restore(&ground, record, source).await?,
+            (Some(restoring), source) => same(restoring, source).await?,
             (None, None) => return Err(EtcdRestoreError::NoSource),
-            (None, Some(source)) => self.begin_restore(source).await?,
-            (Some(restoring), source) => same(restoring, source)?,
         };
-        let bytes = fs::read(state.restoring()).map(Zeroizing::new);
-        let bytes = bytes.map_err(|source| StateError::Io {
-            what: "read",
-            path: state.restoring(),
-            source,
-        })?;
-        let blueprint = self.restorable().await?;
-        let etcd = self.etcd_at(&blueprint).await?;
-        let (wired, hosts) = self.running().await?;
-        let planes: Vec<HostName> = blueprint.hosts_of(Role::ControlPlane).collect();
-        stop_kubernetes(&hosts, &planes, events).await?;
+        let wired = self.wired_as(&ground, state.etcd_record()?)?;
+        let etcd = all_members(&wired, &ground)?;
+        servers.stop(events).await?;
+        let (plan, conditions) = self.remake(&etcd, &restoring, events).await?;
+        servers.let_start(events).await?;
+        self.end_restore()?;
+        self.bring_kubernetes_back(&wired, &ground.hosts, events)
+            .await
+            .map_err(|error| EtcdRestoreError::Kubernetes(Box::new(error)))?;
+        Ok(EtcdRestored {
+            plan: servers.around(plan),
+            conditions,
+        })
+    }
+
+    /// Makes every member anew, and proves it.
+    async fn remake(
+        &self,
+        etcd: &RunningEtcd,
+        restoring: &Restoring,
+        events: &dyn EventSink,
+    ) -> Result<(RestorePlan, Vec<Condition>), EtcdRestoreError> {
+        let snapshot = self.kept_source(restoring).await?;
         let options = RestoreOptions {
             snapshot: restoring.snapshot,
             bump_revision: Some(KUBERNETES_BUMP),
             without_checksum: restoring.without_checksum,
         };
-        let observed = restore::observe(&etcd.spec, &etcd.hosts).await?;
-        let plan = restore::plan(&etcd.spec, &observed, options.without_checksum)?;
-        restore::apply(
-            &etcd.spec,
-            &plan,
-            &bytes,
-            options,
-            &etcd.hosts,
-            &etcd.tls,
-            events,
-        )
-        .await?;
-        let conditions = verified(&etcd, options).await?;
-        self.end_restore()?;
-        self.bring_kubernetes_back(&wired, &hosts, events)
-            .await
-            .map_err(|error| EtcdRestoreError::Kubernetes(Box::new(error)))?;
-        Ok(EtcdRestored { plan, conditions })
+        let (spec, hosts) = (&etcd.spec, &etcd.hosts);
+        let observed = restore::observe(spec, hosts).await?;
+        let plan = restore::plan(spec, &observed, options.without_checksum)?;
+        restore::apply(spec, &plan, &snapshot, options, hosts, &etcd.tls, events).await?;
+        let conditions = verified(etcd, options).await?;
+        Ok((plan, conditions))
     }
 
-    async fn restorable(&self) -> Result<crate::Blueprint, EtcdRestoreError> {
+    /// Looks at the machines, whoever provides them.
+    async fn ground(&self) -> Result<Ground, EtcdRestoreError> {
         let blueprint = self.draft().await?;
-        match &blueprint.machines {
-            Machines::Vms(_) => Err(EtcdRestoreError::Vms),
-            Machines::Namespaces(_) if self.spec.shape == Shape::StaticPods => {
-                Err(EtcdRestoreError::StaticPods)
-            }
-            Machines::Namespaces(_) => Ok(blueprint),
-        }
+        let seen = self.see(&blueprint).await.map_err(LabPlanError::from)?;
+        Ok(Ground {
+            blueprint: self.informed(blueprint, &seen).await,
+            hosts: seen.hosts,
+        })
     }
 
-    /// etcd as it is to be, all of whose machines run.
-    async fn etcd_at(&self, blueprint: &crate::Blueprint) -> Result<RunningEtcd, EtcdRestoreError> {
-        let seen = self.see(blueprint).await.map_err(LabPlanError::from)?;
+    fn api_servers<'g>(&self, ground: &'g Ground) -> Result<ApiServers<'g>, EtcdRestoreError> {
+        let planes = ground.blueprint.hosts_of(Role::ControlPlane);
+        ApiServers::of(self.spec.shape, planes, &ground.hosts, self.spec.patience)
+    }
+
+    /// etcd and Kubernetes as they are where this is remembered of etcd: with each restore it is another cluster.
+    fn wired_as(&self, ground: &Ground, record: EtcdRecord) -> Result<Wired, EtcdRestoreError> {
+        let blueprint = ground.blueprint.clone().with_etcd_record(record);
         let token = self.token_to_look_with::<LabPlanError>()?;
-        let wired = self.wire(blueprint, &token).map_err(LabPlanError::from)?;
-        let etcd = RunningEtcd::of(wired, &seen.hosts);
-        let mut members = etcd.spec.members().iter();
-        match members.find(|member| !etcd.hosts.contains_key(&member.name)) {
-            Some(down) => Err(EtcdRestoreError::Down(down.name.clone())),
-            None => Ok(etcd),
-        }
+        let wired = self.wire(&blueprint, &token);
+        Ok(wired.map_err(LabPlanError::from)?)
     }
 
-    /// Tries the snapshot, keeps it, and remembers that it is being restored: in this order, so that a run that is killed
-    /// leaves either nothing or all that the next one needs.
-    async fn begin_restore(&self, source: &EtcdSource) -> Result<Restoring, EtcdRestoreError> {
-        let blueprint = self.restorable().await?;
-        let etcd = self.etcd_at(&blueprint).await?;
-        let source = read(&etcd, source).await?;
-        let (member, host) = etcd.hosts.iter().next().ok_or(EtcdRestoreError::NoSource)?;
-        let (bytes, without_checksum) = (&source.bytes, source.without_checksum);
-        let tried = try_restore(&etcd.spec, member, host.as_ref(), bytes, without_checksum).await?;
-        let state = self.state();
-        state.write(&state.restoring(), bytes)?;
-        let restoring = Restoring {
-            sha256: Sha256Hex::of(bytes).to_string(),
-            snapshot: tried,
+    /// Keeps the snapshot, tries it, and remembers that it is being restored: in this order, so that a run that is killed
+    /// leaves either nothing that counts or all that the next one needs.
+    async fn begin_restore(
+        &self,
+        ground: &Ground,
+        mut record: EtcdRecord,
+        source: &EtcdSource,
+    ) -> Result<Restoring, EtcdRestoreError> {
+        let etcd = all_members(&self.wired_as(ground, record.clone())?, ground)?;
+        known(&etcd, Some(source))?;
+        let source = self.keep_source(&etcd, source).await?;
+        let Source {
+            stored,
             without_checksum,
+        } = &source;
+        let (member, host) = etcd.hosts.iter().next().ok_or(EtcdRestoreError::NoSource)?;
+        let (spec, host) = (&etcd.spec, host.as_ref());
+        let tried = try_restore(spec, member, host, stored, *without_checksum).await?;
+        let restoring = Restoring {
+            sha256: stored.sha256.to_string(),
+            snapshot: tried,
+            without_checksum: *without_checksum,
         };
-        let mut record = state.etcd_record()?;
         record.restored += 1;
         record.restoring = Some(restoring.clone());
-        state.remember_etcd(&record)?;
+        self.state().remember_etcd(&record)?;
         Ok(restoring)
     }
 
@@ -277,7 +331,7 @@ impl Lab {
         let mut record = state.etcd_record()?;
         record.restoring = None;
         state.remember_etcd(&record)?;
-        forget(&state.restoring())
+        forget_source(&state)
     }
 
     async fn bring_kubernetes_back(
@@ -293,80 +347,55 @@ impl Lab {
     }
 }
 
-fn same(restoring: Restoring, source: Option<&EtcdSource>) -> Result<Restoring, EtcdRestoreError> {
-    if let Some(EtcdSource::File(path)) = source {
-        let stored = StoredSnapshot::read(path)?;
-        if !restoring.is_of(&stored.bytes) {
-            let sha256 = restoring.sha256;
-            return Err(EtcdRestoreError::Other { sha256 });
+impl ApiServers<'_> {
+    /// A plan of etcd with what happens around it.
+    fn around(&self, etcd: RestorePlan) -> EtcdRestorePlan {
+        let planes = self.planes.iter().map(|(name, _)| name.clone());
+        EtcdRestorePlan {
+            control_planes: planes.collect(),
+            shape: self.shape,
+            etcd,
         }
+    }
+}
+
+/// etcd, all of whose machines run.
+fn all_members(wired: &Wired, ground: &Ground) -> Result<RunningEtcd, EtcdRestoreError> {
+    let etcd = RunningEtcd::of(wired, &ground.hosts);
+    let mut members = etcd.spec.members().iter();
+    match members.find(|member| !etcd.hosts.contains_key(&member.name)) {
+        Some(down) => Err(EtcdRestoreError::Down(down.name.to_string())),
+        None => Ok(etcd),
+    }
+}
+
+/// Whether the member that is named is one.
+fn known(etcd: &RunningEtcd, source: Option<&EtcdSource>) -> Result<(), EtcdRestoreError> {
+    let Some(EtcdSource::Member(member)) = source else {
+        return Ok(());
+    };
+    if etcd.spec.member(member).is_some() {
+        return Ok(());
+    }
+    let members = etcd.spec.members().iter();
+    Err(EtcdRestoreError::UnknownMember {
+        member: member.clone(),
+        members: members.map(|member| member.name.to_string()).collect(),
+    })
+}
+
+/// A restore that has begun is gone on with by naming its snapshot again, or none.
+async fn same(
+    restoring: Restoring,
+    source: Option<&EtcdSource>,
+) -> Result<Restoring, EtcdRestoreError> {
+    if let Some(EtcdSource::File(path)) = source
+        && stored(path).await?.sha256.as_str() != restoring.sha256
+    {
+        let sha256 = restoring.sha256;
+        return Err(EtcdRestoreError::Other { sha256 });
     }
     Ok(restoring)
-}
-
-async fn read(etcd: &RunningEtcd, source: &EtcdSource) -> Result<Source, EtcdRestoreError> {
-    let member = match source {
-        EtcdSource::File(path) => {
-            let stored = StoredSnapshot::read(path)?;
-            return Ok(Source {
-                bytes: stored.bytes,
-                without_checksum: false,
-            });
-        }
-        EtcdSource::Kept(name) => {
-            return Ok(Source {
-                bytes: kept(etcd, name).await?,
-                without_checksum: false,
-            });
-        }
-        EtcdSource::Member(member) => member,
-    };
-    let host = etcd.hosts.get(member);
-    let host = host.ok_or_else(|| EtcdRestoreError::Down(member.clone()))?;
-    // With a checksum, if the member still gives one: also without a majority, as long as it was not restarted since.
-    if let Ok(taken) = snapshot(&etcd.spec, member, host.as_ref()).await {
-        return Ok(Source {
-            bytes: taken.bytes,
-            without_checksum: false,
-        });
-    }
-    stop(host.as_ref(), "etcd", &[render::unit_name().as_str()]).await?;
-    Ok(Source {
-        bytes: restore::salvage(&etcd.spec, member, host.as_ref()).await?,
-        without_checksum: true,
-    })
-}
-
-/// What would show, or write, what is no more.
-async fn stop_kubernetes(
-    hosts: &Hosts,
-    planes: &[HostName],
-    events: &dyn EventSink,
-) -> Result<(), EtcdRestoreError> {
-    const UNITS: [&str; 3] = [
-        "kube-scheduler.service",
-        "kube-controller-manager.service",
-        "kube-apiserver.service",
-    ];
-    for (name, host) in hosts.iter().filter(|(name, _)| planes.contains(name)) {
-        events.started(name.as_str(), STOP_STEP);
-        stop(host.as_ref(), "Kubernetes", &UNITS).await?;
-        events.done(name.as_str(), STOP_STEP, "stopped");
-    }
-    Ok(())
-}
-
-async fn stop(host: &dyn Host, what: &'static str, units: &[&str]) -> Result<(), EtcdRestoreError> {
-    let units: Vec<_> = units
-        .iter()
-        .map(|unit| unit.parse().expect("a legal unit name"))
-        .collect();
-    let stopped = systemd::stop(host, &units).await;
-    stopped.map(drop).map_err(|source| EtcdRestoreError::Stop {
-        what,
-        machine: host.name().to_string(),
-        source,
-    })
 }
 
 async fn verified(

@@ -1,8 +1,9 @@
 //! A snapshot of etcd, kept on this machine.
 
+use super::source::stored;
 use crate::{Lab, LabPlanError, StateError, state::make_dir};
 use etcd_bootstrap::{
-    Snapshot, SnapshotError, SnapshotRecord, StoredSnapshotError, TrialError, snapshot, try_restore,
+    SnapshotError, SnapshotRecord, StoredSnapshotError, TrialError, snapshot, try_restore,
 };
 use host_exec::EventSink;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ pub enum EtcdSnapshotError {
     /// It cannot be restored.
     #[error("the snapshot was taken and kept, and cannot be restored")]
     Trial(#[from] TrialError),
-    /// It could not be kept.
+    /// What was kept cannot be read again.
     #[error(transparent)]
     Store(#[from] StoredSnapshotError),
     /// The place for it could not be made.
@@ -67,15 +68,14 @@ impl Lab {
     ) -> Result<EtcdSnapshot, EtcdSnapshotError> {
         let etcd = self.running_etcd().await?;
         events.started("", STEP);
-        let taken = first(&etcd).await?;
         let own = self.state().snapshots();
         if to.parent() == Some(&own) {
             make_dir(&own)?;
         }
-        let record = taken.store(to)?;
-        if let Some(host) = etcd.hosts.get(&taken.member).filter(|_| trial) {
-            let member = &taken.member;
-            try_restore(&etcd.spec, member, host.as_ref(), &taken.bytes, false).await?;
+        let record = first(&etcd, to).await?;
+        if let Some(host) = etcd.hosts.get(&record.member).filter(|_| trial) {
+            let (member, stored) = (&record.member, stored(to).await?);
+            try_restore(&etcd.spec, member, host.as_ref(), &stored, false).await?;
         }
         let said = format!("revision {} from {}", record.status.revision, record.member);
         events.done("", STEP, &said);
@@ -87,11 +87,11 @@ impl Lab {
 }
 
 /// Any member will do; one that does not answer is no reason to have none.
-pub(super) async fn first(etcd: &super::RunningEtcd) -> Result<Snapshot, EtcdSnapshotError> {
+async fn first(etcd: &super::RunningEtcd, to: &Path) -> Result<SnapshotRecord, EtcdSnapshotError> {
     let mut failed = EtcdSnapshotError::NoMember;
     for (member, host) in &etcd.hosts {
-        match snapshot(&etcd.spec, member, host.as_ref()).await {
-            Ok(snapshot) => return Ok(snapshot),
+        match snapshot(&etcd.spec, member, host.as_ref(), to).await {
+            Ok(record) => return Ok(record),
             Err(error) => failed = error.into(),
         }
     }

@@ -2,18 +2,23 @@
 
 use super::{EtcdRecord, EtcdScheduleError, PROGRAMS, RunningEtcd, settle_schedule};
 use crate::{
-    Blueprint, BlueprintError, DraftError, Lab, LabPlanError, Machines, RotatingError, StateDir,
-    StateError, SupplyError, UpError, blueprint::etcd_of, lab::programs_places,
+    Blueprint, BlueprintError, DraftError, Lab, LabPlanError, Machines, RotatingError,
+    SendProgramsError, StateDir, StateError, SupplyError, UpError, blueprint::etcd_of,
+    guest::ProgramSet, lab::programs_places,
 };
 use artifacts::{DEFAULT_KUBERNETES, NEWEST_MINOR, OLDEST_MINOR, Version};
 use etcd_bootstrap::{
-    ANSWER_TIMEOUT, ClusterSpec, MemberName, MemberProgram, Probe, Snapshot, Unreachable,
+    ANSWER_TIMEOUT, ClusterSpec, MemberName, MemberProgram, Probe, Unreachable,
     upgrade::{
         self, Facts, FactsError, Journal, JournalError, UpgradeError, UpgradePlan, UpgradeRefused,
     },
 };
+use futures::future::try_join_all;
 use host_exec::EventSink;
 use std::path::PathBuf;
+
+/// The step under which programs are sent to VMs.
+const SEND_STEP: &str = "etcd: send programs";
 
 /// etcd that could not be upgraded.
 #[derive(Debug, thiserror::Error)]
@@ -24,11 +29,6 @@ pub enum EtcdUpgradeError {
         "etcd {0} is in no version set; `lab programs --kubernetes VERSION` says which goes with a Kubernetes"
     )]
     Unknown(Version),
-    /// Programs of VMs lie on a disk that they have from their first day.
-    #[error(
-        "etcd of a lab of VMs cannot be upgraded yet: its programs are on a disk that is made with the lab"
-    )]
-    Vms,
     /// Certificates are on their way from one authority to the next.
     #[error(transparent)]
     Rotating(#[from] RotatingError),
@@ -47,6 +47,9 @@ pub enum EtcdUpgradeError {
     /// The programs of the version could not be had.
     #[error(transparent)]
     Programs(#[from] SupplyError),
+    /// The programs could not be sent to a VM.
+    #[error("cannot send the programs of the new etcd to its machine; nothing has been changed")]
+    Send(#[from] SendProgramsError),
     /// A machine of etcd does not run.
     #[error("a machine of etcd does not run; `lab up` starts it")]
     Unreachable(#[from] Unreachable),
@@ -83,8 +86,8 @@ pub(super) struct Way {
 }
 
 impl Lab {
-    /// The steps to another version of etcd. Gets its programs into the cache, since members are asked whether they can
-    /// run them; changes nothing else.
+    /// The steps to another version of etcd. Gets its programs into the cache, and sends them to members that are VMs,
+    /// since members are asked whether they can run them; changes nothing else.
     ///
     /// # Errors
     ///
@@ -154,9 +157,7 @@ impl Lab {
         events: &dyn EventSink,
     ) -> Result<Way, EtcdUpgradeError> {
         let blueprint = self.draft().await?;
-        if let Machines::Vms(_) = blueprint.machines {
-            return Err(EtcdUpgradeError::Vms);
-        }
+        blueprint.refuse_restoring()?;
         self.refuse_rotating(None)?;
         let set = self.set_with(&blueprint, to)?;
         if let Some(set) = set {
@@ -165,10 +166,14 @@ impl Lab {
             let got = artifacts::programs(&self.here, &wanted, &places, events).await;
             got.map_err(SupplyError::from)?;
         }
+        let etcd = self.running_etcd().await?;
+        if let (Machines::Vms(_), Some(set)) = (&blueprint.machines, set) {
+            send(&blueprint.program_set(set)?, &etcd, events).await?;
+        }
         Ok(Way {
             set,
             program: blueprint.etcd_program(set)?,
-            etcd: self.running_etcd().await?,
+            etcd,
         })
     }
 
@@ -236,6 +241,21 @@ impl Lab {
     }
 }
 
+/// VMs see the disk of programs that the lab was made with, and nothing else of this machine.
+async fn send(
+    programs: &ProgramSet,
+    etcd: &RunningEtcd,
+    events: &dyn EventSink,
+) -> Result<(), SendProgramsError> {
+    let sends = etcd.hosts.iter().map(|(member, host)| async move {
+        events.started(member.as_str(), SEND_STEP);
+        programs.send(host.as_ref()).await?;
+        events.done(member.as_str(), SEND_STEP, programs.name());
+        Ok(())
+    });
+    try_join_all(sends).await.map(drop)
+}
+
 pub(super) async fn plan(way: &Way, planner: Planner) -> Result<UpgradePlan, EtcdUpgradeError> {
     let etcd = &way.etcd;
     let probe = Probe::new(&etcd.spec, &etcd.hosts, &etcd.tls, ANSWER_TIMEOUT)?;
@@ -251,10 +271,9 @@ struct Keeper {
 }
 
 impl Journal for Keeper {
-    fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
+    fn snapshot(&self) -> Result<PathBuf, JournalError> {
         crate::state::make_dir(&self.state.backups())?;
-        snapshot.store(&self.snapshot)?;
-        Ok(())
+        Ok(self.snapshot.clone())
     }
 
     fn begin(&self, member: &MemberName, _: &MemberProgram) -> Result<(), JournalError> {

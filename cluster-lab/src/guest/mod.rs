@@ -1,10 +1,13 @@
 //! What every machine has beside its role: names of the others, and its part of the firewall.
 
+mod programs;
 mod system;
 
+pub(crate) use programs::ProgramSet;
+pub use programs::SendProgramsError;
 pub(crate) use system::System;
 
-use crate::blueprint::BIN_DIR;
+use crate::blueprint::{BIN_DIR, PROGRAMS_DIR};
 use host_exec::{
     Command, EventSink, File, FileError, Host, RunError, Stdin, files,
     systemd::{self, UnitName},
@@ -25,6 +28,8 @@ pub(crate) struct Guest {
     firewall: Option<Firewall>,
     /// What it has of its own system; nothing where that is this machine's.
     system: Option<System>,
+    /// Programs of etcd that are not on its disk of programs.
+    programs: Vec<ProgramSet>,
 }
 
 /// A table of nftables, and the file from which a unit loads it at boot.
@@ -49,6 +54,11 @@ pub enum GuestStep {
     Mount,
     /// Import the lab's images from that disk.
     Import,
+    /// Send the programs of etcd of these version sets, which the lab got after its disk of programs was made.
+    Send {
+        /// The names of the sets.
+        sets: Vec<String>,
+    },
     /// Write these files.
     Write {
         /// Their paths.
@@ -68,6 +78,9 @@ impl fmt::Display for GuestStep {
             Self::Kernel => f.write_str("load kernel modules, switch forwarding on"),
             Self::Mount => write!(f, "mount the programs at {BIN_DIR}"),
             Self::Import => f.write_str("import the images into containerd"),
+            Self::Send { sets } => {
+                write!(f, "send etcd of {} to {PROGRAMS_DIR}", sets.join(", "))
+            }
             Self::Write { paths } => {
                 let names: Vec<_> = paths
                     .iter()
@@ -91,6 +104,9 @@ pub enum GuestError {
     /// A command.
     #[error("cannot set up a machine's own system or its firewall")]
     Run(#[from] RunError),
+    /// Programs.
+    #[error("cannot give a machine the programs of etcd that the lab was upgraded to")]
+    Programs(#[from] SendProgramsError),
 }
 
 impl Guest {
@@ -114,7 +130,14 @@ impl Guest {
             files,
             firewall,
             system,
+            programs: Vec::new(),
         }
+    }
+
+    /// The same with programs of etcd that have to be sent to it.
+    pub(crate) fn with_programs(mut self, programs: Vec<ProgramSet>) -> Self {
+        self.programs = programs;
+        self
     }
 
     /// Every file, for a machine that has not booted yet.
@@ -135,6 +158,9 @@ impl Guest {
             .iter()
             .flat_map(System::on_paper)
             .collect::<Vec<_>>();
+        let sets = self.programs.iter().map(|set| set.name().to_owned());
+        let sets: Vec<String> = sets.collect();
+        steps.extend((!sets.is_empty()).then_some(GuestStep::Send { sets }));
         let paths = self.files.iter().map(|file| file.path.clone()).collect();
         steps.push(GuestStep::Write { paths });
         if self.firewall.is_some() {
@@ -149,6 +175,13 @@ impl Guest {
             Some(system) => system.observe(host).await?,
             None => Vec::new(),
         };
+        let mut sets = Vec::new();
+        for set in &self.programs {
+            if !set.is_on(host).await? {
+                sets.push(set.name().to_owned());
+            }
+        }
+        steps.extend((!sets.is_empty()).then_some(GuestStep::Send { sets }));
         let drifted = files::observe(host, &self.files).await?;
         if !drifted.is_empty() {
             let paths = drifted
@@ -201,6 +234,12 @@ impl Guest {
             (GuestStep::Kernel, Some(system), _) => system.set_kernel(host).await?,
             (GuestStep::Mount, Some(system), _) => system.mount(host).await?,
             (GuestStep::Import, Some(system), _) => system.import(host).await?,
+            (GuestStep::Send { sets }, ..) => {
+                let wanted = |set: &&ProgramSet| sets.iter().any(|name| name == set.name());
+                for set in self.programs.iter().filter(wanted) {
+                    set.send(host).await?;
+                }
+            }
             (GuestStep::Write { paths }, ..) => {
                 let files = self.files.iter().filter(|file| paths.contains(&file.path));
                 host.write_files(&files.collect::<Vec<_>>()).await?;

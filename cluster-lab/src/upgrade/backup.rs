@@ -38,12 +38,12 @@ pub(super) async fn take(wired: &Wired, hosts: &Hosts, dir: &Path) -> Result<Bac
     let mut builder = fs::DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(dir);
     made.map_err(io(dir))?;
-    let (snapshot, status) = (dir.join("etcd.db"), snapshot(wired, hosts).await?);
+    let path = dir.join("etcd.db");
+    let status = snapshot(wired, hosts, &path).await?.status;
     let write = |path: &Path, bytes: &[u8]| {
         let file = File::secret(path, bytes).with_mode(Mode::SECRET);
         host_exec::files::write_here(&file).map_err(io(path))
     };
-    write(&snapshot, &status.bytes)?;
     let mut files = 0;
     for (name, setup) in &wired.kubernetes.nodes {
         let Some(host) = hosts.get(name) else {
@@ -67,9 +67,9 @@ pub(super) async fn take(wired: &Wired, hosts: &Hosts, dir: &Path) -> Result<Bac
     }
     Ok(Backup {
         dir: dir.to_owned(),
-        snapshot,
-        revision: status.status.revision,
-        hash: status.status.hash,
+        snapshot: path,
+        revision: status.revision,
+        hash: status.hash,
         files,
     })
 }
@@ -78,13 +78,17 @@ fn archive_of(dir: &Path, node: &HostName) -> PathBuf {
     dir.join(format!("{node}.tar"))
 }
 
-async fn snapshot(wired: &Wired, hosts: &Hosts) -> Result<etcd_bootstrap::Snapshot, UpgradeError> {
+async fn snapshot(
+    wired: &Wired,
+    hosts: &Hosts,
+    to: &Path,
+) -> Result<etcd_bootstrap::SnapshotRecord, UpgradeError> {
     let members = etcd_hosts(&wired.etcd, hosts);
     let mut failed = UpgradeError::NoMember;
     // Any will do; one that does not answer is no reason to have none.
     for (member, host) in &members {
-        match etcd_bootstrap::snapshot(&wired.etcd, member, host.as_ref()).await {
-            Ok(snapshot) => return Ok(snapshot),
+        match etcd_bootstrap::snapshot(&wired.etcd, member, host.as_ref(), to).await {
+            Ok(record) => return Ok(record),
             Err(error) => failed = error.into(),
         }
     }

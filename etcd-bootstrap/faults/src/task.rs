@@ -6,8 +6,8 @@ use crate::{
 };
 use anyhow::{Context as _, ensure};
 use etcd_bootstrap::{
-    ANSWER_TIMEOUT, ClusterSpec, History, Hosts, MemberName, MemberProgram, Probe, Snapshot,
-    SnapshotStatus,
+    ANSWER_TIMEOUT, ClusterSpec, History, Hosts, MemberName, MemberProgram, Probe, SnapshotStatus,
+    StoredSnapshot,
     change::{self, Wish},
     maintenance, restore, try_restore,
     upgrade::{self, UpgradePlan, UpgradeRefused},
@@ -141,14 +141,18 @@ async fn restore(
 ) -> anyhow::Result<()> {
     let spec = scene.spec()?;
     let tls = scene.tls(&spec)?;
-    let bytes = fs::read(snapshot)?;
+    let stored = match without_checksum {
+        true => StoredSnapshot::copy_of_store(snapshot)?,
+        false => StoredSnapshot::read(snapshot)?,
+    };
     let kept = work.join(format!("restore-{}.json", scene.token));
     let status: SnapshotStatus = match fs::read(&kept) {
         Ok(text) => serde_json::from_slice(&text)?,
         Err(_) => {
             let first = &spec.members()[0].name;
             let host = hosts.get(first).context("no host")?;
-            let status = try_restore(&spec, first, host.as_ref(), &bytes, without_checksum).await?;
+            let status =
+                try_restore(&spec, first, host.as_ref(), &stored, without_checksum).await?;
             fs::write(&kept, serde_json::to_vec(&status)?)?;
             status
         }
@@ -164,7 +168,7 @@ async fn restore(
         without_checksum,
     )?;
     teller.line(&Line::Plan(plan.to_string()));
-    restore::apply(&spec, &plan, &bytes, options, hosts, &tls, teller).await?;
+    restore::apply(&spec, &plan, &stored, options, hosts, &tls, teller).await?;
     let probe = Probe::new(&spec, hosts, &tls, ANSWER_TIMEOUT)?;
     let conditions = restore::verify(&spec, &probe, options).await?;
     let bad: Vec<_> = conditions
@@ -204,9 +208,8 @@ struct Journal {
 }
 
 impl upgrade::Journal for Journal {
-    fn keep(&self, snapshot: &Snapshot) -> Result<(), upgrade::JournalError> {
-        snapshot.store(&self.work.join("before-upgrade.db"))?;
-        Ok(())
+    fn snapshot(&self) -> Result<PathBuf, upgrade::JournalError> {
+        Ok(self.work.join("before-upgrade.db"))
     }
 
     fn begin(

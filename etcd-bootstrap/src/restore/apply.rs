@@ -3,13 +3,16 @@
 use super::{Places, RestoreOptions, RestorePlan, RestoreStep};
 use crate::{
     ApplyError, ClusterSpec, EtcdutlError, Hosts, MemberName, MemberSpec, ObserveError, PlanError,
-    Tls, Unreachable,
+    StoredSnapshot, Tls, Unreachable,
     etcdutl::{Etcdutl, LIMIT, RestoreTo},
     probe::host_of,
     render,
+    snapshot::transfer_limit,
 };
 use futures::future::try_join_all;
-use host_exec::{Command, EventSink, File, FileError, Host, RunError, files, systemd};
+use host_exec::{
+    Command, EventSink, FileError, Host, Mode, RunError, UploadError, files, systemd, upload,
+};
 use std::{path::Path, slice};
 
 /// The step under which a restore is reported.
@@ -50,6 +53,15 @@ pub enum RestoreError {
         #[source]
         source: FileError,
     },
+    /// The snapshot could not be brought to a member.
+    #[error("cannot bring the snapshot to etcd member {member}")]
+    Upload {
+        /// The member.
+        member: MemberName,
+        /// The cause.
+        #[source]
+        source: UploadError,
+    },
     /// The snapshot is not good, or etcdutl is of another minor.
     #[error("cannot make the new data of etcd member {member}")]
     Etcdutl {
@@ -71,7 +83,7 @@ pub enum RestoreError {
 }
 
 /// Does the steps of `plan`: stops and stages on all members at once, swaps one after the other when all are staged, and
-/// starts them. `snapshot` is the whole file.
+/// starts them.
 ///
 /// # Errors
 ///
@@ -79,7 +91,7 @@ pub enum RestoreError {
 pub async fn apply(
     spec: &ClusterSpec,
     plan: &RestorePlan,
-    snapshot: &[u8],
+    snapshot: &StoredSnapshot,
     options: RestoreOptions,
     hosts: &Hosts,
     tls: &Tls,
@@ -118,7 +130,7 @@ pub async fn apply(
 
 struct Shared<'a> {
     spec: &'a ClusterSpec,
-    snapshot: &'a [u8],
+    snapshot: &'a StoredSnapshot,
     options: RestoreOptions,
     hosts: &'a Hosts,
     events: &'a dyn EventSink,
@@ -188,11 +200,7 @@ impl Site<'_> {
         let remove = Command::new("rm").args(["-rf", "--"]).arg(text(unfinished));
         self.run(&remove.timeout(LIMIT), "remove the half-made data")
             .await?;
-        let file = File::secret(snapshot, self.with.snapshot);
-        self.host
-            .write_file(&file)
-            .await
-            .map_err(self.not_written())?;
+        self.bring_snapshot().await?;
         self.make(unfinished).await?;
         self.host
             .remove_file(snapshot)
@@ -201,6 +209,16 @@ impl Site<'_> {
         self.rename(unfinished, staging).await?;
         self.done("new data is made");
         Ok(())
+    }
+
+    async fn bring_snapshot(&self) -> Result<(), RestoreError> {
+        let from = self.with.snapshot;
+        let (to, limit) = (&self.places.snapshot, transfer_limit(from.bytes));
+        let sent = upload(self.host, &from.path, to, Mode::SECRET, &from.sha256, limit).await;
+        sent.map(drop).map_err(|source| RestoreError::Upload {
+            member: self.member.name.clone(),
+            source,
+        })
     }
 
     async fn make(&self, data_dir: &Path) -> Result<(), RestoreError> {

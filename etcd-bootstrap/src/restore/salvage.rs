@@ -1,9 +1,14 @@
 //! The store of a member that does not run: what is left when nobody took a snapshot.
 
-use crate::{ClusterSpec, MemberName, render};
-use host_exec::{FileError, Host, RunError, systemd};
-use std::{path::PathBuf, slice};
-use zeroize::Zeroizing;
+use crate::{
+    ClusterSpec, MemberName, StoredSnapshot, StoredSnapshotError, render,
+    snapshot::{forget_part, name_part, part_path, transfer_limit},
+};
+use host_exec::{Command, DownloadError, Host, RunError, download, systemd};
+use std::{
+    path::{Path, PathBuf},
+    slice,
+};
 
 /// The store of a member could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -23,15 +28,18 @@ pub enum SalvageError {
         /// Where it would be.
         path: PathBuf,
     },
-    /// systemd does not answer.
+    /// A command failed.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// It could not be read.
+    /// It could not be fetched.
     #[error(transparent)]
-    File(#[from] FileError),
+    Fetch(#[from] DownloadError),
+    /// It could not be stored here.
+    #[error(transparent)]
+    Store(#[from] StoredSnapshotError),
 }
 
-/// Reads `member/snap/db` of a member that is stopped. It has no checksum, and lacks what is in the write-ahead log alone:
+/// Brings `member/snap/db` of a member that is stopped into the file `to` of this machine, with mode 0600. It has no checksum, and lacks what is in the write-ahead log alone:
 /// prefer a snapshot ([`snapshot`](crate::snapshot)) of any age that is good enough, and say so to whoever asked.
 ///
 /// # Errors
@@ -41,7 +49,8 @@ pub async fn salvage(
     spec: &ClusterSpec,
     member: &MemberName,
     host: &dyn Host,
-) -> Result<Zeroizing<Vec<u8>>, SalvageError> {
+    to: &Path,
+) -> Result<StoredSnapshot, SalvageError> {
     let own = spec.member(member);
     let own = own.ok_or_else(|| SalvageError::UnknownMember(member.clone()))?;
     let unit = render::unit_name();
@@ -50,9 +59,31 @@ pub async fn salvage(
         return Err(SalvageError::Runs(member.clone()));
     }
     let path = own.data_dir.join("member/snap/db");
-    let store = host.read_file(&path).await?.map(Zeroizing::new);
-    store.ok_or_else(|| SalvageError::NoStore {
-        member: member.clone(),
-        path,
-    })
+    let limit = transfer_limit(size(host, &path).await?);
+    let fetched = download(host, &path, &part_path(to), limit).await;
+    fetched
+        .inspect_err(|_| forget_part(to))?
+        .ok_or_else(|| SalvageError::NoStore {
+            member: member.clone(),
+            path,
+        })?;
+    let to = to.to_owned();
+    let stored = tokio::task::spawn_blocking(move || {
+        name_part(&to)?;
+        StoredSnapshot::copy_of_store(&to)
+    });
+    Ok(stored
+        .await
+        .unwrap_or_else(|joined| std::panic::resume_unwind(joined.into_panic()))?)
+}
+
+/// `wc -c FILE`: `16384 /var/lib/etcd/member/snap/db`. 0 for what is not there, which shows later.
+async fn size(host: &dyn Host, path: &Path) -> Result<u64, RunError> {
+    let count = Command::new("wc").args(["-c", "--"]);
+    let output = host.output(&count.arg(path.to_string_lossy())).await?;
+    let text = output.stdout_text();
+    let number = text.split_whitespace().next();
+    Ok(number
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default())
 }

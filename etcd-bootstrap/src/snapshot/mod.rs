@@ -4,21 +4,23 @@ mod stored;
 mod trial;
 mod whole;
 
+pub(crate) use stored::{name_part, part_path};
+
 pub use stored::{SnapshotRecord, StoredSnapshot, StoredSnapshotError, record_path};
 pub use trial::{TrialError, try_restore};
 pub use whole::{Damage, check_whole};
 
 use crate::{
-    ClusterId, ClusterSpec, EtcdVersion, EtcdutlError, MemberName, MemberSpec,
+    ClusterSpec, EtcdutlError, MemberName, MemberSpec,
     etcdutl::{Etcdutl, LIMIT},
 };
-use host_exec::{Command, FileError, Host, RunError};
+use host_exec::{Command, DownloadError, FileError, Host, RunError, download};
 use serde::{Deserialize, Serialize};
 use std::{
-    fmt,
+    fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
-use zeroize::Zeroizing;
 
 /// A place beside the data of a member and not below it, whose name is the directory's with `suffix`. Nobody but root can
 /// make anything there, as anybody can where temporary files go.
@@ -26,20 +28,6 @@ fn beside_data(member: &MemberSpec, suffix: &str) -> PathBuf {
     let mut place = member.data_dir.clone().into_os_string();
     place.push(suffix);
     place.into()
-}
-
-/// A copy, as etcdutl restores it. `Debug` shows no byte of it: it holds every Secret of a cluster.
-pub struct Snapshot {
-    /// The database with its checksum at the end, which was compared.
-    pub bytes: Zeroizing<Vec<u8>>,
-    /// What etcdutl says of it.
-    pub status: SnapshotStatus,
-    /// The cluster it is of.
-    pub cluster_id: ClusterId,
-    /// The version of etcd that made it.
-    pub version: EtcdVersion,
-    /// The member that made it.
-    pub member: MemberName,
 }
 
 /// What `etcdutl snapshot status` says.
@@ -57,10 +45,12 @@ pub struct SnapshotStatus {
     pub total_bytes: u64,
 }
 
-impl fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Snapshot({:?})", self.status)
-    }
+/// The slowest link on which a snapshot still arrives in time, in bytes per second.
+const SLOWEST: u64 = 1 << 20;
+
+/// How long so many bytes may take from machine to machine.
+pub(crate) fn transfer_limit(bytes: u64) -> Duration {
+    Command::DEFAULT_TIMEOUT + Duration::from_secs(bytes / SLOWEST)
 }
 
 /// No snapshot could be taken. The member goes on as before.
@@ -76,40 +66,80 @@ pub enum SnapshotError {
     /// etcdutl failed or says something else than a status.
     #[error(transparent)]
     Etcdutl(#[from] EtcdutlError),
-    /// The copy could not be fetched or removed.
+    /// The copy could not be removed from the member's machine.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The copy could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] DownloadError),
     /// The copy vanished.
     #[error("the snapshot of {0} is gone before it was fetched; take it again")]
     Gone(MemberName),
-    /// What came is not what etcd sent.
-    #[error("the snapshot of {member} is not whole; take it again")]
-    Damaged {
-        /// The member.
-        member: MemberName,
-        /// What is wrong with it.
-        #[source]
-        source: Damage,
-    },
+    /// What came is not what etcd sent, or could not be written.
+    #[error(transparent)]
+    Store(#[from] StoredSnapshotError),
 }
 
-/// Takes a snapshot of `member`, with the etcdctl and etcdutl beside its etcd. etcdctl streams it into a file whose name
-/// ends with `.part`, which gets its own name when it is complete and synced; etcdutl reads the whole; and the checksum
-/// that etcd puts at its end is compared here, after the way to this machine.
+/// Takes a snapshot of `member`, with the etcdctl and etcdutl beside its etcd, into the file `to` of this machine, with
+/// its record beside it ([`record_path`]), both with mode 0600. No more than a piece of it is in memory here.
+///
+/// etcdctl streams it into a file of the member's machine, whose name ends with `.part` until it is complete and synced;
+/// etcdutl reads the whole; from there it is streamed into `to` with `.part` behind its name; and the checksum that etcd
+/// puts at its end is compared here, after the way to this machine, before it gets its own name. What was at `to` before
+/// is whole until then.
 ///
 /// # Errors
 ///
-/// The member does not answer, its disk is full, or what arrives is not what was sent.
+/// The member does not answer, its disk or ours is full, or what arrives is not what was sent.
 pub async fn snapshot(
     spec: &ClusterSpec,
     member: &MemberName,
     host: &dyn Host,
-) -> Result<Snapshot, SnapshotError> {
+    to: &Path,
+) -> Result<SnapshotRecord, SnapshotError> {
     let own = spec.member(member);
     let own = own.ok_or_else(|| SnapshotError::UnknownMember(member.clone()))?;
+    // Files are written by absolute paths alone; a person may have named one beside her.
+    let to = &std::path::absolute(to).map_err(|source| StoredSnapshotError::Io {
+        what: "write",
+        path: to.to_owned(),
+        source,
+    })?;
+    let scratch = beside_data(own, ".snapshot.db");
+    let saved = save(spec, own, host, &scratch).await;
+    let fetched = match saved {
+        Ok(status) => fetch(member, host, &scratch, status, to).await,
+        Err(error) => Err(error),
+    };
+    // Also after a failure: it holds every Secret of the cluster.
+    let removed = host.remove_file(&scratch).await;
+    let status = fetched?;
+    removed?;
+    let (cluster_id, version) = (spec.cluster_id(), spec.version_of(own));
+    let (to, member) = (to.to_owned(), member.clone());
+    let stored = tokio::task::spawn_blocking(move || {
+        let record = |sha256: host_exec::Sha256Hex| SnapshotRecord {
+            status,
+            sha256: sha256.to_string(),
+            cluster_id,
+            version,
+            member,
+        };
+        stored::store_part(&to, record).inspect_err(|_| forget_part(&to))
+    });
+    Ok(stored
+        .await
+        .unwrap_or_else(|joined| std::panic::resume_unwind(joined.into_panic()))?)
+}
+
+async fn save(
+    spec: &ClusterSpec,
+    own: &MemberSpec,
+    host: &dyn Host,
+    scratch: &Path,
+) -> Result<SnapshotStatus, SnapshotError> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let (program, version) = (spec.program_of(own), spec.version_of(own));
-    let scratch = &beside_data(own, ".snapshot.db");
+    let program = spec.program_of(own);
     let endpoint = own.client_urls().into_iter().next().unwrap_or_default();
     let save = Command::new(text(&program.with_file_name("etcdctl")))
         .timeout(LIMIT)
@@ -119,19 +149,28 @@ pub async fn snapshot(
         .args(["--key".to_owned(), text(&own.pki.server_key)])
         .args(["snapshot".to_owned(), "save".to_owned(), text(scratch)]);
     host.run(&save).await?;
-    let status = Etcdutl::beside(program, host).status(scratch).await?;
-    let bytes = host.read_file(scratch).await?.map(Zeroizing::new);
-    host.remove_file(scratch).await?;
-    let bytes = bytes.ok_or_else(|| SnapshotError::Gone(member.clone()))?;
-    check_whole(&bytes).map_err(|source| SnapshotError::Damaged {
-        member: member.clone(),
-        source,
-    })?;
-    Ok(Snapshot {
-        bytes,
-        status,
-        cluster_id: spec.cluster_id(),
-        version,
-        member: member.clone(),
-    })
+    Ok(Etcdutl::beside(program, host).status(scratch).await?)
+}
+
+async fn fetch(
+    member: &MemberName,
+    host: &dyn Host,
+    scratch: &Path,
+    status: SnapshotStatus,
+    to: &Path,
+) -> Result<SnapshotStatus, SnapshotError> {
+    let limit = transfer_limit(status.total_bytes);
+    match download(host, scratch, &part_path(to), limit).await {
+        Ok(Some(_)) => Ok(status),
+        Ok(None) => Err(SnapshotError::Gone(member.clone())),
+        Err(error) => {
+            forget_part(to);
+            Err(error.into())
+        }
+    }
+}
+
+/// Takes away what came of a snapshot that failed; the failure is what has to be told.
+pub(crate) fn forget_part(to: &Path) {
+    let _ = fs::remove_file(part_path(to));
 }

@@ -1,14 +1,20 @@
 //! A snapshot on this machine, and what is recorded beside it.
 
-use super::{Damage, Snapshot, SnapshotStatus, check_whole};
+use super::{
+    Damage, SnapshotStatus,
+    whole::{Check, Checked},
+};
 use crate::{ClusterId, EtcdVersion, MemberName};
 use host_exec::{File, Mode, Sha256Hex, files};
 use serde::{Deserialize, Serialize};
 use std::{
-    fmt, fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
-use zeroize::Zeroizing;
+
+/// How much of a file is in memory at once.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// What is known of a snapshot: kept beside it as JSON, with `.json` behind its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,25 +32,17 @@ pub struct SnapshotRecord {
     pub member: MemberName,
 }
 
-/// A snapshot that was read from this machine, whole. `Debug` shows no byte of it.
+/// A snapshot on this machine that was read to its end once. Its bytes stay on the disk: a store may have gigabytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSnapshot {
     /// Where it is.
     pub path: PathBuf,
-    /// The store and its checksum.
-    pub bytes: Zeroizing<Vec<u8>>,
+    /// The SHA-256 of the whole file: what a host that gets it has to find too.
+    pub sha256: Sha256Hex,
+    /// How many bytes the file has.
+    pub bytes: u64,
     /// What was recorded of it; `None` for one that somebody else made.
     pub record: Option<SnapshotRecord>,
-}
-
-impl fmt::Debug for StoredSnapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "StoredSnapshot({}, {:?})",
-            self.path.display(),
-            self.record
-        )
-    }
 }
 
 /// A snapshot could not be stored, or what is stored is none.
@@ -106,90 +104,126 @@ pub fn record_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-impl Snapshot {
-    /// Stores it on this machine with its record beside it, both with mode 0600: under a temporary name, `fsync`,
-    /// `rename`. The record comes last, so that one without a snapshot never is.
-    ///
-    /// # Errors
-    ///
-    /// The system refuses. What was at `path` before is then still whole.
-    pub fn store(&self, path: &Path) -> Result<SnapshotRecord, StoredSnapshotError> {
-        let write = |path: &Path, bytes: &[u8]| {
-            let file = File::secret(path, bytes).with_mode(Mode::SECRET);
-            files::write_here(&file).map_err(|source| StoredSnapshotError::Io {
-                what: "write",
-                path: path.to_owned(),
-                source,
-            })
-        };
-        let record = SnapshotRecord {
-            status: self.status,
-            sha256: Sha256Hex::of(&self.bytes).to_string(),
-            cluster_id: self.cluster_id,
-            version: self.version,
-            member: self.member.clone(),
-        };
-        let text =
-            serde_json::to_string_pretty(&record).expect("names and numbers have a JSON form");
-        // An older record would not fit the new snapshot, and then nobody could use it.
-        let aside = record_path(path);
-        match fs::remove_file(&aside) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                let what = "write";
-                let path = aside;
-                return Err(StoredSnapshotError::Io { what, path, source });
-            }
-            _ => {}
-        }
-        write(path, &self.bytes)?;
-        write(&aside, text.as_bytes())?;
-        Ok(record)
-    }
-}
-
 impl StoredSnapshot {
-    /// Reads a snapshot and its record, and checks that it is whole and the one that was recorded.
+    /// Reads a snapshot and its record, piece by piece, and checks that it is whole and the one that was recorded. Blocks
+    /// the thread for as long as the disk takes.
     ///
     /// # Errors
     ///
     /// The file cannot be read, was cut or changed at any place, or is another than its record says. No record is *not*
     /// an error: the checksum in the snapshot is enough.
     pub fn read(path: &Path) -> Result<Self, StoredSnapshotError> {
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source| StoredSnapshotError::Io {
-                what: "read",
-                path,
-                source,
-            }
-        };
-        let bytes = Zeroizing::new(fs::read(path).map_err(io(path))?);
-        check_whole(&bytes).map_err(|source| StoredSnapshotError::Damaged {
+        let Checked {
+            bytes,
+            sha256,
+            whole,
+        } = examine(path)?;
+        whole.map_err(|source| StoredSnapshotError::Damaged {
             path: path.to_owned(),
             source,
         })?;
-        let aside = record_path(path);
-        let record = match fs::read(&aside) {
-            Ok(text) => Some(parse(&aside, &text)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(io(&aside)(error)),
-        };
-        if let Some(record) = &record {
-            let found = Sha256Hex::of(&bytes);
-            if found.as_str() != record.sha256 {
-                return Err(StoredSnapshotError::Other {
-                    path: path.to_owned(),
-                    found,
-                    recorded: record.sha256.clone(),
-                });
-            }
+        let record = read_record(path)?;
+        if let Some(record) = record.as_ref().filter(|r| r.sha256 != sha256.as_str()) {
+            return Err(StoredSnapshotError::Other {
+                path: path.to_owned(),
+                found: sha256,
+                recorded: record.sha256.clone(),
+            });
         }
         Ok(Self {
             path: path.to_owned(),
+            sha256,
             bytes,
             record,
         })
     }
+
+    /// The same for a copy of `member/snap/db`, as [`salvage`](crate::restore::salvage) makes one: it has no checksum, and
+    /// nothing is checked.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn copy_of_store(path: &Path) -> Result<Self, StoredSnapshotError> {
+        let Checked { bytes, sha256, .. } = examine(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            sha256,
+            bytes,
+            record: None,
+        })
+    }
+}
+
+fn examine(path: &Path) -> Result<Checked, StoredSnapshotError> {
+    let mut file = fs::File::open(path).map_err(io_error("read", path))?;
+    let (mut check, mut piece) = (Check::new(), vec![0; PIECE_BYTES]);
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(check.end()),
+            Ok(read) => check.update(&piece[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(io_error("read", path)(error)),
+        }
+    }
+}
+
+fn read_record(path: &Path) -> Result<Option<SnapshotRecord>, StoredSnapshotError> {
+    let aside = record_path(path);
+    match fs::read(&aside) {
+        Ok(text) => parse(&aside, &text).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error("read", &aside)(error)),
+    }
+}
+
+/// What a snapshot is called that is not whole yet.
+pub(crate) fn part_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+/// Gives the part of `path`, which is synced, its name. What was there before is whole until then.
+pub(crate) fn name_part(path: &Path) -> Result<(), StoredSnapshotError> {
+    fs::rename(part_path(path), path).map_err(io_error("write", path))?;
+    // A rename is on the disk when its directory is.
+    let directory = path.parent().filter(|parent| *parent != Path::new(""));
+    let directory = directory.unwrap_or(Path::new("."));
+    let synced = fs::File::open(directory).and_then(|directory| directory.sync_all());
+    synced.map_err(io_error("write", path))
+}
+
+/// Looks whether the part of `path` is a whole snapshot, and only then gives it its name and its record, with mode 0600,
+/// which comes last, so that a record without its snapshot never is.
+pub(super) fn store_part(
+    path: &Path,
+    record: impl FnOnce(Sha256Hex) -> SnapshotRecord,
+) -> Result<SnapshotRecord, StoredSnapshotError> {
+    let part = part_path(path);
+    let checked = examine(&part)?;
+    checked
+        .whole
+        .map_err(|source| StoredSnapshotError::Damaged { path: part, source })?;
+    let record = record(checked.sha256);
+    let text = serde_json::to_string_pretty(&record).expect("names and numbers have a JSON form");
+    // An older record would not fit the new snapshot, and then nobody could use it.
+    let aside = record_path(path);
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(io_error("write", &aside)(error));
+        }
+        _ => {}
+    }
+    name_part(path)?;
+    let file = File::secret(&aside, text).with_mode(Mode::SECRET);
+    files::write_here(&file).map_err(io_error("write", &aside))?;
+    Ok(record)
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoredSnapshotError {
+    let path = path.to_owned();
+    move |source| StoredSnapshotError::Io { what, path, source }
 }
 
 fn parse(path: &Path, text: &[u8]) -> Result<SnapshotRecord, StoredSnapshotError> {

@@ -1,11 +1,11 @@
 //! Restoring a snapshot into a directory that is thrown away: the proof that it can be restored.
 
-use super::{SnapshotStatus, beside_data};
+use super::{SnapshotStatus, StoredSnapshot, beside_data, transfer_limit};
 use crate::{
     ClusterSpec, EtcdutlError, MemberName,
     etcdutl::{Etcdutl, LIMIT, RestoreTo},
 };
-use host_exec::{Command, File, FileError, Host, RunError};
+use host_exec::{Command, Host, Mode, RunError, UploadError, upload};
 use std::path::Path;
 
 /// A trial that failed: the snapshot is not good, or the host could not try it.
@@ -23,7 +23,7 @@ pub enum TrialError {
     Run(#[from] RunError),
     /// The snapshot could not be brought there.
     #[error(transparent)]
-    File(#[from] FileError),
+    Upload(#[from] UploadError),
 }
 
 /// Restores `snapshot` on the host of `member` into a directory beside nothing of etcd's, with the etcdutl beside its
@@ -37,7 +37,7 @@ pub async fn try_restore(
     spec: &ClusterSpec,
     member: &MemberName,
     host: &dyn Host,
-    snapshot: &[u8],
+    snapshot: &StoredSnapshot,
     without_checksum: bool,
 ) -> Result<SnapshotStatus, TrialError> {
     let own = spec.member(member);
@@ -69,14 +69,16 @@ async fn trial(
     etcdutl: &Etcdutl<'_>,
     host: &dyn Host,
     place: &Path,
-    snapshot: &[u8],
+    snapshot: &StoredSnapshot,
     to: &RestoreTo<'_>,
 ) -> Result<SnapshotStatus, TrialError> {
     let file = place.join("snapshot.db");
     // The directory is for its owner alone before anything is in it.
     let make = Command::new("mkdir").args(["-m", "0700", "--"]);
     host.run(&make.arg(place.to_string_lossy())).await?;
-    host.write_file(&File::secret(&file, snapshot)).await?;
+    let limit = transfer_limit(snapshot.bytes);
+    let (local, sha256) = (&snapshot.path, &snapshot.sha256);
+    upload(host, local, &file, Mode::SECRET, sha256, limit).await?;
     etcdutl.restore(&file, to).await?;
     Ok(etcdutl.status(&to.data_dir.join("member/snap/db")).await?)
 }

@@ -4,6 +4,7 @@
 //! the store before it is a number of pages. etcdctl looks at the size alone when it has received one, and `etcdutl
 //! snapshot status` not even at that; only a restore compares the sum. Here it is always compared.
 
+use host_exec::Sha256Hex;
 use ring::digest;
 
 /// The length of the checksum.
@@ -22,7 +23,7 @@ pub enum Damage {
     )]
     Size {
         /// How many there are.
-        bytes: usize,
+        bytes: u64,
     },
     /// Some byte is not what etcd has sent.
     #[error("its checksum does not fit what is before it: a part of it was changed or lost")]
@@ -35,17 +36,67 @@ pub enum Damage {
 ///
 /// They were cut at any place, or any bit differs.
 pub fn check_whole(bytes: &[u8]) -> Result<(), Damage> {
-    let store = bytes.len().checked_sub(SUM_BYTES);
-    let store = store.filter(|store| *store > 0 && store.is_multiple_of(SECTOR_BYTES));
-    let Some(store) = store else {
-        let bytes = bytes.len();
-        return Err(Damage::Size { bytes });
-    };
-    let (store, sum) = bytes.split_at(store);
-    if digest::digest(&digest::SHA256, store).as_ref() == sum {
-        Ok(())
-    } else {
-        Err(Damage::Sum)
+    let mut check = Check::new();
+    check.update(bytes);
+    check.end().whole
+}
+
+/// The same piece by piece, since a snapshot may have gigabytes.
+pub(crate) struct Check {
+    /// Over all but the last bytes, which may be the checksum.
+    sum: digest::Context,
+    last: Vec<u8>,
+    bytes: u64,
+}
+
+/// What was found out about a file that was read to its end.
+pub(crate) struct Checked {
+    pub(crate) bytes: u64,
+    /// The checksum of the whole file.
+    pub(crate) sha256: Sha256Hex,
+    pub(crate) whole: Result<(), Damage>,
+}
+
+impl Check {
+    pub(crate) fn new() -> Self {
+        Self {
+            sum: digest::Context::new(&digest::SHA256),
+            last: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        self.bytes += piece.len() as u64;
+        let of_store = (self.last.len() + piece.len()).saturating_sub(SUM_BYTES);
+        let (from_last, from_piece) = match of_store.checked_sub(self.last.len()) {
+            Some(rest) => (self.last.len(), rest),
+            None => (of_store, 0),
+        };
+        self.sum.update(&self.last[..from_last]);
+        self.sum.update(&piece[..from_piece]);
+        self.last.drain(..from_last);
+        self.last.extend_from_slice(&piece[from_piece..]);
+    }
+
+    pub(crate) fn end(self) -> Checked {
+        let Self { sum, last, bytes } = self;
+        let mut all = sum.clone();
+        all.update(&last);
+        let digits = all.finish();
+        let digits: String = digits.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        let store = bytes.checked_sub(SUM_BYTES as u64);
+        let store = store.filter(|store| *store > 0 && store.is_multiple_of(SECTOR_BYTES as u64));
+        let whole = match store {
+            None => Err(Damage::Size { bytes }),
+            Some(_) if sum.finish().as_ref() == last => Ok(()),
+            Some(_) => Err(Damage::Sum),
+        };
+        Checked {
+            bytes,
+            sha256: digits.parse().expect("64 hexadecimal digits"),
+            whole,
+        }
     }
 }
 
@@ -82,6 +133,24 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
             prop_assert!(check_whole(&bytes).is_err());
+        }
+
+        #[test]
+        fn how_a_snapshot_is_cut_into_pieces_changes_nothing(
+            sectors in 1_usize..10, pieces in prop::collection::vec(1_usize..1000, 1..40),
+        ) {
+            let bytes = whole(sectors, 0);
+            let (mut check, mut rest) = (Check::new(), &bytes[..]);
+            for length in pieces {
+                let (piece, after) = rest.split_at(length.min(rest.len()));
+                check.update(piece);
+                rest = after;
+            }
+            check.update(rest);
+            let checked = check.end();
+            prop_assert_eq!(checked.whole, Ok(()));
+            prop_assert_eq!(checked.bytes, bytes.len() as u64);
+            prop_assert_eq!(checked.sha256, Sha256Hex::of(&bytes));
         }
     }
 }

@@ -6,20 +6,11 @@ use super::{
 };
 use crate::{
     ApplyError, ClusterSpec, EtcdVersion, Hosts, MemberName, MemberProgram, ObserveError,
-    PlanError, Probe, RequestFailed, Snapshot, SnapshotError, SpecError, Tls, Unreachable,
-    observe::ANSWER_TIMEOUT, probe::host_of, snapshot,
+    PlanError, Probe, RequestFailed, SnapshotError, SpecError, Tls, Unreachable,
+    observe::ANSWER_TIMEOUT, probe::host_of, ready::wait_well, snapshot,
 };
-use host_exec::{
-    EventSink,
-    poll::{self, Attempt, Wait, WaitError},
-};
-use std::{
-    convert::Infallible,
-    error::Error as StdError,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::time::Instant;
+use host_exec::{EventSink, poll::WaitError};
+use std::{convert::Infallible, error::Error as StdError, path::PathBuf, time::Duration};
 
 /// The step under which an upgrade is reported.
 pub const UPGRADE_STEP: &str = "etcd: upgrade";
@@ -34,12 +25,12 @@ pub type JournalError = Box<dyn StdError + Send + Sync>;
 
 /// What an upgrade has kept by its caller, who gives it back to the next run in the specification.
 pub trait Journal: Send + Sync {
-    /// Keeps the snapshot that is taken before anything changes.
+    /// The file of this machine for the snapshot that is taken before anything changes. Its directory has to be there.
     ///
     /// # Errors
     ///
-    /// It cannot be kept; then nothing is begun.
-    fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError>;
+    /// There is no place for it; then nothing is begun.
+    fn snapshot(&self) -> Result<PathBuf, JournalError>;
 
     /// Remembers what a member is to run from now on, before it is touched.
     ///
@@ -192,13 +183,13 @@ async fn keep(
     journal: &dyn Journal,
 ) -> Result<(), UpgradeError> {
     let host = host_of(hosts, member)?;
-    let snapshot = snapshot(spec, member, host.as_ref()).await?;
-    journal
-        .keep(&snapshot)
-        .map_err(|source| UpgradeError::Journal {
-            member: member.clone(),
-            source,
-        })
+    let place = journal.snapshot();
+    let place = place.map_err(|source| UpgradeError::Journal {
+        member: member.clone(),
+        source,
+    })?;
+    snapshot(spec, member, host.as_ref(), &place).await?;
+    Ok(())
 }
 
 /// The leader of the plan need not lead any more: restarts of followers may have cost an election.
@@ -281,24 +272,8 @@ async fn settle(
         "{} s in which all members of etcd are well",
         SETTLE.as_secs()
     );
-    let wait = Wait::new(what, SETTLE_LIMIT);
-    let well_since: Mutex<Option<Instant>> = Mutex::new(None);
-    let well_since = &well_since;
-    let look = || async move {
-        let trouble = trouble(spec, member, version, probe).await;
-        let mut well_since = well_since.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seen) = trouble {
-            *well_since = None;
-            return Ok(Attempt::NotYet(seen));
-        }
-        let well = well_since.get_or_insert_with(Instant::now).elapsed();
-        Ok(if well >= SETTLE {
-            Attempt::Ready(())
-        } else {
-            Attempt::NotYet(format!("all are well for {:.1} s", well.as_secs_f32()))
-        })
-    };
-    poll::until(&wait, look).await
+    let look = || trouble(spec, member, version, probe);
+    wait_well(what, SETTLE, SETTLE_LIMIT, look).await
 }
 
 /// What is not well, if anything.

@@ -5,7 +5,7 @@ use crate::{
     real::version,
 };
 use etcd_bootstrap::{
-    ClusterSpec, MemberName, MemberProgram, Snapshot,
+    ClusterSpec, MemberName, MemberProgram,
     upgrade::{self, Journal, JournalError, PathError, UpgradePlan, UpgradeRefused, UpgradeStep},
 };
 use host_exec::{
@@ -14,6 +14,7 @@ use host_exec::{
 };
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -21,17 +22,26 @@ use std::{
 };
 
 /// What a caller remembers of a run.
-#[derive(Default)]
 struct Kept {
+    dir: tempfile::TempDir,
     snapshots: Mutex<usize>,
     begun: Mutex<BTreeMap<MemberName, MemberProgram>>,
 }
 
+impl Kept {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            snapshots: Mutex::default(),
+            begun: Mutex::default(),
+        }
+    }
+}
+
 impl Journal for Kept {
-    fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
-        assert!(snapshot.status.total_bytes > 0);
+    fn snapshot(&self) -> Result<PathBuf, JournalError> {
         *self.snapshots.lock().unwrap() += 1;
-        Ok(())
+        Ok(self.dir.path().join("before.db"))
     }
 
     fn begin(&self, member: &MemberName, program: &MemberProgram) -> Result<(), JournalError> {
@@ -63,7 +73,7 @@ impl Ways {
             lab: Lab::new(minor, net, 3, 3).await,
             newer: program(minor).await,
             older: program(minor - 1).await,
-            kept: Kept::default(),
+            kept: Kept::new(),
         }
     }
 

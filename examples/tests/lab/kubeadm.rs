@@ -6,7 +6,7 @@ use crate::{
     turn::Room,
     waiting::{so, wait_for},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
 /// Where kubeadm finds the other programs; beside it are those of the lab.
 const PATH: &str = "PATH=/opt/lab/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -28,6 +28,7 @@ fn stock_kubeadm_works_on_a_lab_of_static_pods() {
     assert_eq!(up.result["changed"], false);
     assert_eq!(up.events, []);
 
+    etcd_is_restored(&lab);
     certificates_are_known(&lab);
     the_manifests_are_its_own(&lab);
     an_upgrade_is_possible(&lab);
@@ -76,6 +77,37 @@ fn the_control_plane_is_pods(lab: &Lab<'_>) {
     }
     let proxies = lab.get(&["daemonset", "kube-proxy", "--namespace", "kube-system"]);
     assert_eq!(proxies["status"]["numberReady"], 3, "{proxies}");
+}
+
+/// The kubelet ends what uses etcd when the manifests are moved aside; a run that is killed then is gone on with.
+#[track_caller]
+fn etcd_is_restored(lab: &Lab<'_>) {
+    lab.kubectl(&["create", "configmap", "before"]);
+    lab.ok(&["etcd", "snapshot", "--to", "etcd.db"]);
+    lab.kubectl(&["create", "configmap", "after"]);
+    let restore = ["etcd", "restore", "etcd.db"];
+    let plan = lab.ok(&[&restore[..], &["--dry-run"]].concat());
+    for said in ["move their manifests aside", "move the manifests back"] {
+        assert!(plan.contains(said), "{plan}");
+    }
+    let mut run = lab.start(&[&["--output", "json"][..], &restore].concat());
+    let stopped = run.event(|event| event.is("API servers: stop", "done"));
+    let killed = run.kill();
+    assert!(stopped.is_some(), "{killed:?}");
+    let programs = "pgrep -c '^kube-(api|contr|sched)'";
+    let left = lab.run(&["exec", "cp-0", "--", "sh", "-c", programs]);
+    assert_eq!(left.out.trim(), "0", "they run still: {left:?}");
+    let began = Instant::now();
+    lab.ok(&["etcd", "restore"]);
+    eprintln!(
+        "the rest of the restore took {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+    lab.kubectl(&["get", "configmap", "before"]);
+    let gone = lab.run(&["kubectl", "get", "configmap", "after"]);
+    assert!(gone.err.contains("NotFound"), "{gone:?}");
+    lab.check_in_a_while();
+    assert_eq!(lab.up(&[]).result["changed"], false);
 }
 
 #[track_caller]

@@ -3,7 +3,7 @@
 use crate::{LONG, sshd::Sshd};
 use host_exec::{
     Command, File, Host, LocalHost, Mode, RunErrorKind, Sha256Hex, Stdin, UploadError,
-    UploadErrorKind, Uploaded, poll, upload,
+    UploadErrorKind, Uploaded, download, poll, upload,
 };
 use std::{
     fs,
@@ -18,6 +18,7 @@ pub(crate) async fn check(host: &dyn Host, dir: &Path) {
     carries_on_with_a_part(host, dir).await;
     believes_nothing_but_the_checksum(host, dir).await;
     refuses_what_is_no_file(host, dir).await;
+    brings_a_file_back(host, dir).await;
 }
 
 struct Case {
@@ -261,4 +262,32 @@ async fn a_cut_upload_is_carried_on() {
     assert!(!part.exists());
     assert_eq!(fs::metadata(&to).unwrap().len(), whole);
     host.disconnect().await.unwrap();
+}
+
+/// What comes back is what was there, closed to others, whatever was in its place before.
+async fn brings_a_file_back(host: &dyn Host, dir: &Path) {
+    let case = Case::new(&dir.join("back"), 7);
+    let to = dir.join("back/it came");
+    fs::write(&to, "something that was longer before? no").unwrap();
+    fs::set_permissions(&to, fs::Permissions::from_mode(0o644)).unwrap();
+    let bytes = download(host, &case.local, &to, LONG).await.unwrap();
+    assert_eq!(bytes, Some(case.len()));
+    assert_eq!(Sha256Hex::of_file(&to).unwrap(), case.sum);
+    let mode = fs::metadata(&to).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let none = download(host, &dir.join("no such file"), &to, LONG).await;
+    assert_eq!(none.unwrap(), None);
+    assert_eq!(
+        fs::metadata(&to).unwrap().len(),
+        case.len(),
+        "nothing was touched"
+    );
+    for (from, to) in [
+        (Path::new("relative"), &*to),
+        (dir, &*to),
+        (&*case.local, Path::new("/no/such/directory/file")),
+    ] {
+        let refused = download(host, from, to, LONG).await.unwrap_err();
+        assert_eq!(refused.from, from, "{refused:?}");
+    }
 }

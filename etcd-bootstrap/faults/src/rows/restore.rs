@@ -2,7 +2,9 @@
 
 use crate::{rig::Rig, scene::member_name, task::Task};
 use anyhow::{Context as _, ensure};
-use etcd_bootstrap::{Snapshot, StoredSnapshot, check_whole, restore as library, snapshot as take};
+use etcd_bootstrap::{
+    SnapshotRecord, StoredSnapshot, check_whole, restore as library, snapshot as take,
+};
 use serde_json::json;
 use std::{
     collections::BTreeSet,
@@ -18,14 +20,13 @@ pub(super) async fn snapshot(rig: &mut Rig) -> anyhow::Result<()> {
     let load = rig.load()?;
     rig.pass(Duration::from_secs(1)).await;
     let began = Instant::now();
-    let snapshot = take_one(rig, 1).await?;
+    let path = rig.path("snapshot.db");
+    let record = take_one(rig, 1, &path).await?;
     rig.figure("snapshot under load", began.elapsed());
     let history = load.stop().await?;
-    let path = rig.path("snapshot.db");
-    let record = snapshot.store(&path)?;
     let stored = StoredSnapshot::read(&path)?;
     ensure!(stored.record.as_ref() == Some(&record), "{stored:?}");
-    let whole = snapshot.bytes.to_vec();
+    let whole = fs::read(&path)?;
     for cut in 0..whole.len() {
         ensure!(
             check_whole(&whole[..cut]).is_err(),
@@ -60,13 +61,12 @@ pub(super) async fn snapshot(rig: &mut Rig) -> anyhow::Result<()> {
 /// A cluster goes back to a snapshot, by a tool that is killed after each of its events.
 pub(super) async fn restore(rig: &mut Rig) -> anyhow::Result<()> {
     rig.converge().await?;
-    let snapshot = written(rig).await?;
+    let path = rig.path("snapshot.db");
+    let snapshot = written(rig, &path).await?;
     let before = keys(rig, 1).await?;
     let client = rig.client(1, Duration::from_secs(5))?;
     client.fill("log/after-the-snapshot", 1).await?;
     let old = snapshot.status.revision;
-    let path = rig.path("snapshot.db");
-    snapshot.store(&path)?;
     // A token that was used is refused before anything is touched.
     let asked = begin(rig, &path, false)?;
     let refusal = rig.refused().await?;
@@ -98,7 +98,8 @@ pub(super) async fn restore(rig: &mut Rig) -> anyhow::Result<()> {
 /// Two of three members lose their data; the third one's store is all that is left.
 pub(super) async fn two_of_three_lost(rig: &mut Rig) -> anyhow::Result<()> {
     rig.converge().await?;
-    let snapshot = written(rig).await?;
+    let path = rig.path("snapshot.db");
+    let snapshot = written(rig, &path).await?;
     let before = keys(rig, 1).await?;
     let left = *rig.dice.one_of(&rig.scene.members.clone());
     for number in rig.scene.members.clone() {
@@ -109,15 +110,14 @@ pub(super) async fn two_of_three_lost(rig: &mut Rig) -> anyhow::Result<()> {
         }
     }
     let spec = rig.scene.spec()?;
-    let store = library::salvage(&spec, &member_name(left), rig.host(left)?).await?;
     let path = rig.path("salvaged.db");
-    fs::write(&path, &*store)?;
+    library::salvage(&spec, &member_name(left), rig.host(left)?, &path).await?;
     let asked = begin(rig, &path, false)?;
     rig.scene.token = "faults-2".into();
     rig.ask()?;
     let refusal = rig.refused().await?;
     ensure!(
-        refusal.contains("hash"),
+        refusal.contains("no whole snapshot"),
         "without being told it takes a copy: {refusal}"
     );
     begin(rig, &path, true)?;
@@ -147,17 +147,17 @@ fn begin(
 }
 
 /// Some seconds of load, its history checked, and a snapshot after it.
-async fn written(rig: &mut Rig) -> anyhow::Result<Snapshot> {
+async fn written(rig: &mut Rig, to: &Path) -> anyhow::Result<SnapshotRecord> {
     let load = rig.load()?;
     rig.pass(Duration::from_secs(1)).await;
     let history = load.stop().await?;
     rig.conclude(Some(&history)).await?;
-    take_one(rig, 1).await
+    take_one(rig, 1, to).await
 }
 
-async fn take_one(rig: &Rig, number: u8) -> anyhow::Result<Snapshot> {
+async fn take_one(rig: &Rig, number: u8, to: &Path) -> anyhow::Result<SnapshotRecord> {
     let spec = rig.scene.spec()?;
-    Ok(take(&spec, &member_name(number), rig.host(number)?).await?)
+    Ok(take(&spec, &member_name(number), rig.host(number)?, to).await?)
 }
 
 /// All keys with their values.

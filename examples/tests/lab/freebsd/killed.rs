@@ -7,8 +7,13 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     time::{Duration, Instant},
 };
+
+/// Made by `./lab test` before it begins; its etcd is 3.6.16.
+const OLD: &str = "1.36.3";
+const ETCD: &str = "3.7.3";
 
 /// Where `up` is killed, in the order in which it comes there: how the step begins.
 const MOMENTS: [&str; 9] = [
@@ -34,10 +39,13 @@ const MOMENTS_DOWN: [&str; 3] = [
 const CUTTING: Duration = Duration::from_secs(60);
 
 #[test]
-#[ignore = "needs root"]
+#[ignore = "needs root and the programs of Kubernetes 1.36"]
 fn killed_or_cut_off_anywhere_it_goes_on() {
     let host = FreeBsd::new();
     host.configure("[machines]\netcd = 1\n");
+    let toml = fs::read_to_string(host.file("lab.toml")).unwrap();
+    let toml = format!("kubernetes = \"{OLD}\"\n{toml}");
+    fs::write(host.file("lab.toml"), toml).unwrap();
     host.sh("kldload if_bridge");
     let before = host.look();
     let lab = host.lab("t-vkill");
@@ -61,12 +69,34 @@ fn killed_or_cut_off_anywhere_it_goes_on() {
         assert_eq!(count, 1, "{vm} was started {count} times");
     }
 
+    etcd_is_upgraded(&lab);
+
     for moment in MOMENTS_DOWN {
         killed_at(lab.start(&["down", "--output", "json"]), moment);
     }
     lab.down();
     host.is_as_before(&before);
     host.nothing_is_left();
+}
+
+/// Its programs are on no disk of the guest: they are sent, and sent again where they are lost.
+#[track_caller]
+fn etcd_is_upgraded(lab: &Lab<'_>) {
+    let upgrade = ["etcd", "upgrade", "--to", ETCD];
+    let plan = lab.ok(&[&upgrade[..], &["--dry-run"]].concat());
+    assert!(plan.contains(&format!("becomes {ETCD}")), "{plan}");
+    lab.ok(&upgrade);
+    let status = lab.json(&["etcd", "status"]);
+    let version = &status["members"][0]["answer"]["serving"]["status"]["version"];
+    assert_eq!(version, ETCD, "{status}");
+    assert!(lab.ok(&upgrade).contains("nothing to do"));
+    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    lab.ok(&["exec", "etcd-0", "--", "rm", "-r", "/opt/lab/programs"]);
+    let plan = lab.ok(&["plan"]);
+    assert!(plan.contains("send etcd of "), "{plan}");
+    assert_eq!(lab.up(&[]).result["changed"], true);
+    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    lab.check_in_a_while();
 }
 
 /// Kills a run when it begins a step of this kind.

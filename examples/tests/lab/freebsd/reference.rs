@@ -41,6 +41,7 @@ fn the_reference_lab_runs_on_vms() {
     etcd_survives_the_end_of_a_member(&lab, &report);
     assert_eq!(lab.up(&["--workers", "2"]).result["changed"], true);
     assert!(boot_of(&lab, "worker-1").unwrap().1);
+    etcd_is_restored(&lab);
     lab.check_in_a_while();
     web.wait_ready();
     web.all_answer("http://web/");
@@ -238,4 +239,19 @@ fn etcd_survives_the_end_of_a_member(lab: &Lab<'_>, first_report: &Value) {
     assert_eq!(lab.up(&[]).result["changed"], true);
     let report = lab.check_in_a_while();
     assert_eq!(etcd_cluster(&report), etcd_cluster(first_report));
+}
+
+/// A snapshot comes over the login and goes back to every guest.
+#[track_caller]
+fn etcd_is_restored(lab: &Lab<'_>) {
+    lab.kubectl(&["create", "configmap", "before"]);
+    lab.ok(&["etcd", "snapshot", "--trial", "--to", "etcd.db"]);
+    lab.kubectl(&["create", "configmap", "after"]);
+    let began = Instant::now();
+    lab.ok(&["etcd", "restore", "etcd.db"]);
+    eprintln!("restore took {:.1} s", began.elapsed().as_secs_f64());
+    lab.kubectl(&["get", "configmap", "before"]);
+    let gone = lab.run(&["kubectl", "get", "configmap", "after"]);
+    assert!(gone.err.contains("NotFound"), "{gone:?}");
+    assert_eq!(lab.up(&["--workers", "2"]).result["changed"], false);
 }

@@ -118,16 +118,16 @@ pub(crate) async fn down(global: &Global, purge: bool) -> anyhow::Result<Exit> {
     match global.output {
         Format::Json => screen::print_json(&json!({ "result": {
             "machines": gone.machines, "others": gone.others, "seconds": seconds,
+            "snapshots": snapshots(&lab),
         }}))?,
         Format::Text if was_there || gone.machines + gone.others > 0 => {
             let (name, cache) = (&lab.spec.name, lab.places.cache.display());
             let mut text = format!(
                 "lab {name} is gone ({seconds:.1} s); programs and images stay in {cache}\n"
             );
-            let snapshots = lab.state().snapshots();
-            if snapshots.exists() {
-                text.push_str(&format!("its snapshots stay in {}\n", snapshots.display()));
-            }
+            text.extend(
+                snapshots(&lab).map(|kept| format!("its snapshots stay in {}\n", kept.display())),
+            );
             screen::print(&text)?;
         }
         Format::Text => {
@@ -147,7 +147,9 @@ pub(crate) async fn would_remove(global: &Global) -> anyhow::Result<Exit> {
     let directories = directories(&lab);
     match global.output {
         Format::Json => {
-            let list = json!({ "running_machines": machines, "directories": directories });
+            let list = json!({
+                "running_machines": machines, "directories": directories, "snapshots": snapshots(&lab),
+            });
             screen::print_json(&list)?;
         }
         Format::Text => {
@@ -165,6 +167,12 @@ pub(crate) async fn would_remove(global: &Global) -> anyhow::Result<Exit> {
                     .iter()
                     .map(|dir| format!("  {}\n", dir.display())),
             );
+            text.extend(snapshots(&lab).map(|kept| {
+                format!(
+                    "the snapshots of its etcd would stay in {}\n",
+                    kept.display()
+                )
+            }));
             screen::print(&(text + "nothing has been done\n"))?;
         }
     }
@@ -176,6 +184,11 @@ fn directories(lab: &Lab) -> Vec<PathBuf> {
     let run = lab.places.run.join(lab.spec.name.as_str());
     let all = [lab.state().root().to_owned(), run];
     all.into_iter().filter(|dir| dir.exists()).collect()
+}
+
+/// Where snapshots of the lab's etcd are that somebody took, if there are any: they outlive it.
+fn snapshots(lab: &Lab) -> Option<PathBuf> {
+    Some(lab.state().snapshots()).filter(|dir| dir.exists())
 }
 
 /// Does `work` with its progress on the screen; returns what came of it, and how many seconds it took.

@@ -71,8 +71,7 @@ pub(crate) async fn restore(
     };
     if global.dry_run {
         let plan = lab.plan_etcd_restore(source.as_ref()).await?;
-        let steps = format!("the API servers are stopped\n{plan}the API servers are started");
-        return told(global, &steps, plan.is_empty(), "would be done");
+        return told(global, &plan.to_string(), false, "would be done");
     }
     let restored = done(global, &lab, async |reporter| {
         lab.etcd_restore(source.as_ref(), reporter).await
@@ -84,8 +83,11 @@ pub(crate) async fn restore(
         .collect();
     match global.output {
         Format::Json => {
-            let steps = &restored.plan.steps;
-            screen::print_json(&json!({ "steps": steps, "conditions": restored.conditions }))?;
+            let text = restored.plan.to_string();
+            let steps: Vec<&str> = text.lines().collect();
+            let conditions = &restored.conditions;
+            let said = json!({ "changed": true, "steps": steps, "conditions": conditions });
+            screen::print_json(&said)?;
         }
         Format::Text => screen::print(&format!("{}{proven}restored\n", restored.plan))?,
     }
