@@ -115,7 +115,7 @@ pub enum EtcdRestoreError {
     Stored(#[from] StoredSnapshotError),
     /// What a member has taken by its timer cannot be had. Nothing was touched.
     #[error(transparent)]
-    Kept(#[from] EtcdKeptError),
+    Kept(#[from] Box<EtcdKeptError>),
     /// The snapshot cannot be restored. Nothing was touched.
     #[error("the snapshot is not good; nothing has been changed")]
     Trial(#[from] TrialError),

@@ -49,7 +49,7 @@ impl Lab {
                 });
             }
             EtcdSource::Kept(name) => {
-                let bytes = schedule::kept(etcd, name).await?;
+                let bytes = schedule::kept(etcd, name).await.map_err(Box::new)?;
                 forget(&record_path(&kept))?;
                 self.state().write(&kept, &bytes)?;
                 return Ok(Source {
