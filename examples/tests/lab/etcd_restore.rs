@@ -175,7 +175,7 @@ fn restored_by_killed_runs(lab: &Lab<'_>, path: &str) {
 #[track_caller]
 fn upgrade_is_killed(lab: &Lab<'_>) {
     let words = ["--output", "json", "etcd", "upgrade", "--to", ETCD];
-    for step in ["etcd: ready", "etcd: start"] {
+    for step in ["etcd: ready", "etcd: upgrade"] {
         let mut run = lab.start(&words);
         let event = run.event(|event| event.step == step);
         let done = run.kill();
