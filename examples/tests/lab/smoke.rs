@@ -2,6 +2,8 @@
 
 use crate::{
     lab::{Lab, Scene},
+    people,
+    tokens::tokens_outlive_their_key,
     turn::Room,
 };
 use serde_json::Value;
@@ -13,10 +15,13 @@ fn every_verb_says_what_it_should() {
     let lab = scene.lab("t-smoke");
     nothing_is_there_yet(&lab);
     files_are_written(&scene, &lab);
+    people::settings(&scene);
     lab.up(&["--etcd", "1"]);
     machines_are_entered(&lab);
     journals_are_shown(&lab);
     views_agree(&lab);
+    people::ask(&scene, &lab);
+    tokens_outlive_their_key(&scene, &lab);
     lab.down();
     std::fs::remove_file(scene.dir().join("lab.toml")).unwrap();
     nothing_is_there_yet(&lab);
