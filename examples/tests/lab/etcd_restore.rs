@@ -12,6 +12,8 @@ use std::{fs, path::Path, time::Instant};
 /// Made by `./lab test` before it begins; its etcd is 3.6.16.
 const OLD: &str = "1.36.3";
 const ETCD: &str = "3.7.3";
+/// The one before.
+const OLD_ETCD: &str = "3.6.16";
 const OBJECTS: usize = 20;
 
 #[test]
@@ -90,16 +92,10 @@ fn etcd_is_upgraded_under_a_running_lab() {
         "the upgrade of etcd took {:.1} s with two kills",
         began.elapsed().as_secs_f64()
     );
-    let status = lab.json(&["etcd", "status"]);
-    let members = status["members"].as_array().unwrap();
-    for member in members {
-        assert_eq!(
-            member["answer"]["serving"]["status"]["version"], ETCD,
-            "{member}"
-        );
-    }
+    all_run(&lab, ETCD);
     let text = lab.ok(&["etcd", "upgrade", "--to", ETCD]);
     assert!(text.contains("nothing to do"), "{text}");
+    goes_back(&lab);
     assert_eq!(objects(&lab), OBJECTS);
     lab.check_in_a_while();
     assert_eq!(lab.up(&[]).result["changed"], false);
@@ -181,6 +177,38 @@ fn upgrade_is_killed(lab: &Lab<'_>) {
         let done = run.kill();
         assert!(event.is_some(), "{step}: {done:?}");
         assert_eq!(objects(lab), OBJECTS);
+    }
+}
+
+/// One minor back, killed once: cancelled, and then for good.
+#[track_caller]
+fn goes_back(lab: &Lab<'_>) {
+    let plan = lab.ok(&["etcd", "downgrade", "--to", OLD_ETCD, "--dry-run"]);
+    assert!(plan.contains("becomes 3.6.16"), "{plan}");
+    let began = Instant::now();
+    let words = ["--output", "json", "etcd", "downgrade", "--to", OLD_ETCD];
+    let mut run = lab.start(&words);
+    let event = run.event(|event| event.is("etcd: upgrade", "done"));
+    let done = run.kill();
+    assert!(event.is_some(), "{done:?}");
+    lab.ok(&["etcd", "downgrade", "--cancel"]);
+    all_run(lab, ETCD);
+    lab.ok(&["etcd", "downgrade", "--to", OLD_ETCD]);
+    all_run(lab, OLD_ETCD);
+    eprintln!(
+        "back, and back again, took {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+}
+
+#[track_caller]
+fn all_run(lab: &Lab<'_>, version: &str) {
+    let status = lab.json(&["etcd", "status"]);
+    for member in status["members"].as_array().unwrap() {
+        assert_eq!(
+            member["answer"]["serving"]["status"]["version"], version,
+            "{member}"
+        );
     }
 }
 
