@@ -2,6 +2,7 @@
 
 use super::restore::programs;
 use crate::{
+    load::Load,
     rig::{Rig, version},
     task::Task,
 };
@@ -44,17 +45,9 @@ pub(super) async fn three_minors(rig: &mut Rig) -> anyhow::Result<()> {
             kills > 0 || plan.contains("hand the lead over") && last.contains(" becomes "),
             "{plan}"
         );
-        settle(rig, path, version)?;
-        // What the next minor asks for: the version of the cluster has gone on.
-        let again = rig.tool(None).await?;
-        ensure!(again.done && again.plan().is_empty(), "{}", again.plan());
+        arrived(rig, path, version).await?;
     }
-    let to = load.now();
-    let history = load.stop().await?;
-    rig.figure("longest gap between writes", history.longest_gap(from, to));
-    rig.scene.task = Task::Form;
-    rig.ask()?;
-    rig.conclude(Some(&history)).await
+    written_throughout(rig, load, from).await
 }
 
 /// 3.7 becomes 3.6, or 3.6 becomes 3.5 in every other seed, and what it was again. The tool is killed as in
@@ -83,10 +76,21 @@ pub(super) async fn downgrade(rig: &mut Rig) -> anyhow::Result<()> {
             rig.ask()?;
         }
         with_kills(rig, &to.1).await?;
-        settle(rig, &to.0, &to.1)?;
-        let again = rig.tool(None).await?;
-        ensure!(again.done && again.plan().is_empty(), "{}", again.plan());
+        arrived(rig, &to.0, &to.1).await?;
     }
+    written_throughout(rig, load, from).await
+}
+
+/// Another run has nothing to do, which the next minor asks for: the version of the cluster has gone on.
+async fn arrived(rig: &mut Rig, path: &Path, version: &str) -> anyhow::Result<()> {
+    settle(rig, path, version)?;
+    let again = rig.tool(None).await?;
+    ensure!(again.done && again.plan().is_empty(), "{}", again.plan());
+    Ok(())
+}
+
+/// Ends the load, and says how long nobody could write since `from`.
+async fn written_throughout(rig: &mut Rig, load: Load, from: u64) -> anyhow::Result<()> {
     let to = load.now();
     let history = load.stop().await?;
     rig.figure("longest gap between writes", history.longest_gap(from, to));
