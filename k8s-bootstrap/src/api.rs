@@ -66,6 +66,13 @@ impl ApiError {
         matches!(&*self.source, kube::Error::Api(status) if status.code == 401)
     }
 
+    /// Whether a Service was refused since its address is another one's (`ErrAllocated` in
+    /// pkg/registry/core/service/ipallocator).
+    pub(crate) fn is_about_a_taken_address(&self) -> bool {
+        let taken = "provided IP is already allocated";
+        matches!(&*self.source, kube::Error::Api(status) if status.message.contains(taken))
+    }
+
     /// Whether the same request may succeed later: no answer, or one of a server that is still starting.
     ///
     /// While it starts, a server forbids (403) what its admission plugins cannot judge yet, and does not

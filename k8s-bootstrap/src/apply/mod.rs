@@ -1,5 +1,6 @@
 //! Doing what the plan says: the only place with effects.
 
+mod addresses;
 mod error;
 mod join;
 mod objects;

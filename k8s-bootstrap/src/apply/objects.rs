@@ -38,6 +38,10 @@ impl Run<'_> {
             .spec
             .nodes()
             .find(|(_, n)| key.kind == "Node" && n.name.as_str() == key.name);
+        if key.kind == "Service" {
+            // Before it is ready a server may know its addresses of one family only.
+            self.any(Stage::Ready).await;
+        }
         let wait = self.wait(format!("acceptance of {key}"), OBJECT_LIMIT);
         let look = || async {
             // A starting server refuses as malformed what it cannot judge yet: the address of a Service while
@@ -50,6 +54,10 @@ impl Run<'_> {
             };
             match result {
                 Ok(()) => Ok(Attempt::Ready(())),
+                Err(error) if key.kind == "Service" && error.is_about_a_taken_address() => {
+                    api.free_addresses_of(object).await?;
+                    Ok(self.not_yet(&error))
+                }
                 Err(error) if may_change || error.is_transient() => Ok(self.not_yet(&error)),
                 Err(error) => Err(error),
             }

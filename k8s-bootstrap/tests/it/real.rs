@@ -10,12 +10,12 @@ use host_exec::{
     poll::{self, Attempt, Wait},
 };
 use k8s_bootstrap::{
-    Action, Api, ClientIdentity, ClusterSpec, Desired, DualAddress, ExpiringToken, Hosts, Material,
-    NodeCertificate, ObjectDrift, Plan, Step, apply, component,
+    Action, Api, ApiError, ClientIdentity, ClusterSpec, Desired, DualAddress, ExpiringToken, Hosts,
+    Material, NodeCertificate, ObjectDrift, ObjectKey, Plan, Step, apply, component,
     component::{Component, Place},
     health,
 };
-use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::{authentication::v1::SelfSubjectReview, networking::v1::IPAddress};
 use kube::api::PostParams;
 use pki::{ApiUrl, NodeNames, OsRandom, PkiPlan, PkiSpec, Store};
 use std::{
@@ -416,6 +416,34 @@ async fn healthy(desired: &Desired, hosts: &Hosts, names: &[&str]) {
     poll::until(&wait, look).await.unwrap();
 }
 
+/// Takes the first address of the Service of DNS as a server does that refuses the Service and forgets to give the address
+/// back; gives the key of the Service.
+async fn lose_the_address_of_dns(desired: &Desired, api: &Api) -> ObjectKey {
+    let mut services = desired.objects.iter();
+    let dns = services.find(|object| object.key().kind == "Service");
+    let dns = dns.unwrap();
+    let taken: IPAddress = serde_json::from_value(serde_json::json!({
+        "metadata": {"name": dns.body()["spec"]["clusterIPs"][0], "labels": {
+            "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
+            "ipaddress.kubernetes.io/ip-family": "IPv4",
+        }},
+        "spec": {"parentRef": {
+            "group": "", "resource": "services", "namespace": "kube-system", "name": "kube-dns",
+        }},
+    }))
+    .unwrap();
+    let addresses: kube::Api<IPAddress> = kube::Api::all(api.client());
+    let wait = Wait::new("an address that is lost", Duration::from_secs(60));
+    let look = || async {
+        match addresses.create(&PostParams::default(), &taken).await {
+            Ok(_) => Ok::<_, ApiError>(Attempt::Ready(())),
+            Err(error) => Ok(Attempt::NotYet(error.to_string())),
+        }
+    };
+    poll::until(&wait, look).await.unwrap();
+    dns.key().clone()
+}
+
 /// All objects, given to a server that is still starting, are there; the second time nothing differs; the
 /// controllers take their flags; and the token opens what a kubelet needs, and no more.
 #[tokio::test(flavor = "multi_thread")]
@@ -433,10 +461,6 @@ async fn a_real_api_server_takes_everything_once() {
         "--endpoint-reconciler-type=none",
     ];
     world.start(component::apiserver::component, &loopback);
-
-    apply(&desired, &objects_only(&desired), &hosts, &Silent)
-        .await
-        .unwrap();
     let address = SocketAddr::new([127, 0, 0, 1].into(), world.spec.api_port);
     let limit = Duration::from_secs(10);
     let api = Api::new(
@@ -447,7 +471,13 @@ async fn a_real_api_server_takes_everything_once() {
         limit,
     )
     .unwrap();
+    let dns = lose_the_address_of_dns(&desired, &api).await;
+
+    apply(&desired, &objects_only(&desired), &hosts, &Silent)
+        .await
+        .unwrap();
     assert_eq!(drifted(&desired, &api).await, []);
+    assert!(api.get(&dns).await.unwrap().is_some());
     let before = versions(&desired, &api).await;
     apply(&desired, &objects_only(&desired), &hosts, &Silent)
         .await
