@@ -61,9 +61,7 @@ fn killed_at_every_step_it_converges_to_the_same_cluster() {
     ] {
         assert!(killed_at(step), "no run was killed at {step}: {seen:?}");
     }
-    // The kubelet goes on while no run is there, so the next may find the node Ready.
-    let last = ["Ready", "DNS from a node"].into_iter().any(killed_at);
-    assert!(last, "no run was killed at the end: {seen:?}");
+    // What comes after these, Ready and DNS from a node, may come true while no run is there, and be found by the next.
     let plan = lab.ok(&["plan"]);
     assert!(plan.contains("nothing to do"), "{plan}");
     assert_eq!(lab.up(&[]).result["changed"], false);
