@@ -9,8 +9,8 @@ use http::{HeaderValue, Request, header::AUTHORIZATION};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use kube::{
     api::{
-        ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
-        TypeMeta,
+        ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
+        PostParams, TypeMeta,
     },
     client::{Body, middleware::BaseUriLayer},
 };
@@ -269,6 +269,21 @@ impl Api {
             Ok(_) => Ok(()),
             Err(error) => match &*error.source {
                 kube::Error::Api(status) if status.code == 409 => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Deletes an object. One that is not there is *not* an error.
+    pub(crate) async fn delete(&self, key: &ObjectKey) -> Result<(), ApiError> {
+        let (api, params) = (self.resource(key), DeleteParams::default());
+        match self
+            .bounded("delete", key, api.delete(&key.name, &params))
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(error) => match &*error.source {
+                kube::Error::Api(status) if status.code == 404 => Ok(()),
                 _ => Err(error),
             },
         }

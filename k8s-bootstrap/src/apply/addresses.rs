@@ -1,7 +1,6 @@
 //! Addresses of Services that an API server has lost sight of.
 
 use crate::{Api, ApiError, Object, ObjectKey};
-use kube::api::DeleteParams;
 use serde_json::Value;
 
 /// Where the API keeps which Service has which address, from Kubernetes 1.33 on.
@@ -30,9 +29,7 @@ impl Api {
                 && parent["namespace"].as_str() == key.namespace.as_deref()
                 && parent["name"] == key.name.as_str();
             if ours {
-                let (api, params) = (self.resource(&taken), DeleteParams::default());
-                self.bounded("delete", &taken, api.delete(address, &params))
-                    .await?;
+                self.delete(&taken).await?;
             }
         }
         Ok(())

@@ -319,7 +319,7 @@ async fn apply(
             let host = observe::host(hosts, evicting.node)?;
             end_kubelet(&**host).await?;
         }
-        RetireStep::DeleteNode => requests::delete_node(api, node).await?,
+        RetireStep::DeleteNode => api.delete(&ObjectKey::node(node)).await?,
     }
     Ok(())
 }

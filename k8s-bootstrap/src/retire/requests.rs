@@ -76,19 +76,3 @@ fn refusal(status: &kube::core::Status) -> String {
         .collect();
     texts.join(" ")
 }
-
-/// Deletes the Node. One that is not there is *not* an error.
-pub(super) async fn delete_node(api: &Api, node: &str) -> Result<(), ApiError> {
-    let key = ObjectKey::node(node);
-    let (nodes, params) = (api.resource(&key), DeleteParams::default());
-    match api
-        .bounded("delete", &key, nodes.delete(node, &params))
-        .await
-    {
-        Ok(_) => Ok(()),
-        Err(error) => match &*error.source {
-            kube::Error::Api(status) if status.code == 404 => Ok(()),
-            _ => Err(error),
-        },
-    }
-}
