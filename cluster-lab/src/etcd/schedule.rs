@@ -3,7 +3,7 @@
 use super::RunningEtcd;
 use crate::{Lab, LabPlanError, StateError, state::make_dir};
 use etcd_bootstrap::{
-    ClusterSpec, Hosts, MemberName,
+    ClusterSpec, Hosts, MemberName, StoredSnapshot,
     schedule::{
         self, FetchError, Kept, Schedule, ScheduleApplyError, ScheduleObserveError, SchedulePlan,
         Site,
@@ -13,7 +13,6 @@ use host_exec::{Condition, EventSink, Host};
 use serde::Serialize;
 use std::{fmt, path::Path, str::FromStr};
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
 /// After so many times the longest time between two snapshots the newest one is too old: one was missed.
 const GAPS: u32 = 2;
@@ -89,7 +88,7 @@ pub enum EtcdKeptError {
     /// It is not there, or not whole.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// It could not be kept.
+    /// There is no place for it.
     #[error(transparent)]
     State(#[from] StateError),
 }
@@ -116,15 +115,16 @@ pub(crate) async fn settle_schedule(
     Ok(!plan.is_empty())
 }
 
-/// One that a member has, checked.
+/// One that a member has, checked and kept at `to`.
 pub(super) async fn kept(
     etcd: &RunningEtcd,
     name: &KeptName,
-) -> Result<Zeroizing<Vec<u8>>, EtcdKeptError> {
+    to: &Path,
+) -> Result<StoredSnapshot, EtcdKeptError> {
     let KeptName { member, number } = name;
     let host = etcd.hosts.get(member);
     let host = host.ok_or_else(|| EtcdKeptError::NoMember(member.clone()))?;
-    Ok(schedule::fetch(&etcd.spec, member, *number, host.as_ref()).await?)
+    Ok(schedule::fetch(&etcd.spec, member, *number, host.as_ref(), to).await?)
 }
 
 /// What a member has, and whether that is as it has to be; nothing in a lab without a schedule.
@@ -190,14 +190,13 @@ impl Lab {
     /// # Errors
     ///
     /// The lab cannot be looked at, there is no such member or snapshot, it is not whole, or it cannot be kept.
-    pub async fn etcd_kept(&self, name: &KeptName, to: &Path) -> Result<usize, EtcdKeptError> {
-        let bytes = kept(&self.running_etcd().await?, name).await?;
+    pub async fn etcd_kept(&self, name: &KeptName, to: &Path) -> Result<u64, EtcdKeptError> {
+        let etcd = self.running_etcd().await?;
         let own = self.state().snapshots();
         if to.parent() == Some(&own) {
             make_dir(&own)?;
         }
-        self.state().write(to, &bytes)?;
-        Ok(bytes.len())
+        Ok(kept(&etcd, name, to).await?.bytes)
     }
 }
 

@@ -49,11 +49,9 @@ impl Lab {
                 });
             }
             EtcdSource::Kept(name) => {
-                let bytes = schedule::kept(etcd, name).await.map_err(Box::new)?;
-                forget(&record_path(&kept))?;
-                self.state().write(&kept, &bytes)?;
+                let stored = schedule::kept(etcd, name, &kept).await;
                 return Ok(Source {
-                    stored: stored(&kept).await?,
+                    stored: stored.map_err(Box::new)?,
                     without_checksum: false,
                 });
             }

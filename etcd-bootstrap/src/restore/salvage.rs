@@ -2,9 +2,9 @@
 
 use crate::{
     ClusterSpec, MemberName, StoredSnapshot, StoredSnapshotError, render,
-    snapshot::{forget_part, name_part, part_path, transfer_limit},
+    snapshot::{blocking, bring, name_part},
 };
-use host_exec::{Command, DownloadError, Host, RunError, download, systemd};
+use host_exec::{Command, DownloadError, Host, RunError, systemd};
 use std::{
     path::{Path, PathBuf},
     slice,
@@ -59,22 +59,19 @@ pub async fn salvage(
         return Err(SalvageError::Runs(member.clone()));
     }
     let path = own.data_dir.join("member/snap/db");
-    let limit = transfer_limit(size(host, &path).await?);
-    let fetched = download(host, &path, &part_path(to), limit).await;
-    fetched
-        .inspect_err(|_| forget_part(to))?
-        .ok_or_else(|| SalvageError::NoStore {
+    let bytes = size(host, &path).await?;
+    if !bring(host, &path, to, bytes).await? {
+        return Err(SalvageError::NoStore {
             member: member.clone(),
             path,
-        })?;
+        });
+    }
     let to = to.to_owned();
-    let stored = tokio::task::spawn_blocking(move || {
+    let stored = blocking(move || {
         name_part(&to)?;
         StoredSnapshot::copy_of_store(&to)
     });
-    Ok(stored
-        .await
-        .unwrap_or_else(|joined| std::panic::resume_unwind(joined.into_panic()))?)
+    Ok(stored.await?)
 }
 
 /// `wc -c FILE`: `16384 /var/lib/etcd/member/snap/db`. 0 for what is not there, which shows later.

@@ -1,9 +1,12 @@
 //! A kept snapshot, brought here and checked.
 
 use super::observe::kept;
-use crate::{ClusterSpec, Damage, MemberName, check_whole};
-use host_exec::{FileError, Host, RunError};
-use zeroize::Zeroizing;
+use crate::{
+    ClusterSpec, Damage, MemberName, StoredSnapshot, StoredSnapshotError,
+    snapshot::{blocking, bring, store_part},
+};
+use host_exec::{DownloadError, Host, RunError};
+use std::path::Path;
 
 /// A kept snapshot could not be had. It stays where it is.
 #[derive(Debug, thiserror::Error)]
@@ -22,9 +25,12 @@ pub enum FetchError {
         /// Those it has, in words.
         there: String,
     },
-    /// It could not be read.
+    /// It could not be brought here.
     #[error(transparent)]
-    File(#[from] FileError),
+    Fetch(#[from] DownloadError),
+    /// It could not be stored here.
+    #[error(transparent)]
+    Store(#[from] StoredSnapshotError),
     /// The member cannot be asked what it has.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -41,23 +47,29 @@ pub enum FetchError {
     },
 }
 
-/// Reads snapshot `number` of `member` (1 is the newest), and checks that it is whole to the last bit. The bytes hold every
-/// Secret of a cluster.
+/// Brings snapshot `number` of `member` (1 is the newest) into the file `to` of this machine, with mode 0600, and checks that
+/// it is whole to the last bit before it gets that name. No more than a piece of it is in memory; it holds every Secret of a
+/// cluster.
 ///
 /// A snapshot that is taken meanwhile gives all numbers to other ones: look again if it matters which one came.
 ///
 /// # Errors
 ///
-/// There is no such snapshot, it cannot be read, or it was cut or changed at any place.
+/// There is no such snapshot, it cannot be brought here, or it was cut or changed at any place.
 pub async fn fetch(
     spec: &ClusterSpec,
     member: &MemberName,
     number: u8,
     host: &dyn Host,
-) -> Result<Zeroizing<Vec<u8>>, FetchError> {
+    to: &Path,
+) -> Result<StoredSnapshot, FetchError> {
     let schedule = spec.schedule().ok_or(FetchError::NoSchedule)?;
-    let Some(bytes) = host.read_file(&schedule.path(number)).await? else {
-        let there = kept(schedule, host).await?;
+    let there = kept(schedule, host).await?;
+    let brought = match there.iter().find(|kept| kept.number == number) {
+        Some(kept) => bring(host, &schedule.path(number), to, kept.bytes).await?,
+        None => false,
+    };
+    if !brought {
         let there: Vec<_> = there.iter().map(|kept| kept.number.to_string()).collect();
         return Err(FetchError::Missing {
             member: member.clone(),
@@ -67,12 +79,15 @@ pub async fn fetch(
                 false => there.join(", "),
             },
         });
-    };
-    let bytes = Zeroizing::new(bytes);
-    check_whole(&bytes).map_err(|source| FetchError::Damaged {
-        member: member.clone(),
-        number,
-        source,
-    })?;
-    Ok(bytes)
+    }
+    let to = to.to_owned();
+    let stored = blocking(move || store_part(&to)).await;
+    stored.map_err(|error| match error {
+        StoredSnapshotError::Damaged { source, .. } => FetchError::Damaged {
+            member: member.clone(),
+            number,
+            source,
+        },
+        other => FetchError::Store(other),
+    })
 }

@@ -4,7 +4,7 @@ mod stored;
 mod trial;
 mod whole;
 
-pub(crate) use stored::{name_part, part_path};
+pub(crate) use stored::{name_part, part_path, store_part};
 
 pub use stored::{SnapshotRecord, StoredSnapshot, StoredSnapshotError, record_path};
 pub use trial::{TrialError, try_restore};
@@ -117,19 +117,19 @@ pub async fn snapshot(
     removed?;
     let (cluster_id, version) = (spec.cluster_id(), spec.version_of(own));
     let (to, member) = (to.to_owned(), member.clone());
-    let stored = tokio::task::spawn_blocking(move || {
-        let record = |sha256: host_exec::Sha256Hex| SnapshotRecord {
+    let stored = blocking(move || {
+        let stored = stored::store_part(&to)?;
+        let record = SnapshotRecord {
             status,
-            sha256: sha256.to_string(),
+            sha256: stored.sha256.to_string(),
             cluster_id,
             version,
             member,
         };
-        stored::store_part(&to, record).inspect_err(|_| forget_part(&to))
+        stored::write_record(&to, &record)?;
+        Ok::<_, StoredSnapshotError>(record)
     });
-    Ok(stored
-        .await
-        .unwrap_or_else(|joined| std::panic::resume_unwind(joined.into_panic()))?)
+    Ok(stored.await?)
 }
 
 async fn save(
@@ -159,18 +159,31 @@ async fn fetch(
     status: SnapshotStatus,
     to: &Path,
 ) -> Result<SnapshotStatus, SnapshotError> {
-    let limit = transfer_limit(status.total_bytes);
-    match download(host, scratch, &part_path(to), limit).await {
-        Ok(Some(_)) => Ok(status),
-        Ok(None) => Err(SnapshotError::Gone(member.clone())),
-        Err(error) => {
-            forget_part(to);
-            Err(error.into())
-        }
+    match bring(host, scratch, to, status.total_bytes).await? {
+        true => Ok(status),
+        false => Err(SnapshotError::Gone(member.clone())),
     }
 }
 
+/// Brings a file of `bytes` bytes of a member's machine to the part of `to`; false if there is no such file. After a failure
+/// no part is left.
+pub(crate) async fn bring(
+    host: &dyn Host,
+    from: &Path,
+    to: &Path,
+    bytes: u64,
+) -> Result<bool, DownloadError> {
+    let brought = download(host, from, &part_path(to), transfer_limit(bytes)).await;
+    Ok(brought.inspect_err(|_| forget_part(to))?.is_some())
+}
+
+/// Work that waits for a disk, on a thread that may.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|joined| std::panic::resume_unwind(joined.into_panic()))
+}
+
 /// Takes away what came of a snapshot that failed; the failure is what has to be told.
-pub(crate) fn forget_part(to: &Path) {
+fn forget_part(to: &Path) {
     let _ = fs::remove_file(part_path(to));
 }

@@ -1,7 +1,7 @@
 //! A snapshot on this machine, and what is recorded beside it.
 
 use super::{
-    Damage, SnapshotStatus,
+    Damage, SnapshotStatus, forget_part,
     whole::{Check, Checked},
 };
 use crate::{ClusterId, EtcdVersion, MemberName};
@@ -194,20 +194,20 @@ pub(crate) fn name_part(path: &Path) -> Result<(), StoredSnapshotError> {
     synced.map_err(io_error("write", path))
 }
 
-/// Looks whether the part of `path` is a whole snapshot, and only then gives it its name and its record, with mode 0600,
-/// which comes last, so that a record without its snapshot never is.
-pub(super) fn store_part(
-    path: &Path,
-    record: impl FnOnce(Sha256Hex) -> SnapshotRecord,
-) -> Result<SnapshotRecord, StoredSnapshotError> {
+/// Looks whether the part of `path` is a whole snapshot, and only then gives it its name; else takes it away. The record of
+/// what was there before goes first: it would not fit the new snapshot, and then nobody could use that.
+pub(crate) fn store_part(path: &Path) -> Result<StoredSnapshot, StoredSnapshotError> {
+    name_whole(path).inspect_err(|_| forget_part(path))
+}
+
+fn name_whole(path: &Path) -> Result<StoredSnapshot, StoredSnapshotError> {
     let part = part_path(path);
-    let checked = examine(&part)?;
-    checked
-        .whole
-        .map_err(|source| StoredSnapshotError::Damaged { path: part, source })?;
-    let record = record(checked.sha256);
-    let text = serde_json::to_string_pretty(&record).expect("names and numbers have a JSON form");
-    // An older record would not fit the new snapshot, and then nobody could use it.
+    let Checked {
+        bytes,
+        sha256,
+        whole,
+    } = examine(&part)?;
+    whole.map_err(|source| StoredSnapshotError::Damaged { path: part, source })?;
     let aside = record_path(path);
     match fs::remove_file(&aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -216,9 +216,23 @@ pub(super) fn store_part(
         _ => {}
     }
     name_part(path)?;
+    Ok(StoredSnapshot {
+        path: path.to_owned(),
+        sha256,
+        bytes,
+        record: None,
+    })
+}
+
+/// Writes the record of the snapshot at `path`, with mode 0600: after it, so that a record without its snapshot never is.
+pub(super) fn write_record(
+    path: &Path,
+    record: &SnapshotRecord,
+) -> Result<(), StoredSnapshotError> {
+    let text = serde_json::to_string_pretty(record).expect("names and numbers have a JSON form");
+    let aside = record_path(path);
     let file = File::secret(&aside, text).with_mode(Mode::SECRET);
-    files::write_here(&file).map_err(io_error("write", &aside))?;
-    Ok(record)
+    files::write_here(&file).map_err(io_error("write", &aside))
 }
 
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoredSnapshotError {

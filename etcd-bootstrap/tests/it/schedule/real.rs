@@ -140,9 +140,13 @@ async fn the_newest_are_kept_in_their_order_for_root_alone() {
     assert_eq!(mode(&scene.directory), 0o700);
     assert_eq!(mode(&scene.directory.join("1.db")), 0o600);
     let (spec, names) = (&scene.cluster.spec, scene.cluster.names());
-    let bytes = fetch(spec, &names[0], 2, &scene.host).await.unwrap();
-    assert_eq!(check_whole(&bytes), Ok(()));
-    let missing = fetch(spec, &names[0], 4, &scene.host).await.unwrap_err();
+    let to = tempfile::tempdir().unwrap();
+    let to = to.path().join("fetched.db");
+    let fetch = |number| fetch(spec, &names[0], number, &scene.host, &to);
+    let stored = fetch(2).await.unwrap();
+    assert_eq!(check_whole(&fs::read(&stored.path).unwrap()), Ok(()));
+    assert_eq!(mode(&to), 0o600);
+    let missing = fetch(4).await.unwrap_err();
     assert_eq!(
         missing.to_string(),
         "etcd member etcd-1 has no snapshot 4; it has 1, 2, 3"
@@ -150,8 +154,9 @@ async fn the_newest_are_kept_in_their_order_for_root_alone() {
     let newest = scene.directory.join("1.db");
     let whole = fs::read(&newest).unwrap();
     fs::write(&newest, &whole[..whole.len() - 512]).unwrap();
-    let damaged = fetch(spec, &names[0], 1, &scene.host).await.unwrap_err();
+    let damaged = fetch(1).await.unwrap_err();
     assert!(matches!(damaged, FetchError::Damaged { .. }), "{damaged}");
+    assert!(!to.with_file_name("fetched.db.part").exists());
 }
 
 /// Cut, changed by one bit, etcd down, no room: whatever ends a run, what was there is there, and nothing else.
