@@ -59,6 +59,15 @@ pub enum SupplyError {
 }
 
 impl Lab {
+    /// Programs in the cache: found, downloaded or built.
+    pub(crate) async fn get_programs(
+        &self,
+        wanted: &artifacts::Wanted,
+        events: &dyn EventSink,
+    ) -> Result<artifacts::ProgramSet, SupplyError> {
+        Ok(artifacts::programs(&self.here, wanted, &programs_places(self), events).await?)
+    }
+
     /// Programs and images in the cache, and what comes of them for the machines of the lab.
     pub(crate) async fn supplies(
         &self,
@@ -66,7 +75,7 @@ impl Lab {
         events: &dyn EventSink,
     ) -> Result<Supplies, SupplyError> {
         let (places, wanted) = (programs_places(self), &blueprint.programs);
-        let set = artifacts::programs(&self.here, wanted, &places, events).await?;
+        let set = self.get_programs(wanted, events).await?;
         let images = artifacts::images(&self.here, wanted, &set, &places, events).await?;
         let Machines::Vms(bhyve) = &blueprint.machines else {
             let root = artifacts::containerd_root(&self.here, &images, &places, events).await?;

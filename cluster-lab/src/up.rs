@@ -7,7 +7,7 @@ use crate::{
     check::dns,
     etcd::settle_schedule,
     guest::GuestError,
-    lab::{etcd_hosts, guest_steps, programs_places},
+    lab::{etcd_hosts, guest_steps},
     plan::{look_at_etcd, observe_kubernetes, plan_machines},
     preflight::{self as here, PreflightError},
     supplies::{Supplies, SupplyError},
@@ -278,8 +278,7 @@ impl Lab {
         if let Some(only) = only {
             wanted.programs = vec![only];
         }
-        let set = artifacts::programs(&self.here, &wanted, &programs_places(self), events).await;
-        Ok(set.map_err(SupplyError::from)?.dir)
+        Ok(self.get_programs(&wanted, events).await?.dir)
     }
 
     /// Draws the key of a hardened lab, once and before its certificates: where those are there and the key is not, it

@@ -161,10 +161,7 @@ impl Lab {
         self.refuse_rotating(None)?;
         let set = self.set_with(&blueprint, to)?;
         if let Some(set) = set {
-            let wanted = etcd_of(set)?;
-            let places = programs_places(self);
-            let got = artifacts::programs(&self.here, &wanted, &places, events).await;
-            got.map_err(SupplyError::from)?;
+            self.get_programs(&etcd_of(set)?, events).await?;
         }
         let etcd = self.running_etcd().await?;
         if let (Machines::Vms(_), Some(set)) = (&blueprint.machines, set) {
@@ -186,9 +183,7 @@ impl Lab {
         let record = blueprint.etcd_record();
         for set in record.programs.iter().chain(record.upgraded.values()) {
             let wanted = etcd_of(*set).map_err(DraftError::from)?;
-            let places = programs_places(self);
-            let got = artifacts::programs(&self.here, &wanted, &places, events).await;
-            got.map_err(SupplyError::from)?;
+            self.get_programs(&wanted, events).await?;
         }
         Ok(())
     }
