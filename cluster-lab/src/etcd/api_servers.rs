@@ -8,6 +8,7 @@ use host_exec::{
     poll::{self, Attempt, Wait},
     systemd,
 };
+use k8s_bootstrap::kubeadm::MANIFESTS;
 use std::{collections::BTreeSet, time::Duration};
 
 /// The step under which they are stopped.
@@ -20,9 +21,7 @@ const PROGRAMS: [&str; 3] = [
     "kube-controller-manager",
     "kube-apiserver",
 ];
-/// Where the kubelet looks for static pods (kubeadm's `staticPodPath`).
-const MANIFESTS: &str = "/etc/kubernetes/manifests";
-/// Where their manifests are meanwhile: the kubelet reads nothing there.
+/// Where the manifests of static pods are meanwhile: the kubelet reads nothing there.
 const ASIDE: &str = "/etc/kubernetes/manifests-during-restore";
 /// How long a kubelet may take to end a static pod: it sees at once that the manifest is gone, and the pod has the 30 s
 /// that Kubernetes gives everybody who names no `terminationGracePeriodSeconds`.

@@ -49,15 +49,12 @@ impl Run<'_> {
             let (name, api) = self.leading();
             let may_change = *self.stages[name].borrow() != Stage::Ready || key.kind == "Service";
             let result = match node {
+                None if key.kind == "Service" => apply_service(api, object).await,
                 None => api.apply(object).await,
                 Some((_, node)) => apply_node(api, object, node).await,
             };
             match result {
                 Ok(()) => Ok(Attempt::Ready(())),
-                Err(error) if key.kind == "Service" && error.is_about_a_taken_address() => {
-                    api.free_addresses_of(object).await?;
-                    Ok(self.not_yet(&error))
-                }
                 Err(error) if may_change || error.is_transient() => Ok(self.not_yet(&error)),
                 Err(error) => Err(error),
             }
@@ -66,6 +63,18 @@ impl Run<'_> {
         self.or_log(done.await, self.leading().0, "kube-apiserver")
             .await
     }
+}
+
+/// Where an address of it is lost, that is freed for the next time.
+async fn apply_service(api: &Api, object: &Object) -> Result<(), ApiError> {
+    let applied = api.apply(object).await;
+    if applied
+        .as_ref()
+        .is_err_and(ApiError::is_about_a_taken_address)
+    {
+        api.free_addresses_of(object).await?;
+    }
+    applied
 }
 
 /// A Node's taints are one list, which applying takes over as a whole: a Node that is as it has to be is left

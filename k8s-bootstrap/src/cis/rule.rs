@@ -4,6 +4,7 @@ use super::{
     Verdict,
     facts::{FileFacts, MachineFacts, Process, Program},
 };
+use crate::kubeadm::MANIFESTS;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -209,7 +210,7 @@ fn select(facts: &MachineFacts, files: Files) -> Result<Vec<(&Path, &FileFacts)>
             below.collect()
         }
         Files::Definition(program) => {
-            let manifest = format!("/etc/kubernetes/manifests/{program}.yaml");
+            let manifest = format!("{MANIFESTS}/{program}.yaml");
             let unit = format!("/etc/systemd/system/{program}.service");
             let found: Vec<_> = [manifest, unit]
                 .into_iter()

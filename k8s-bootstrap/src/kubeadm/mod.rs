@@ -46,8 +46,8 @@ pub(crate) use static_pod::manifests;
 
 use crate::{ClusterSpec, Runtime};
 
-/// Where the kubelet looks for static pods.
-pub(crate) const MANIFESTS: &str = "/etc/kubernetes/manifests";
+/// Where the kubelet looks for static pods (kubeadm's `staticPodPath`).
+pub const MANIFESTS: &str = "/etc/kubernetes/manifests";
 
 /// The runtime's socket in kubeadm's words (`constants/constants_unix.go`).
 pub(crate) fn socket(spec: &ClusterSpec) -> &'static str {
