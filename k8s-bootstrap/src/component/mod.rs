@@ -145,7 +145,7 @@ pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
         Runtime::Containerd(own) => containerd::component(place, own),
         Runtime::Crio(own) => crio::component(place, own),
     };
-    let mut components = vec![runtime, cni::routes(place)];
+    let mut components = vec![runtime, cni::network(place)];
     let spec = place.cluster;
     components.extend(
         spec.balancer
