@@ -1,8 +1,8 @@
 //! Bringing a lab up: each layer is observed, planned and applied; what can run side by side does.
 
 use crate::{
-    Blueprint, DraftError, EtcdError, EtcdScheduleError, Hosts, Lab, LabPlanError, Machines,
-    MaterialError, ObserveError, Profile, Record, ShrinkError, StateError, Wired,
+    Blueprint, DraftError, EtcdError, EtcdScheduleError, Hosts, ImportError, Lab, LabPlanError,
+    Machines, MaterialError, ObserveError, Profile, Record, ShrinkError, StateError, Wired,
     blueprint::programs_wanted,
     check::dns,
     etcd::settle_schedule,
@@ -92,6 +92,9 @@ pub enum UpError {
     /// Names and firewall of a machine.
     #[error(transparent)]
     Guest(#[from] GuestError),
+    /// Images of the version that the lab was upgraded to.
+    #[error(transparent)]
+    Images(#[from] Box<ImportError>),
     /// What is there could not be found out.
     #[error(transparent)]
     Observe(#[from] ObserveError),
@@ -124,6 +127,12 @@ pub enum UpError {
     /// No token could be drawn.
     #[error("cannot draw a bootstrap token or a key")]
     Random(#[from] pki::RandomError),
+}
+
+impl From<ImportError> for UpError {
+    fn from(error: ImportError) -> Self {
+        Self::Images(Box::new(error))
+    }
 }
 
 impl From<LabPlanError> for UpError {
@@ -200,6 +209,7 @@ impl Lab {
             .await?;
         blueprint.refuse_restoring()?;
         changed |= made;
+        changed |= self.import_later_images(&blueprint, &hosts, events).await?;
         changed |= self.clusters(&wired, &token, &hosts, events).await?;
         if let Some(shrinking) = &shrinking {
             shrinking.remove(&wired.kubernetes, events).await?;

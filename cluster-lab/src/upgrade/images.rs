@@ -4,12 +4,15 @@
 //! programs. What a later version runs in pods comes to it as an archive, through the standard input of ctr(8).
 
 use crate::{
-    Blueprint, BlueprintError, Hosts, Lab, SupplyError, blueprint::programs_wanted,
+    Blueprint, BlueprintError, Hosts, Lab, StateError, SupplyError, blueprint::programs_wanted,
     lab::programs_places,
 };
 use artifacts::{ProgramName, Version, Wanted};
 use futures::future::try_join_all;
-use host_exec::{Command, EventSink, Host, HostName, RunError, Stdin};
+use host_exec::{
+    Command, EventSink, Host, HostName, RunError, Stdin,
+    poll::{self, Attempt, Wait, WaitError},
+};
 use netplan::Role;
 use std::{
     collections::BTreeMap,
@@ -20,6 +23,8 @@ use std::{
 const STEP: &str = "images";
 /// For an archive of 100 MB over a connection of SSH, and unpacking it.
 const IMPORT_LIMIT: Duration = Duration::from_secs(300);
+/// For a containerd that has just been started with its machine.
+const START_LIMIT: Duration = Duration::from_secs(30);
 /// What the kubelet's garbage collection leaves alone (containerd, `labels.PinnedImageLabelKey`). Given last: an image
 /// without it is one whose import may have been killed.
 const PINNED: &str = "io.cri-containerd.pinned=pinned";
@@ -37,7 +42,19 @@ pub enum ImportError {
     /// They could not be made.
     #[error(transparent)]
     Supply(#[from] SupplyError),
-    /// containerd of a node.
+    /// The lab's directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// containerd of a node does not tell what it has.
+    #[error("{node} does not list its images; see `lab logs {node} containerd`")]
+    Silent {
+        /// The node.
+        node: HostName,
+        /// What was last seen.
+        #[source]
+        source: WaitError<RunError>,
+    },
+    /// containerd of a node does not take them.
     #[error("cannot bring images to a node; see `lab logs NODE containerd`")]
     Containerd(#[from] RunError),
 }
@@ -51,7 +68,29 @@ impl Lab {
         hosts: &Hosts,
     ) -> Result<Lacking, ImportError> {
         let wanted = programs_wanted(&self.spec.at_version(version))?;
-        Ok(lacking(blueprint, &wanted, hosts).await?)
+        lacking(blueprint, &wanted, hosts).await
+    }
+
+    /// Brings those of all versions that the lab was upgraded to, or is: a node that came since was made without them. Says
+    /// whether any were lacking.
+    pub(crate) async fn import_later_images(
+        &self,
+        blueprint: &Blueprint,
+        hosts: &Hosts,
+        events: &dyn EventSink,
+    ) -> Result<bool, ImportError> {
+        let upgrades = self.state().upgrades()?;
+        let under_way = upgrades.and_then(|upgrades| upgrades.under_way);
+        let versions = under_way.map(|under_way| under_way.to).into_iter();
+        let mut changed = false;
+        for version in versions.chain([self.spec.kubernetes]) {
+            if version != blueprint.programs.versions.kubernetes {
+                changed |= self
+                    .import_images(blueprint, version, hosts, events)
+                    .await?;
+            }
+        }
+        Ok(changed)
     }
 
     /// Brings them there, and says whether any were lacking.
@@ -94,7 +133,7 @@ async fn lacking(
     blueprint: &Blueprint,
     wanted: &Wanted,
     hosts: &Hosts,
-) -> Result<Lacking, RunError> {
+) -> Result<Lacking, ImportError> {
     let nodes = [Role::ControlPlane, Role::Worker].into_iter();
     let nodes = nodes.flat_map(|role| blueprint.hosts_of(role).map(move |name| (role, name)));
     let looks = nodes.filter_map(|(role, name)| {
@@ -102,9 +141,9 @@ async fn lacking(
         Some(async move {
             let images = match images.is_empty() {
                 true => images,
-                false => not_there(host.as_ref(), images).await?,
+                false => not_there(host.as_ref(), images, blueprint.spec.patience).await?,
             };
-            Ok::<_, RunError>((name, images))
+            Ok::<_, ImportError>((name, images))
         })
     });
     let mut lacking: Lacking = try_join_all(looks).await?.into_iter().collect();
@@ -123,9 +162,23 @@ fn images_of(wanted: &Wanted, role: Role) -> Vec<String> {
         .collect()
 }
 
-async fn not_there(host: &dyn Host, mut images: Vec<String>) -> Result<Vec<String>, RunError> {
-    let listed = host.run(&ctr().args(["images", "list"])).await?;
-    let listed = listed.stdout_text();
+async fn not_there(
+    host: &dyn Host,
+    mut images: Vec<String>,
+    patience: f64,
+) -> Result<Vec<String>, ImportError> {
+    let wait = Wait::new("containerd that answers", START_LIMIT.mul_f64(patience));
+    let listed = poll::until(&wait, || async {
+        let output = host.output(&ctr().args(["images", "list"])).await?;
+        Ok(match output.status.success() {
+            true => Attempt::Ready(output.stdout_text().into_owned()),
+            false => Attempt::NotYet(output.stderr_text().trim().to_owned()),
+        })
+    });
+    let listed = listed.await.map_err(|source| ImportError::Silent {
+        node: host.name().clone(),
+        source,
+    })?;
     images.retain(|image| !is_listed(&listed, image));
     Ok(images)
 }
