@@ -73,6 +73,13 @@ impl ApiError {
         matches!(&*self.source, kube::Error::Api(status) if status.message.contains(taken))
     }
 
+    /// Whether an object was refused since the one that is there has two entries of one key in a list, which
+    /// server-side apply of old versions does not read (structured-merge-diff 4.2.3, which 1.28.3 has, `typed/validate.go`).
+    pub(crate) fn is_about_equal_keys(&self) -> bool {
+        let equal = "duplicate entries for key";
+        matches!(&*self.source, kube::Error::Api(status) if status.message.contains(equal))
+    }
+
     /// Whether the same request may succeed later: no answer, or one of a server that is still starting.
     ///
     /// While it starts, a server forbids (403) what its admission plugins cannot judge yet, and does not
@@ -248,6 +255,19 @@ impl Api {
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let (api, patch) = (self.resource(key), Patch::Apply(object.body()));
         self.bounded("apply", key, api.patch(&key.name, &params, &patch))
+            .await?;
+        Ok(())
+    }
+
+    /// Writes an object's fields into the one that is there; a list is replaced as a whole (RFC 7386).
+    pub(crate) async fn merge(&self, object: &Object) -> Result<(), ApiError> {
+        let key = object.key();
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let (api, patch) = (self.resource(key), Patch::Merge(object.body()));
+        self.bounded("merge", key, api.patch(&key.name, &params, &patch))
             .await?;
         Ok(())
     }

@@ -79,11 +79,16 @@ async fn apply_service(api: &Api, object: &Object) -> Result<(), ApiError> {
 
 /// A Node's taints are one list, which applying takes over as a whole: a Node that is as it has to be is left
 /// alone, so that it keeps what the controllers have put there.
+///
+/// A kubelet that has made its Node itself has given it two addresses of one type, InternalIP of either family.
 async fn apply_node(api: &Api, object: &Object, node: &NodeSpec) -> Result<(), ApiError> {
     let live = api.get(object.key()).await?;
     if object.drift(live.as_ref()).is_none() {
         return Ok(());
     }
-    api.apply(object).await?;
+    match api.apply(object).await {
+        Err(error) if error.is_about_equal_keys() => api.merge(object).await?,
+        applied => applied?,
+    }
     api.apply_node_addresses(node).await
 }
