@@ -17,22 +17,11 @@ const CONFIG: &str = "/run/kubeadm.yaml";
 #[test]
 #[ignore = "needs root"]
 fn stock_kubeadm_works_on_a_lab_of_static_pods() {
-    works("t-kubeadm", &[]);
-}
-
-#[test]
-#[ignore = "needs root"]
-fn stock_kubeadm_1_28_works_on_a_lab_of_static_pods() {
-    works("t-kubeadm28", &["--kubernetes", "1.28.3"]);
-}
-
-fn works(name: &'static str, version: &[&str]) {
     let scene = Scene::taking(Room::Larger);
-    let lab = scene.lab(name);
+    let lab = scene.lab("t-kubeadm");
     // Into the directory that machines see as /opt/lab/bin.
-    lab.ok(&[&["programs", "--only", "kubeadm"], version].concat());
-    let machines = ["--etcd", "1", "--workers", "2", "--shape", "static-pods"];
-    lab.up(&[&machines, version].concat());
+    lab.ok(&["programs", "--only", "kubeadm"]);
+    lab.up(&["--etcd", "1", "--workers", "2", "--shape", "static-pods"]);
     lab.check_in_a_while();
     the_control_plane_is_pods(&lab);
     let up = lab.up(&[]);
