@@ -5,15 +5,16 @@
 //! that does not come true is taken back before the run ends.
 
 mod backup;
+mod programs;
 mod record;
 
 pub use backup::Backup;
 pub use record::{UnderWay, Upgrades};
 
 use crate::{
-    Blueprint, BlueprintError, DraftError, Hosts, Lab, LabPlanError, Machines, ObserveError,
-    RenewError, RotatingError, Shape, StateError, UpError, Wired, blueprint::PROGRAMS_DIR,
-    plan::plan_kubernetes,
+    Blueprint, BlueprintError, DraftError, GuestError, GuestStep, Hosts, Lab, LabPlanError,
+    Machines, ObserveError, RenewError, RotatingError, Shape, StateError, UpError, Wired,
+    blueprint::PROGRAMS_DIR, plan::plan_kubernetes,
 };
 use artifacts::Version;
 use host_exec::{EventSink, FileError, HostName, RunError};
@@ -24,6 +25,7 @@ use k8s_bootstrap::{
     upgrade::{ConfirmError, confirm},
 };
 use pki::PkiPlan;
+use std::collections::BTreeMap;
 
 /// What an upgrade did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,9 @@ pub struct UpgradePlan {
     pub steps: Vec<Step>,
     /// How many of them have been begun by a run that did not end.
     pub begun: usize,
+    /// What is sent to machines before the first of them, where they do not see this machine's programs. Of a machine
+    /// that does not run nothing is known.
+    pub programs: BTreeMap<HostName, Vec<GuestStep>>,
 }
 
 /// An upgrade that cannot be, or that did not come to its end.
@@ -54,12 +59,6 @@ pub enum UpgradeError {
     /// There is nothing to upgrade.
     #[error("there is no lab yet; `lab up --kubernetes {0}` makes one of that version")]
     NoLab(Version),
-    /// Programs of VMs lie on a disk that they have from their first day.
-    #[error(
-        "a lab of VMs cannot be upgraded yet: its programs are on a disk that is made with the lab; make another \
-        with `lab up --kubernetes {0} --name NAME`"
-    )]
-    Vms(Version),
     /// kubeadm's own business.
     #[error("a lab of static pods is upgraded by kubeadm: run `kubeadm upgrade` in its machines")]
     StaticPods,
@@ -138,6 +137,11 @@ pub enum UpgradeError {
     /// The programs of the version could not be had.
     #[error(transparent)]
     Up(Box<UpError>),
+    /// The programs of the version could not be brought to the machines.
+    #[error(
+        "cannot send the programs of the new version to its machines; no machine has been upgraded"
+    )]
+    Send(#[from] GuestError),
     /// A step did not come true, and was taken back.
     #[error(
         "step \"{step}\" failed and was taken back: the cluster is as it was before that step; mend the cause and \
@@ -221,10 +225,19 @@ impl Lab {
     pub async fn plan_upgrade(&self, to: Version) -> Result<UpgradePlan, UpgradeError> {
         let blueprint = self.upgradable(to).await?;
         let under_way = self.under_way(to)?;
+        let steps = blueprint.upgrade_steps(&under_way)?;
+        let programs = match (&blueprint.machines, steps.is_empty()) {
+            (Machines::Vms(_), false) => {
+                let seen = self.see(&blueprint).await?;
+                programs::lacking(&blueprint.at(under_way), &seen.hosts).await?
+            }
+            _ => BTreeMap::new(),
+        };
         Ok(UpgradePlan {
             from: under_way.from,
-            steps: blueprint.upgrade_steps(&under_way)?,
+            steps,
             begun: under_way.begun,
+            programs,
         })
     }
 
@@ -255,12 +268,9 @@ impl Lab {
         }
         let state = self.state();
         let _lock = state.lock()?;
-        let newer = Self {
-            spec: self.spec.at_version(to),
-            ..self.clone()
-        };
-        newer.programs(None, events).await?;
-        let hosts = self.machines_for_upgrade(&blueprint).await?;
+        self.at_version(to).programs(None, events).await?;
+        let (blueprint, hosts) = self.machines_for_upgrade(blueprint).await?;
+        programs::send(&blueprint.clone().at(under_way), &hosts, events).await?;
         let run = Run {
             lab: self,
             blueprint,
@@ -296,9 +306,6 @@ impl Lab {
         }
         let blueprint = self.draft().await?;
         blueprint.refuse_restoring()?;
-        if let Machines::Vms(_) = blueprint.machines {
-            return Err(UpgradeError::Vms(to));
-        }
         if self.spec.shape == Shape::StaticPods {
             return Err(UpgradeError::StaticPods);
         }
@@ -316,13 +323,21 @@ impl Lab {
         }
     }
 
-    /// The machines, all of which have to run and see the programs of other versions.
-    async fn machines_for_upgrade(&self, blueprint: &Blueprint) -> Result<Hosts, UpgradeError> {
-        let seen = self.see(blueprint).await?;
+    /// The lab with what its machines tell of themselves, and the machines, all of which have to run and, if they are
+    /// namespaces, see the programs of other versions.
+    async fn machines_for_upgrade(
+        &self,
+        blueprint: Blueprint,
+    ) -> Result<(Blueprint, Hosts), UpgradeError> {
+        let seen = self.see(&blueprint).await?;
         if !seen.all_run() {
             let down = seen.states.iter().find(|(_, state)| !state.runs());
             let name = down.map(|(name, _)| name.to_string()).unwrap_or_default();
             return Err(UpgradeError::NotWell(format!("{name} does not run")));
+        }
+        let blueprint = self.informed(blueprint, &seen).await;
+        if let Machines::Vms(_) = blueprint.machines {
+            return Ok((blueprint, seen.hosts));
         }
         for (name, host) in &seen.hosts {
             let list = host_exec::Command::new("ls").args(["-d", "--", PROGRAMS_DIR]);
@@ -336,7 +351,7 @@ impl Lab {
                 return Err(UpgradeError::OldMachine { machine });
             }
         }
-        Ok(seen.hosts)
+        Ok((blueprint, seen.hosts))
     }
 }
 
