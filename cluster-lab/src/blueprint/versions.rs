@@ -1,7 +1,7 @@
 //! The versions of a lab that is, or has been, upgraded: where the programs of each lie, and how far it has come.
 
 use super::{BIN_DIR, Blueprint, BlueprintError, PROGRAMS_DIR, programs_wanted};
-use crate::{LabSpec, UnderWay, Upgrades, guest::ProgramSet};
+use crate::{LabSpec, Shape, UnderWay, Upgrades, guest::ProgramSet};
 use artifacts::{ProgramName, Version};
 use k8s_bootstrap::{
     ClusterSpec, NodePath, SupportedVersion,
@@ -19,6 +19,9 @@ const ON_CONTROL_PLANES: [ProgramName; 5] = [
     ProgramName::Kubelet,
     ProgramName::KubeProxy,
 ];
+
+/// The same where a control plane is pods, and kube-proxy is one on each node.
+const BESIDE_PODS: [ProgramName; 1] = [ProgramName::Kubelet];
 
 /// The same of a worker.
 const ON_WORKERS: [ProgramName; 2] = [ProgramName::Kubelet, ProgramName::KubeProxy];
@@ -58,9 +61,10 @@ impl Blueprint {
 
     /// What a node needs beside its disk of programs: Kubernetes that the lab was upgraded to, or is.
     pub(super) fn kubernetes_to_send(&self, role: Role) -> Vec<ProgramSet> {
-        let programs: &[ProgramName] = match role {
-            Role::ControlPlane => &ON_CONTROL_PLANES,
-            _ => &ON_WORKERS,
+        let programs: &[ProgramName] = match (self.spec.shape, role) {
+            (Shape::StaticPods, _) => &BESIDE_PODS,
+            (Shape::Services, Role::ControlPlane) => &ON_CONTROL_PLANES,
+            (Shape::Services, _) => &ON_WORKERS,
         };
         let versions = self.later_versions().into_iter();
         let set = |version| {

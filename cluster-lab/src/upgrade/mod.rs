@@ -5,15 +5,17 @@
 //! that does not come true is taken back before the run ends.
 
 mod backup;
+mod images;
 mod programs;
 mod record;
 
 pub use backup::Backup;
+pub use images::ImportError;
 pub use record::{UnderWay, Upgrades};
 
 use crate::{
     Blueprint, BlueprintError, DraftError, GuestError, GuestStep, Hosts, Lab, LabPlanError,
-    Machines, ObserveError, RenewError, RotatingError, Shape, StateError, UpError, Wired,
+    Machines, ObserveError, RenewError, RotatingError, StateError, UpError, Wired,
     blueprint::PROGRAMS_DIR, plan::plan_kubernetes,
 };
 use artifacts::Version;
@@ -50,6 +52,9 @@ pub struct UpgradePlan {
     /// What is sent to machines before the first of them, where they do not see this machine's programs. Of a machine
     /// that does not run nothing is known.
     pub programs: BTreeMap<HostName, Vec<GuestStep>>,
+    /// The images that each node is given before the first of them, where programs run in pods. Of a machine that does
+    /// not run nothing is known.
+    pub images: BTreeMap<HostName, Vec<String>>,
 }
 
 /// An upgrade that cannot be, or that did not come to its end.
@@ -59,9 +64,6 @@ pub enum UpgradeError {
     /// There is nothing to upgrade.
     #[error("there is no lab yet; `lab up --kubernetes {0}` makes one of that version")]
     NoLab(Version),
-    /// kubeadm's own business.
-    #[error("a lab of static pods is upgraded by kubeadm: run `kubeadm upgrade` in its machines")]
-    StaticPods,
     /// Another upgrade has not ended.
     #[error("the upgrade from {from} to {to} has not ended; run `lab upgrade --to {to}` first")]
     Other {
@@ -142,6 +144,9 @@ pub enum UpgradeError {
         "cannot send the programs of the new version to its machines; no machine has been upgraded"
     )]
     Send(#[from] GuestError),
+    /// The images of the version could not be brought to the nodes.
+    #[error(transparent)]
+    Images(#[from] ImportError),
     /// A step did not come true, and was taken back.
     #[error(
         "step \"{step}\" failed and was taken back: the cluster is as it was before that step; mend the cause and \
@@ -226,18 +231,18 @@ impl Lab {
         let blueprint = self.upgradable(to).await?;
         let under_way = self.under_way(to)?;
         let steps = blueprint.upgrade_steps(&under_way)?;
-        let programs = match (&blueprint.machines, steps.is_empty()) {
-            (Machines::Vms(_), false) => {
-                let seen = self.see(&blueprint).await?;
-                programs::lacking(&blueprint.at(under_way), &seen.hosts).await?
-            }
-            _ => BTreeMap::new(),
-        };
+        let (mut programs, mut images) = (BTreeMap::new(), BTreeMap::new());
+        if !steps.is_empty() {
+            let seen = self.see(&blueprint).await?;
+            images = self.lacking_images(&blueprint, to, &seen.hosts).await?;
+            programs = programs::lacking(&blueprint.at(under_way), &seen.hosts).await?;
+        }
         Ok(UpgradePlan {
             from: under_way.from,
             steps,
             begun: under_way.begun,
             programs,
+            images,
         })
     }
 
@@ -271,6 +276,7 @@ impl Lab {
         self.at_version(to).programs(None, events).await?;
         let (blueprint, hosts) = self.machines_for_upgrade(blueprint).await?;
         programs::send(&blueprint.clone().at(under_way), &hosts, events).await?;
+        self.import_images(&blueprint, to, &hosts, events).await?;
         let run = Run {
             lab: self,
             blueprint,
@@ -292,6 +298,8 @@ impl Lab {
         }
         run.certify(under_way).await?;
         run.finish(to)?;
+        // What ran on the last nodes may have just begun elsewhere.
+        self.await_dns(&run.blueprint, &run.hosts, events).await?;
         Ok(Upgraded {
             from,
             steps: run.steps[first..].to_vec(),
@@ -306,9 +314,6 @@ impl Lab {
         }
         let blueprint = self.draft().await?;
         blueprint.refuse_restoring()?;
-        if self.spec.shape == Shape::StaticPods {
-            return Err(UpgradeError::StaticPods);
-        }
         self.refuse_rotating(None)?;
         Ok(blueprint)
     }
