@@ -19,7 +19,7 @@ use etcd_bootstrap::{MemberName, change::PlannedStep};
 use host_exec::{EventSink, HostName};
 use k8s_bootstrap::{
     Desired,
-    retire::{self, DrainOptions, ResetError, ResetPlan, RetireError},
+    retire::{self, DrainOptions, ResetError, ResetPlan, ResetStep, RetireError},
 };
 use netplan::Role;
 use nspawn_vm::{CgroupKind, Group};
@@ -343,19 +343,27 @@ async fn node_steps(desired: &Desired, hosts: &Hosts, node: &HostName) -> Vec<St
     };
     let found = retire::see_machine(desired, hosts, node).await;
     let reset = found.and_then(|found| retire::plan_reset(desired, node, &found));
-    lines.extend(lines_of(reset));
+    lines.extend(lines_of(reset, |step| match step {
+        // They are many, and the machine goes too.
+        ResetStep::RemoveFiles(files) => format!("remove {} files of the cluster", files.len()),
+        step => step.to_string(),
+    }));
     lines
 }
 
 async fn pruned_steps(was: &Desired, is: &Desired, hosts: &Hosts, node: &HostName) -> Vec<String> {
     let found = retire::see_machine(was, hosts, node).await;
-    lines_of(found.and_then(|found| retire::plan_prune(was, is, node, &found)))
+    let plan = found.and_then(|found| retire::plan_prune(was, is, node, &found));
+    lines_of(plan, ToString::to_string)
 }
 
-fn lines_of(plan: Result<ResetPlan, ResetError>) -> Vec<String> {
+fn lines_of(
+    plan: Result<ResetPlan, ResetError>,
+    text: impl Fn(&ResetStep) -> String,
+) -> Vec<String> {
     match plan {
         Ok(plan) => {
-            let steps = plan.steps.iter().map(ToString::to_string);
+            let steps = plan.steps.iter().map(text);
             let lines = steps.flat_map(|step| step.lines().map(str::to_owned).collect::<Vec<_>>());
             lines.collect()
         }

@@ -26,9 +26,13 @@ impl Lab {
             };
             let plan = fleet::plan_removal(&removal, found);
             let plan = plan.map_err(|error| Box::new(DestroyError::from(error)))?;
-            let stop = plan.stop.iter().flat_map(|vm| &vm.steps);
-            let steps = stop.chain(&plan.host).map(ToString::to_string).collect();
-            planned.insert(machine.clone(), steps);
+            // Most of what stops it is for a guest that does not listen, and the same for every VM.
+            let stop = plan.stop.iter().map(|vm| {
+                let what = vm.steps.iter().map(|step| step.what.as_str());
+                what.collect::<Vec<_>>().join(", ")
+            });
+            let rest = plan.host.iter().map(ToString::to_string);
+            planned.insert(machine.clone(), stop.chain(rest).collect());
         }
         Ok(planned)
     }

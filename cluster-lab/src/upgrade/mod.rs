@@ -82,7 +82,7 @@ pub enum UpgradeError {
     #[error(transparent)]
     Skew(#[from] SkewUpgradeError),
     /// etcd first.
-    #[error("{0}; this version of `lab` cannot do that to a running lab, so make a new one")]
+    #[error("{0}: `lab etcd upgrade --to VERSION` does that first")]
     Etcd(String),
     /// The lab is not as it has to be.
     #[error(

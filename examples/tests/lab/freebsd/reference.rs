@@ -263,7 +263,7 @@ fn a_worker_is_taken_away(host: &FreeBsd, lab: &Lab<'_>) {
     let plan = lab.ok(&["plan", "--workers", "1"]);
     for line in [
         "worker-1: delete its Node",
-        "worker-1: have the supervisor stop the VM: ",
+        "worker-1: have the supervisor stop the VM, ",
         "worker-1: remove volume zroot/lab/t-vms/t-vms-worker-1: zfs destroy ",
         "take back: the pods of a node are behind the node: route -n delete ",
     ] {
