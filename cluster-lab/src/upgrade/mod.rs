@@ -21,7 +21,7 @@ use crate::{
 use artifacts::Version;
 use host_exec::{EventSink, FileError, HostName, RunError};
 use k8s_bootstrap::{
-    Desired, ExpiringToken,
+    Action, Desired, ExpiringToken,
     retire::{self, DrainOptions, RetireError},
     skew::{Step, UpgradeError as SkewUpgradeError},
     upgrade::{ConfirmError, confirm},
@@ -449,11 +449,19 @@ impl Run<'_> {
         }
         // Before the step changes anything: whoever comes next finds what was meant.
         self.remember(Some(at))?;
-        let plan = plan_kubernetes(&wired, &self.hosts).await?;
+        let mut plan = plan_kubernetes(&wired, &self.hosts).await?;
+        if let Step::Node { .. } = step {
+            // It takes no pods yet, and may be the only one that could have the name server.
+            plan.steps
+                .retain(|step| !matches!(step.action, Action::AwaitDns));
+        }
         k8s_bootstrap::apply(&wired.kubernetes, &plan, &self.hosts, self.events).await?;
         self.confirm(step, &wired.kubernetes).await?;
         if let Step::Node { node, .. } = step {
             retire::uncordon(&wired.kubernetes, &self.hosts, node, self.events).await?;
+            // The next is drained when the name server is back.
+            let plan = plan_kubernetes(&wired, &self.hosts).await?;
+            k8s_bootstrap::apply(&wired.kubernetes, &plan, &self.hosts, self.events).await?;
         }
         Ok(())
     }
