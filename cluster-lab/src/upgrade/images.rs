@@ -4,7 +4,7 @@
 //! programs. What a later version runs in pods comes to it as an archive, through the standard input of ctr(8).
 
 use crate::{
-    Blueprint, BlueprintError, Hosts, Lab, StateError, SupplyError, blueprint::programs_wanted,
+    Blueprint, BlueprintError, Hosts, Lab, SupplyError, blueprint::programs_wanted,
     lab::programs_places,
 };
 use artifacts::{ProgramName, Version, Wanted};
@@ -42,9 +42,6 @@ pub enum ImportError {
     /// They could not be made.
     #[error(transparent)]
     Supply(#[from] SupplyError),
-    /// The lab's directory.
-    #[error(transparent)]
-    State(#[from] StateError),
     /// containerd of a node does not tell what it has.
     #[error("{node} does not list its images; see `lab logs {node} containerd`")]
     Silent {
@@ -79,16 +76,11 @@ impl Lab {
         hosts: &Hosts,
         events: &dyn EventSink,
     ) -> Result<bool, ImportError> {
-        let upgrades = self.state().upgrades()?;
-        let under_way = upgrades.and_then(|upgrades| upgrades.under_way);
-        let versions = under_way.map(|under_way| under_way.to).into_iter();
         let mut changed = false;
-        for version in versions.chain([self.spec.kubernetes]) {
-            if version != blueprint.programs.versions.kubernetes {
-                changed |= self
-                    .import_images(blueprint, version, hosts, events)
-                    .await?;
-            }
+        for version in blueprint.later_versions() {
+            changed |= self
+                .import_images(blueprint, version, hosts, events)
+                .await?;
         }
         Ok(changed)
     }
