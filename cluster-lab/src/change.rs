@@ -1,6 +1,6 @@
 //! What a lab that exists cannot become.
 
-use crate::{BhyveSpec, LabSpec, UnderWay, VmSize};
+use crate::{BhyveSpec, LabSpec, MetricsServer, UnderWay, VmSize};
 use netplan::Net;
 
 /// A wish that a lab which exists cannot follow.
@@ -22,6 +22,8 @@ const UPGRADE: &str =
 const MEANWHILE: &str = "finish the upgrade that is under way first, with `lab upgrade`";
 const FEWER: &str = "VMs can be added but not yet taken away; run `lab down` first, or ask for at least as many (`lab node \
      drain` and `lab vm stop` leave one empty and at rest)";
+const LATER_IMAGE: &str =
+    "nodes get the image when they are made; name one that they can pull, or run `lab down` first";
 
 /// The first wish that cannot be followed.
 pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
@@ -45,6 +47,7 @@ pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
         })
         .or_else(|| change("shape", &|spec| spec.shape.as_str().to_owned()))
         .or_else(|| change("profile", &|spec| spec.profile.as_str().to_owned()))
+        .or_else(|| later_image(is, wanted))
         .or_else(|| change("authorities", &authorities))
         .or_else(|| change("the keys of its authorities", &sealed))
         .or_else(|| {
@@ -98,6 +101,22 @@ pub(crate) fn refused_meanwhile(
         found,
         wanted,
         remedy: MEANWHILE,
+    })
+}
+
+/// Nodes get the images that are made here when they are made themselves.
+fn later_image(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
+    let text = |spec: &LabSpec| match &spec.addons.metrics_server {
+        MetricsServer::None => "none".to_owned(),
+        MetricsServer::Built => "built here".to_owned(),
+        MetricsServer::Image(name) => name.to_string(),
+    };
+    let (found, asked) = (&is.addons.metrics_server, &wanted.addons.metrics_server);
+    (found != asked && *asked == MetricsServer::Built).then(|| Change {
+        field: "metrics-server",
+        found: text(is),
+        wanted: text(wanted),
+        remedy: LATER_IMAGE,
     })
 }
 

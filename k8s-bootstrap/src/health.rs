@@ -1,7 +1,7 @@
 //! Named conditions of a running cluster, each with its evidence.
 
 use crate::{
-    Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role, blame,
+    Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role, blame, metrics,
     observe::{self, condition},
     serving::{self, REQUESTS},
 };
@@ -18,7 +18,7 @@ fn unknown(name: impl Into<String>, error: &ApiError) -> Condition {
 }
 
 /// Looks into every condition, in the order in which a person would: APIs, controllers, nodes, name server,
-/// and that control planes run nothing of users. Changes nothing.
+/// metrics-server where there is to be one, and that control planes run nothing of users. Changes nothing.
 ///
 /// # Errors
 ///
@@ -36,6 +36,7 @@ pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, 
     nodes(desired, api, &mut conditions).await;
     serving_requests(desired, api, &mut conditions).await;
     dns(api, &mut conditions).await;
+    conditions.extend(metrics::condition(desired, api).await);
     pods(desired, api, &mut conditions).await;
     Ok(conditions)
 }

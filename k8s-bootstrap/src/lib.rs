@@ -56,6 +56,7 @@ mod health;
 mod join;
 pub mod kubeadm;
 mod material;
+mod metrics;
 mod names;
 mod object;
 mod objects;

@@ -6,6 +6,8 @@ use serde_json::json;
 
 /// Where containerd looks for the network configuration.
 pub(crate) const CONF_DIR: &str = "/etc/cni/net.d";
+/// The name of the pods' network.
+pub(crate) const NETWORK: &str = "pods";
 const ROUTES: &str = "/etc/kubernetes/pod-routes.batch";
 
 /// The CNI configuration of a node (<https://www.cni.dev/plugins/current/main/bridge/>); containerd watches for it.
@@ -15,7 +17,7 @@ pub fn config(place: Place<'_>) -> File {
     let [v4, v6] = place.node.pods.both();
     let list = json!({
         "cniVersion": "1.0.0",
-        "name": "pods",
+        "name": NETWORK,
         "plugins": [
             {
                 "type": "bridge",
