@@ -213,6 +213,13 @@ mod tests {
                 Some("workers"),
             ),
             ("[machines]\nworkers = 3", "[machines]\nworkers = 1", None),
+            ("", "addons.metrics_server = true", Some("metrics-server")),
+            ("addons.metrics_server = true", "", None),
+            (
+                "addons.metrics_server = true",
+                "addons.metrics_server = 'a/b:1'",
+                None,
+            ),
             ("", host, Some("machines")),
             (host, "[bhyve]\nhost = 'root@b'", Some("machines")),
             (host, "[bhyve]\nhost = 'root@a'", None),

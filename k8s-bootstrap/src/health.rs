@@ -3,6 +3,7 @@
 use crate::{
     Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role, blame, metrics,
     observe::{self, condition},
+    services,
     serving::{self, REQUESTS},
 };
 use host_exec::{Condition, HostName};
@@ -17,7 +18,7 @@ fn unknown(name: impl Into<String>, error: &ApiError) -> Condition {
     Condition::new(name, false, format!("{error}: {}", error.source))
 }
 
-/// Looks into every condition, in the order in which a person would: APIs, controllers, nodes, name server,
+/// Looks into every condition, in the order in which a person would: APIs, controllers, services, nodes, name server,
 /// metrics-server where there is to be one, and that control planes run nothing of users. Changes nothing.
 ///
 /// # Errors
@@ -33,6 +34,7 @@ pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, 
         Some(at) => &apis[at].1,
         None => &apis[0].1,
     };
+    conditions.extend(services::conditions(desired, hosts).await);
     nodes(desired, api, &mut conditions).await;
     serving_requests(desired, api, &mut conditions).await;
     dns(api, &mut conditions).await;

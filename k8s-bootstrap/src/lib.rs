@@ -64,6 +64,7 @@ mod observe;
 mod plan;
 pub mod preflight;
 pub mod retire;
+mod services;
 mod serving;
 mod spec;
 pub mod systemd;

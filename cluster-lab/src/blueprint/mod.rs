@@ -377,3 +377,32 @@ pub(crate) fn host_name(machine: &Machine) -> HostName {
         .parse()
         .expect("names of planned machines are labels of RFC 1123")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crun_that_reads_no_containers_of_containerd_2_is_refused() {
+        let refused = |crun: Option<Version>, toml: &str| {
+            let spec = LabSpec::from_toml(toml).unwrap();
+            let guests = GuestFacts {
+                crun,
+                containerd: Version::new(2, 4, 2),
+                ..GuestFacts::debian_12()
+            };
+            refuse_old_crun(&spec, &guests).map_err(|error| error.to_string())
+        };
+        let old = Some(Version::new(1, 8, 1));
+        let said = refused(old, "").unwrap_err();
+        assert!(
+            said.starts_with(
+                "crun 1.8.1 does not work with containerd 2.4.2; set runtime = \"runc\""
+            ),
+            "{said}"
+        );
+        assert_eq!(refused(old, "runtime = 'runc'"), Ok(()));
+        assert_eq!(refused(Some(OLDEST_CRUN), ""), Ok(()));
+        assert_eq!(refused(None, ""), Ok(()));
+    }
+}
