@@ -12,8 +12,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Waits until `api` has come as far as `gate` asks for, at most `limit`.
 ///
-/// One API server alone cannot tell more than that it is ready: [`Gate::ApiPrepared`] and [`Gate::Joined`]
-/// are taken as [`Gate::ApiReady`], and the rest of them is the caller's. [`apply`](crate::apply()) does all of it.
+/// One API server alone cannot tell more than that it is ready: [`Gate::ApiPrepared`], [`Gate::Joined`] and
+/// [`Gate::Spare`] are taken as [`Gate::ApiReady`], and the rest of them is the caller's. [`apply`](crate::apply()) does all
+/// of it.
 ///
 /// # Errors
 ///

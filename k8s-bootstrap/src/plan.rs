@@ -277,6 +277,7 @@ impl fmt::Display for Gate {
             Self::ApiReady => "when the API is ready",
             Self::ApiPrepared => "when the API is ready and has our objects",
             Self::Joined => "when it has joined",
+            Self::Spare => "when the API is ready and it has joined",
         })
     }
 }

@@ -212,13 +212,16 @@ impl Run<'_> {
                 return;
             }
             Gate::ApiAnswers => Stage::Answers,
-            Gate::ApiReady | Gate::ApiPrepared => Stage::Ready,
+            Gate::ApiReady | Gate::ApiPrepared | Gate::Spare => Stage::Ready,
         };
         let mut stage = stage.subscribe();
         stage
             .wait_for(|stage| *stage >= wanted)
             .await
             .expect("the run holds the sender");
+        if gate == Gate::Spare {
+            self.joined(node).await;
+        }
         if gate == Gate::ApiPrepared {
             let mut prepared = self.prepared.subscribe();
             prepared

@@ -3,12 +3,14 @@
 use super::{Component, Gate, Place, UnitOptions};
 use host_exec::File;
 use serde_json::json;
+use std::net::Ipv4Addr;
 
 /// Where containerd looks for the network configuration.
 pub(crate) const CONF_DIR: &str = "/etc/cni/net.d";
 /// The name of the pods' network.
 pub(crate) const NETWORK: &str = "pods";
-const ROUTES: &str = "/etc/kubernetes/pod-routes.batch";
+pub(crate) const BRIDGE: &str = "cni0";
+const BATCH: &str = "/etc/kubernetes/pod-network.batch";
 
 /// The CNI configuration of a node (<https://www.cni.dev/plugins/current/main/bridge/>); containerd watches for it.
 ///
@@ -21,7 +23,7 @@ pub fn config(place: Place<'_>) -> File {
         "plugins": [
             {
                 "type": "bridge",
-                "bridge": "cni0",
+                "bridge": BRIDGE,
                 "hairpinMode": true,
                 "ipMasq": false,
                 "isDefaultGateway": true,
@@ -42,28 +44,62 @@ pub fn config(place: Place<'_>) -> File {
     )
 }
 
-/// The routes to the pods of other nodes, as a service that runs once at every boot.
+/// The bridge of the node's pods and the routes to those of other nodes, as a service that runs once at every boot.
 ///
-/// `replace` makes it repeatable, and with `-force` a route that is refused does not keep out the others.
-pub fn routes(place: Place<'_>) -> Component {
-    let lines = place.node.routes.iter();
-    let batch: String = lines
-        .map(|route| format!("route replace {} via {}\n", route.to.trunc(), route.via))
-        .collect();
+/// The plugin takes a bridge that is there. One that it makes itself lacks two things:
+///
+/// - an address without detection of duplicates: until that ended, up to 2 s after the first pod, no pod reached anything
+///   outside the node by IPv6. Nobody else has the address; the ranges are the plan's.
+/// - a MAC address of its own, without which it has the lowest of its ports', and another one when that pod goes: the
+///   others then have the gateway's old one in mind.
+///
+/// `replace` makes it repeatable, and with `-force` a line that is refused does not keep out the others.
+pub fn network(place: Place<'_>) -> Component {
+    let pods = place.node.pods;
+    // The address that the plugin of addresses, host-local, takes for the gateway unless told another.
+    let gateway = pods.nth(1);
+    let routes = place.node.routes.iter();
+    let routes =
+        routes.map(|route| format!("route replace {} via {}\n", route.to.trunc(), route.via));
+    let batch: String = [
+        format!("link set dev {BRIDGE} address {} up\n", mac(gateway.v4)),
+        format!(
+            "address replace {}/{} dev {BRIDGE}\n",
+            gateway.v4,
+            pods.v4.prefix_len()
+        ),
+        format!(
+            "address replace {}/{} dev {BRIDGE} nodad\n",
+            gateway.v6,
+            pods.v6.prefix_len()
+        ),
+    ]
+    .into_iter()
+    .chain(routes)
+    .collect();
+    // It fails where the bridge is.
+    let make = format!("-ip link add name {BRIDGE} type bridge");
     Component {
-        name: "pod-routes",
-        description: "Routes to the pods of other nodes",
+        name: "pod-network",
+        description: "Bridge of the pods, and routes to those of other nodes",
         program: "ip".into(),
-        arguments: vec!["-force".into(), "-batch".into(), ROUTES.into()],
+        arguments: vec!["-force".into(), "-batch".into(), BATCH.into()],
         environment: Vec::new(),
-        files: vec![File::public(ROUTES, batch)],
+        files: vec![File::public(BATCH, batch)],
         reads: Vec::new(),
         follows: Vec::new(),
         gate: Gate::AtOnce,
         options: UnitOptions {
             oneshot: true,
             unit: vec![("After", "network.target".into())],
+            service: vec![("ExecStartPre", make)],
             ..UnitOptions::default()
         },
     }
+}
+
+/// What the plugins give an interface that has this address (containernetworking/plugins, `pkg/utils/hwaddr`).
+fn mac(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("0a:58:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }

@@ -35,7 +35,7 @@ pub fn component(place: Place<'_>) -> Component {
         files: Vec::new(),
         // It looks for a healthy API by itself once a second. Started only then, it was no sooner at work: its
         // own start (0.1 to 0.4 s) then comes on top instead of the rest of the second.
-        gate: Gate::ApiAnswers,
+        gate: spare_or(place, Gate::ApiAnswers),
         options: UnitOptions::default(),
     }
 }
@@ -91,6 +91,14 @@ fn flags(place: Place<'_>) -> Flags {
     }
     hardened::controller_manager(place, &mut flags);
     flags
+}
+
+/// Where it is not needed yet, it leaves the processors to the API servers and kubelets that are.
+pub(super) fn spare_or(place: Place<'_>, gate: Gate) -> Gate {
+    match place.is_spare() {
+        true => Gate::Spare,
+        false => gate,
+    }
 }
 
 /// An election with one candidate only costs time; kubeadm always has one. Among several the default pause of 2 s

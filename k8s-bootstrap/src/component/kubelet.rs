@@ -53,7 +53,7 @@ pub fn component(place: Place<'_>, ca_pem: &str) -> Component {
             // It tries the runtime's socket every 2 s only, so the runtime comes first.
             unit: vec![
                 ("Wants", runtime.clone()),
-                ("After", format!("{runtime} pod-routes.service")),
+                ("After", format!("{runtime} pod-network.service")),
             ],
             service,
             ..UnitOptions::default()

@@ -65,6 +65,12 @@ impl Place<'_> {
         own.map_or(self.cluster.version, |own| own.version)
     }
 
+    /// Whether of several control planes it is not the first: the ones that are elected there stand by at first.
+    fn is_spare(&self) -> bool {
+        let first = self.cluster.control_planes.first();
+        self.role == Role::ControlPlane && first.is_some_and(|first| first.name != self.node.name)
+    }
+
     /// The version of its kubelet and kube-proxy.
     pub fn version(&self) -> SupportedVersion {
         self.version_of(NodePart::Node)
@@ -97,6 +103,8 @@ pub enum Gate {
     ApiPrepared,
     /// The node has its own client certificate.
     Joined,
+    /// Ready, and the node has its own client certificate: for a replica that stands by until another fails.
+    Spare,
 }
 
 /// How systemd is to treat a program, beyond restarting it.
@@ -145,7 +153,7 @@ pub fn all(place: Place<'_>, ca_pem: &str) -> Vec<Component> {
         Runtime::Containerd(own) => containerd::component(place, own),
         Runtime::Crio(own) => crio::component(place, own),
     };
-    let mut components = vec![runtime, cni::routes(place)];
+    let mut components = vec![runtime, cni::network(place)];
     let spec = place.cluster;
     components.extend(
         spec.balancer

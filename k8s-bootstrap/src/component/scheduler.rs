@@ -1,6 +1,10 @@
 //! kube-scheduler: kubeadm's flags.
 
-use super::{Component, Flags, Gate, Place, UnitOptions, controller_manager::elect, files_in};
+use super::{
+    Component, Flags, Gate, Place, UnitOptions,
+    controller_manager::{elect, spare_or},
+    files_in,
+};
 use crate::hardened;
 
 pub(crate) const KUBECONFIG: &str = "/etc/kubernetes/scheduler.conf";
@@ -27,7 +31,7 @@ pub fn component(place: Place<'_>) -> Component {
         environment: Vec::new(),
         files: Vec::new(),
         // Before its roles exist it collects "forbidden" answers and backs off.
-        gate: Gate::ApiReady,
+        gate: spare_or(place, Gate::ApiReady),
         options: UnitOptions::default(),
     }
 }

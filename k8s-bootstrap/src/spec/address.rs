@@ -38,7 +38,7 @@ impl DualNet {
     }
 
     /// The addresses number `index` of both networks, counted from the network address.
-    pub(super) fn nth(&self, index: u8) -> DualAddress {
+    pub(crate) fn nth(&self, index: u8) -> DualAddress {
         DualAddress {
             v4: Ipv4Addr::from_bits(self.v4.network().to_bits() | u32::from(index)),
             v6: Ipv6Addr::from_bits(self.v6.network().to_bits() | u128::from(index)),

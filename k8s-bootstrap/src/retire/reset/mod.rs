@@ -12,15 +12,16 @@ pub use look::see_machine;
 pub use prune::{plan_prune, prune};
 pub use work::reset;
 
-use crate::{Desired, NodeSetup, ProxyMode, Route, UnknownHost, component::Place};
+use crate::{
+    Desired, NodeSetup, ProxyMode, Route, UnknownHost,
+    component::{Place, cni::BRIDGE},
+};
 use host_exec::{
     FileError, HostName, RunError,
     systemd::{UnitName, UnitState},
 };
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-/// The interface that our network configuration makes.
-const BRIDGE: &str = "cni0";
 /// Where all cgroups of pods are, with systemd as the driver.
 const PODS_SLICE: &str = "kubepods.slice";
 /// Directories whose contents our kubelet and our network plugins made, and nobody else.
