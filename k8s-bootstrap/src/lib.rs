@@ -55,6 +55,7 @@ pub mod hardened;
 mod health;
 mod join;
 pub mod kubeadm;
+mod last_words;
 mod material;
 mod metrics;
 mod names;

@@ -6,7 +6,7 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-const NAME: &str = "metrics-server has figures of every node";
+pub(crate) const NAME: &str = "metrics-server has figures of every node";
 /// What the pods of its Deployment are called first.
 const PODS: &str = "kube-system/metrics-server-";
 
