@@ -159,7 +159,7 @@ async fn controllers(node: &HostName, api: &Api, answers: bool, conditions: &mut
     }
 }
 
-fn component_health(status: &Value) -> (bool, String) {
+pub(crate) fn component_health(status: &Value) -> (bool, String) {
     let conditions = status["conditions"].as_array();
     let healthy = conditions
         .into_iter()
