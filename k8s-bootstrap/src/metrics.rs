@@ -16,10 +16,11 @@ pub(crate) async fn condition(desired: &Desired, api: &Api) -> Option<Condition>
     desired.spec.addons.metrics_server.as_ref()?;
     Some(match nodes_with_figures(api).await {
         Err(error) => {
-            let mut evidence = format!("{error}: {}", error.source);
-            for why in reasons(api).await {
-                evidence = format!("{evidence}; {why}");
-            }
+            let evidence = match reasons(api).await {
+                none if none.is_empty() => format!("{error}: {}", error.source),
+                // The error is then nothing but the status 503.
+                reasons => reasons.join("; "),
+            };
             Condition::new(NAME, false, evidence)
         }
         Ok(found) => {
