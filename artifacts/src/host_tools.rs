@@ -25,6 +25,12 @@ const IPTABLES: [&str; 6] = [
     "ip6tables-save",
 ];
 
+/// `/etc/protocols` of the image. Without it nft prints a protocol as its number, and kube-proxy, which writes names,
+/// takes what an earlier one left for something else: it adds its elements, which are there, and then deletes the
+/// others, which are the same (`nftElementStorage.cleanupLeftoverKeys`, pkg/proxy/nftables/proxier.go of 1.36 and 1.37).
+/// So from its second start on no Service would answer.
+pub(crate) const PROTOCOLS: &str = "tcp 6 TCP\nudp 17 UDP\nsctp 132 SCTP\n";
+
 /// Where the tools lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostTools {
@@ -55,7 +61,8 @@ impl HostTools {
         }
     }
 
-    /// The files of the tools and of all libraries that they load, for an image. Blocks only for reading.
+    /// The files of the tools and of all libraries that they load, for an image, and the names of protocols that they
+    /// print. Blocks only for reading.
     ///
     /// # Errors
     ///
@@ -88,7 +95,12 @@ impl HostTools {
         all.extend(libraries.iter().map(same));
         all.extend(of_modules.iter().map(same));
         all.extend(modules.iter().map(same));
-        Ok(all.into_iter().map(read).collect())
+        let protocols = ImageFile {
+            path: "/etc/protocols".to_owned(),
+            contents: PROTOCOLS.as_bytes().to_vec(),
+            mode: 0o644,
+        };
+        Ok(all.into_iter().map(read).chain([Ok(protocols)]).collect())
     }
 }
 
@@ -168,6 +180,7 @@ fn modules_beside(library: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn libraries_are_read_from_ldd() {
@@ -182,5 +195,37 @@ mod tests {
             "/lib64/ld-linux-x86-64.so.2",
         ];
         assert_eq!(parse_ldd(text), expected.map(PathBuf::from));
+    }
+
+    /// What kube-proxy asks nft for at its second start: what the first has left has to be its own, word for word.
+    #[tokio::test]
+    #[ignore = "needs root"]
+    async fn nft_of_the_image_names_protocols() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let here = LocalHost::new("here".parse().expect("a host name"));
+        let search = ["/usr/sbin", "/usr/bin"].map(PathBuf::from);
+        let places = Places::new(dir.path(), search.to_vec());
+        let files = HostTools::find(&places).files(&here).await;
+        for file in files.expect("ldd works").expect("files are read") {
+            let path = dir.path().join(file.path.trim_start_matches('/'));
+            fs::create_dir_all(path.parent().expect("a directory")).expect("it is made");
+            fs::write(&path, &file.contents).expect("it is written");
+            let mode = fs::Permissions::from_mode(file.mode);
+            fs::set_permissions(&path, mode).expect("it is permitted");
+        }
+        let script = r#"
+            nft() { chroot "$1" /usr/sbin/nft --json "$2"; }
+            nft "$1" "add table ip t"
+            nft "$1" "add map ip t m { type ipv4_addr . inet_proto . inet_service : verdict; }"
+            nft "$1" "add element ip t m { 10.0.0.1 . udp . 53 : drop, 10.0.0.1 . sctp . 9 : drop }"
+            nft "$1" "list map ip t m""#;
+        let listed = Command::new("unshare")
+            .args(["--net", "--", "sh", "-e", "-c", script, "sh"])
+            .arg(path_text(dir.path()));
+        let listed = here.run(&listed).await.expect("nft works");
+        let listed = listed.stdout_text();
+        for element in [r#""udp", 53"#, r#""sctp", 9"#] {
+            assert!(listed.contains(element), "{listed}");
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     Architecture, BuildError, Go, ImageReference, InvalidImageReference, Places, ProgramName,
-    ProgramSet, Sha256, StoreError, UnknownKubernetes, Wanted, host_tools::HostTools,
+    ProgramSet, Sha256, StoreError, UnknownKubernetes, Wanted,
+    host_tools::{self, HostTools},
     metrics_server,
 };
 use host_exec::RunError;
@@ -287,8 +288,15 @@ pub fn image_recipes(
     }
     for program in &wanted.as_images {
         let name = format!("lab.local/{program}:v{}", wanted.versions.kubernetes);
-        let content = entry(*program)?.sha256.as_str();
-        recipes.push(recipe(ImageName::Program(*program), name, content)?);
+        let mut content = vec![entry(*program)?.sha256.as_str()];
+        if *program == ProgramName::KubeProxy {
+            content.push(host_tools::PROTOCOLS);
+        }
+        recipes.push(recipe(
+            ImageName::Program(*program),
+            name,
+            &content.join("\n"),
+        )?);
     }
     Ok(recipes)
 }

@@ -90,4 +90,6 @@ pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};
 pub use supplies::SupplyError;
 pub use up::{Up, UpError};
-pub use upgrade::{Backup, StepError, UnderWay, UpgradeError, UpgradePlan, Upgraded, Upgrades};
+pub use upgrade::{
+    Backup, ImportError, StepError, UnderWay, UpgradeError, UpgradePlan, Upgraded, Upgrades,
+};

@@ -5,8 +5,10 @@
 //! doing it again, and the way back is to apply the state before.
 
 use crate::{
-    ClusterSpec, Desired, Hosts, NodePart, NodePath, NodePrograms, ObserveError, Readiness, Role,
+    Api, ApiError, ClusterSpec, Desired, Hosts, NodePart, NodePath, NodePrograms, ObserveError,
+    Readiness, Role, Shape,
     component::Place,
+    kubeadm,
     observe::{self, condition},
     skew::Step,
 };
@@ -15,10 +17,18 @@ use host_exec::{
     poll::{self, Attempt, Wait, WaitError},
     systemd,
 };
-use std::{convert::Infallible, time::Duration};
+use serde_json::Value;
+use std::{cell::Cell, collections::BTreeMap, convert::Infallible, time::Duration};
 
 /// For a node to say its new version: the kubelet registers within 2 s of its start, and is Ready a moment later.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(40);
+/// For static pods beside that, which a kubelet may make anew: half a minute of grace, and their probes.
+const PODS_LIMIT: Duration = Duration::from_secs(150);
+/// How often in a row, and how long after each other at most, a control plane of static pods has to be as asked for, 6 s at
+/// least: a kubelet of another minor takes the pods of the one before for others, since their UID is a digest of all
+/// fields that it knows (`applyDefaults`, pkg/kubelet/config/common.go), and ends them in its first 2 s.
+const LOOKS: u8 = 13;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The cluster after a step. `bin_dir` is where the programs of the step's version lie on every node.
 ///
@@ -78,7 +88,7 @@ pub enum ConfirmError {
 /// the node is Ready, and every service is up.
 ///
 /// Applying a plan waits for what it starts; this asks what was started for its version, and sees a kubelet that ends
-/// right after its start.
+/// right after its start. Static pods have to stay what they are for a while after a kubelet has become another one.
 ///
 /// # Errors
 ///
@@ -88,16 +98,37 @@ pub async fn confirm(
     hosts: &Hosts,
     node: &HostName,
 ) -> Result<(), ConfirmError> {
-    let limit = desired.spec.patient(CONFIRM_LIMIT);
+    let (limit, looks) = match replaces_static_pods(&desired.spec, node) {
+        true => (CONFIRM_LIMIT + PODS_LIMIT, LOOKS),
+        false => (CONFIRM_LIMIT, 1),
+    };
+    let limit = desired.spec.patient(limit);
     let wait = Wait::new(format!("programs of {node} that are as asked for"), limit);
+    let wait = wait.longest_pause(PAUSE);
+    let in_a_row = Cell::new(0);
     let looked = poll::until(&wait, || async {
-        Ok(match look(desired, hosts, node).await {
-            Ok(None) => Attempt::Ready(()),
-            Ok(Some(why)) => Attempt::NotYet(why),
-            Err(error) => Attempt::NotYet(error.to_string()),
-        })
+        let why = match look(desired, hosts, node).await {
+            Ok(None) => {
+                in_a_row.set(in_a_row.get() + 1);
+                if in_a_row.get() >= looks {
+                    return Ok(Attempt::Ready(()));
+                }
+                return Ok(Attempt::NotYet(format!("so {} times", in_a_row.get())));
+            }
+            Ok(Some(why)) => why,
+            Err(error) => error.to_string(),
+        };
+        in_a_row.set(0);
+        Ok(Attempt::NotYet(why))
     });
     Ok(looked.await?)
+}
+
+/// Whether the kubelet of a control plane has static pods, and is the one that the cluster is to have in the end.
+fn replaces_static_pods(spec: &ClusterSpec, node: &HostName) -> bool {
+    let mut planes = spec.control_planes.iter();
+    let is_last = planes.any(|plane| plane.name == *node && plane.programs.is_none());
+    spec.shape == Shape::StaticPods && is_last
 }
 
 /// What is not as it has to be; `None` if nothing.
@@ -125,14 +156,14 @@ async fn look(
         }
     }
     // Any that answers; the one of this node may be the only one.
-    let mut nodes = Err(());
+    let mut found = None;
     for (_, api) in &apis {
-        nodes = api.list("v1", "Node").await.map_err(drop);
-        if nodes.is_ok() {
+        found = listed(&desired.spec, api).await.ok();
+        if found.is_some() {
             break;
         }
     }
-    let Ok(nodes) = nodes else {
+    let Some((nodes, pods)) = found else {
         return Ok(Some("no API server lists the nodes".to_owned()));
     };
     let Some(live) = nodes.get(name.as_str()) else {
@@ -148,11 +179,27 @@ async fn look(
         return Ok(Some("it is not Ready".to_owned()));
     }
     let setup = desired.nodes.get(name);
+    let lacking = setup.map(|setup| kubeadm::lacking(name, setup, &pods));
+    if let Some(lacking) = lacking.filter(|lacking| !lacking.is_empty()) {
+        return Ok(Some(lacking.join("; ")));
+    }
     let units = setup.map(crate::NodeSetup::units).unwrap_or_default();
     let states = systemd::states(&**observe::host(hosts, name)?, &units).await?;
     let down = states.iter().find(|(_, state)| !state.is_up());
     Ok(down.map(|(unit, state)| format!("{unit} is {state}")))
 }
+
+/// The nodes, and the pods where some of them are static.
+async fn listed(spec: &ClusterSpec, api: &Api) -> Result<(Listed, Listed), ApiError> {
+    let pods = match spec.shape {
+        Shape::Services => Listed::new(),
+        Shape::StaticPods => api.list("v1", "Pod").await?,
+    };
+    Ok((api.list("v1", "Node").await?, pods))
+}
+
+/// Objects by `namespace/name`.
+type Listed = BTreeMap<String, Value>;
 
 #[cfg(test)]
 mod tests {

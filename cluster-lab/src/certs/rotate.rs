@@ -11,7 +11,7 @@ use super::{
     gate::{Gate, Late},
     holders::{Search, is_held},
 };
-use crate::{Blueprint, Hosts, Lab, LabPlanError, ObserveError, Shape, StateError, UpError, Wired};
+use crate::{Blueprint, Hosts, Lab, LabPlanError, ObserveError, StateError, UpError, Wired};
 use host_exec::{EventSink, FileError};
 use k8s_bootstrap::{component::SIGNER_CA, trust};
 use netplan::Role;
@@ -79,13 +79,6 @@ pub enum RotateError {
     /// The lab is not as it has to be.
     #[error(transparent)]
     Lab(Box<RenewError>),
-    /// A lab of static pods, and something whose holders start anew.
-    #[error(
-        "{0} of a lab of static pods is not rotated: the pods of kube-proxy would have to start anew, and the one of a \
-         worker did not lead to the name server then; rotate etcd, etcd-peer or front-proxy, renew leaves with `lab \
-         certs renew`, or make a new lab with `lab down` and `lab up`"
-    )]
-    StaticPods(Rotated),
     /// Two at a time would leave it open which of them a port does not believe.
     #[error(transparent)]
     Other(#[from] RotatingError),
@@ -216,13 +209,6 @@ impl Lab {
 
     async fn rotatable(&self, rotated: Rotated) -> Result<(Blueprint, Hosts), RotateError> {
         let settled = self.settled().await?;
-        let at = self
-            .store()
-            .rotation(rotated)
-            .map_err(RotationError::from)?;
-        if self.spec.shape == Shape::StaticPods && at.is_none() && is_held(rotated, Phase::Trust) {
-            return Err(RotateError::StaticPods(rotated));
-        }
         self.refuse_rotating(Some(rotated))?;
         Ok(settled)
     }

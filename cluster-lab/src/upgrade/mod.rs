@@ -5,14 +5,16 @@
 //! that does not come true is taken back before the run ends.
 
 mod backup;
+mod images;
 mod record;
 
 pub use backup::Backup;
+pub use images::ImportError;
 pub use record::{UnderWay, Upgrades};
 
 use crate::{
     Blueprint, BlueprintError, DraftError, Hosts, Lab, LabPlanError, Machines, ObserveError,
-    RenewError, RotatingError, Shape, StateError, UpError, Wired, blueprint::PROGRAMS_DIR,
+    RenewError, RotatingError, StateError, UpError, Wired, blueprint::PROGRAMS_DIR,
     plan::plan_kubernetes,
 };
 use artifacts::Version;
@@ -24,6 +26,7 @@ use k8s_bootstrap::{
     upgrade::{ConfirmError, confirm},
 };
 use pki::PkiPlan;
+use std::collections::BTreeMap;
 
 /// What an upgrade did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +48,9 @@ pub struct UpgradePlan {
     pub steps: Vec<Step>,
     /// How many of them have been begun by a run that did not end.
     pub begun: usize,
+    /// The images that each node is given before the first of them, where programs run in pods. Of a machine that does
+    /// not run nothing is known.
+    pub images: BTreeMap<HostName, Vec<String>>,
 }
 
 /// An upgrade that cannot be, or that did not come to its end.
@@ -60,9 +66,6 @@ pub enum UpgradeError {
         with `lab up --kubernetes {0} --name NAME`"
     )]
     Vms(Version),
-    /// kubeadm's own business.
-    #[error("a lab of static pods is upgraded by kubeadm: run `kubeadm upgrade` in its machines")]
-    StaticPods,
     /// Another upgrade has not ended.
     #[error("the upgrade from {from} to {to} has not ended; run `lab upgrade --to {to}` first")]
     Other {
@@ -138,6 +141,9 @@ pub enum UpgradeError {
     /// The programs of the version could not be had.
     #[error(transparent)]
     Up(Box<UpError>),
+    /// The images of the version could not be brought to the nodes.
+    #[error(transparent)]
+    Images(#[from] ImportError),
     /// A step did not come true, and was taken back.
     #[error(
         "step \"{step}\" failed and was taken back: the cluster is as it was before that step; mend the cause and \
@@ -221,10 +227,19 @@ impl Lab {
     pub async fn plan_upgrade(&self, to: Version) -> Result<UpgradePlan, UpgradeError> {
         let blueprint = self.upgradable(to).await?;
         let under_way = self.under_way(to)?;
+        let steps = blueprint.upgrade_steps(&under_way)?;
+        let images = match steps.is_empty() {
+            true => BTreeMap::new(),
+            false => {
+                let seen = self.see(&blueprint).await?;
+                self.lacking_images(&blueprint, to, &seen.hosts).await?
+            }
+        };
         Ok(UpgradePlan {
             from: under_way.from,
-            steps: blueprint.upgrade_steps(&under_way)?,
+            steps,
             begun: under_way.begun,
+            images,
         })
     }
 
@@ -261,6 +276,7 @@ impl Lab {
         };
         newer.programs(None, events).await?;
         let hosts = self.machines_for_upgrade(&blueprint).await?;
+        self.import_images(&blueprint, to, &hosts, events).await?;
         let run = Run {
             lab: self,
             blueprint,
@@ -282,6 +298,8 @@ impl Lab {
         }
         run.certify(under_way).await?;
         run.finish(to)?;
+        // What ran on the last nodes may have just begun elsewhere.
+        self.await_dns(&run.blueprint, &run.hosts, events).await?;
         Ok(Upgraded {
             from,
             steps: run.steps[first..].to_vec(),
@@ -298,9 +316,6 @@ impl Lab {
         blueprint.refuse_restoring()?;
         if let Machines::Vms(_) = blueprint.machines {
             return Err(UpgradeError::Vms(to));
-        }
-        if self.spec.shape == Shape::StaticPods {
-            return Err(UpgradeError::StaticPods);
         }
         self.refuse_rotating(None)?;
         Ok(blueprint)

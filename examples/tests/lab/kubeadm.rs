@@ -17,17 +17,29 @@ const CONFIG: &str = "/run/kubeadm.yaml";
 #[test]
 #[ignore = "needs root"]
 fn stock_kubeadm_works_on_a_lab_of_static_pods() {
+    works("t-kubeadm", &[]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn stock_kubeadm_1_28_works_on_a_lab_of_static_pods() {
+    works("t-kubeadm28", &["--kubernetes", "1.28.3"]);
+}
+
+fn works(name: &'static str, version: &[&str]) {
     let scene = Scene::taking(Room::Larger);
-    let lab = scene.lab("t-kubeadm");
+    let lab = scene.lab(name);
     // Into the directory that machines see as /opt/lab/bin.
-    lab.ok(&["programs", "--only", "kubeadm"]);
-    lab.up(&["--etcd", "1", "--workers", "2", "--shape", "static-pods"]);
+    lab.ok(&[&["programs", "--only", "kubeadm"], version].concat());
+    let machines = ["--etcd", "1", "--workers", "2", "--shape", "static-pods"];
+    lab.up(&[&machines, version].concat());
     lab.check_in_a_while();
     the_control_plane_is_pods(&lab);
     let up = lab.up(&[]);
     assert_eq!(up.result["changed"], false);
     assert_eq!(up.events, []);
 
+    the_service_proxy_takes_over_what_it_left(&lab);
     etcd_is_restored(&lab);
     certificates_are_known(&lab);
     the_manifests_are_its_own(&lab);
@@ -77,6 +89,15 @@ fn the_control_plane_is_pods(lab: &Lab<'_>) {
     }
     let proxies = lab.get(&["daemonset", "kube-proxy", "--namespace", "kube-system"]);
     assert_eq!(proxies["status"]["numberReady"], 3, "{proxies}");
+}
+
+/// A new pod of kube-proxy finds the rules of the one before, and leads to every Service as that did.
+#[track_caller]
+fn the_service_proxy_takes_over_what_it_left(lab: &Lab<'_>) {
+    let proxy = ["--namespace", "kube-system", "daemonset/kube-proxy"];
+    lab.kubectl(&[&["rollout", "restart"], &proxy[..]].concat());
+    lab.kubectl(&[&["rollout", "status", "--timeout", "60s"], &proxy[..]].concat());
+    lab.check_in_a_while();
 }
 
 /// The kubelet ends what uses etcd when the manifests are moved aside; a run that is killed then is gone on with.

@@ -60,7 +60,7 @@ pub(super) fn kube_proxy(spec: &ClusterSpec) -> Vec<Object> {
         &[
             ("MODULES_MOUNT", modules_mount),
             ("MODULES_VOLUME", modules_volume),
-            ("IMAGE", &image(spec, "kube-proxy")),
+            ("IMAGE", &image(spec, "kube-proxy", spec.version)),
             ("BOOTSTRAPPERS", crate::objects::BOOTSTRAPPERS),
         ],
     );

@@ -1,7 +1,7 @@
 //! Which arguments of our definitions are not kubeadm's own.
 
 use crate::{
-    ClusterSpec, Profile, Role, Tuning,
+    ClusterSpec, NodePart, Profile, Role, Tuning,
     component::{Component, Place, apiserver, controller_manager, scheduler},
 };
 use serde_json::{Map, Value, json};
@@ -20,14 +20,23 @@ pub(super) struct ExtraArgs {
 impl ExtraArgs {
     /// Compares what the cluster has with what it would have by kubeadm's defaults.
     pub(super) fn of(spec: &ClusterSpec) -> Self {
+        Self::at(first(spec))
+    }
+
+    /// The same of one control plane, which in the middle of an upgrade has a version of its own.
+    fn at(place: Place<'_>) -> Self {
+        let spec = place.cluster;
         let plain = ClusterSpec {
             tuning: Tuning::Standard,
             profile: Profile::Standard,
             ..spec.clone()
         };
         let extra = |define: fn(Place<'_>) -> Component| {
-            let arguments = |spec: &ClusterSpec| define(first(spec)).arguments;
-            difference(&arguments(spec), &arguments(&plain))
+            let of_plain = Place {
+                cluster: &plain,
+                ..place
+            };
+            difference(&define(place).arguments, &define(of_plain).arguments)
         };
         Self {
             apiserver: extra(apiserver::component),
@@ -38,8 +47,8 @@ impl ExtraArgs {
 }
 
 /// The arguments of a program in kubeadm's order: from 1.36 on the extra ones come last.
-pub(super) fn in_order(spec: &ClusterSpec, component: &Component) -> Vec<String> {
-    let extra = ExtraArgs::of(spec);
+pub(super) fn in_order(place: Place<'_>, component: &Component) -> Vec<String> {
+    let extra = ExtraArgs::at(place);
     let extra = match component.name {
         "kube-apiserver" => extra.apiserver,
         "kube-controller-manager" => extra.controller_manager,
@@ -52,7 +61,8 @@ pub(super) fn in_order(spec: &ClusterSpec, component: &Component) -> Vec<String>
         parts.is_some_and(|(name, _)| extra.iter().any(|(extra, _)| extra == name))
     };
     let sorted = component.arguments.clone();
-    if spec.version.release().sorts_extra_args {
+    let version = place.version_of(NodePart::ControlPlane);
+    if version.release().sorts_extra_args {
         return sorted;
     }
     let (last, mut first): (Vec<String>, Vec<String>) = sorted.into_iter().partition(is_extra);

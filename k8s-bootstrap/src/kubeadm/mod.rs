@@ -44,7 +44,7 @@ pub(crate) use running::{is_manifest, lacking, outdated};
 pub use static_pod::READS;
 pub(crate) use static_pod::manifests;
 
-use crate::{ClusterSpec, Runtime};
+use crate::{ClusterSpec, Runtime, SupportedVersion};
 
 /// Where the kubelet looks for static pods (kubeadm's `staticPodPath`).
 pub const MANIFESTS: &str = "/etc/kubernetes/manifests";
@@ -58,10 +58,6 @@ pub(crate) fn socket(spec: &ClusterSpec) -> &'static str {
 }
 
 /// An image of Kubernetes itself, as kubeadm names it (`images.GetKubernetesImage`).
-pub(crate) fn image(spec: &ClusterSpec, name: &str) -> String {
-    format!(
-        "{}/{name}:v{}",
-        spec.images.repository,
-        spec.version.version()
-    )
+pub(crate) fn image(spec: &ClusterSpec, name: &str, version: SupportedVersion) -> String {
+    format!("{}/{name}:v{}", spec.images.repository, version.version())
 }

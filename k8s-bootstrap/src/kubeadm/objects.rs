@@ -12,6 +12,12 @@ use serde_json::{Value, json};
 
 /// All objects beside nodes, tokens and what both shapes have, in an order in which none needs a later one.
 pub(crate) fn permanent(spec: &ClusterSpec, ca_pem: &str) -> Vec<Object> {
+    // They are of the cluster's version, and some are made from its first node, which an upgrade may have at another.
+    let mut spec = spec.clone();
+    spec.control_planes
+        .iter_mut()
+        .for_each(|node| node.programs = None);
+    let spec = &spec;
     let rights = substitute(
         include_str!("../../manifests/kubeadm-rbac.yaml"),
         &[("BOOTSTRAPPERS", BOOTSTRAPPERS)],

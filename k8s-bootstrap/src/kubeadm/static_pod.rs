@@ -2,6 +2,7 @@
 
 use super::{MANIFESTS, args, image};
 use crate::{
+    NodePart, SupportedVersion,
     component::{self, Component, PKI, Place, controller_manager, scheduler},
     object::digest,
     version::{ProbePaths, Release},
@@ -81,7 +82,7 @@ impl Mount {
 }
 
 fn part(place: Place<'_>, component: &Component) -> Part {
-    let release = place.version().release();
+    let release = version(place).release();
     let mut mounts = Vec::new();
     let authorities = |mounts: &mut Vec<Mount>| {
         mounts.push(Mount::directory("k8s-certs", PKI));
@@ -139,9 +140,13 @@ fn part(place: Place<'_>, component: &Component) -> Part {
     }
 }
 
+/// The version of the control plane of a node, which in the middle of an upgrade is not that of its kubelet.
+fn version(place: Place<'_>) -> SupportedVersion {
+    place.version_of(NodePart::ControlPlane)
+}
+
 /// The pod as kubeadm would write it.
 fn pod(place: Place<'_>, component: &Component) -> Value {
-    let spec = place.cluster;
     let mut part = part(place, component);
     part.mounts.extend(extra_mounts(&part.mounts, component));
     part.mounts.sort_by(|a, b| a.name.cmp(&b.name));
@@ -154,7 +159,7 @@ fn pod(place: Place<'_>, component: &Component) -> Value {
             "namespace": "kube-system",
         },
         "spec": {
-            "containers": [container(spec, place.version().release(), component, &part)],
+            "containers": [container(place, component, &part)],
             "hostNetwork": true,
             "priority": 2_000_001_000,
             "priorityClassName": "system-node-critical",
@@ -226,14 +231,11 @@ fn volume(mount: &Mount) -> Value {
     json!({"name": mount.name, "hostPath": {"path": mount.path, "type": kind}})
 }
 
-fn container(
-    spec: &crate::ClusterSpec,
-    release: &Release,
-    component: &Component,
-    part: &Part,
-) -> Value {
+fn container(place: Place<'_>, component: &Component, part: &Part) -> Value {
+    let version = version(place);
+    let release = version.release();
     let mut command = vec![component.name.to_owned()];
-    command.extend(args::in_order(spec, component));
+    command.extend(args::in_order(place, component));
     let mounts = part.mounts.iter().map(|mount| {
         let mut value = json!({"name": mount.name, "mountPath": mount.path});
         if !mount.is_written {
@@ -244,7 +246,7 @@ fn container(
     let mut container = json!({
         "name": component.name,
         "command": command,
-        "image": image(spec, component.name),
+        "image": image(place.cluster, component.name, version),
         "imagePullPolicy": "IfNotPresent",
         "resources": {"requests": {"cpu": part.cpu}},
         "volumeMounts": mounts.collect::<Vec<_>>(),

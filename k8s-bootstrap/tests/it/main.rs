@@ -5,6 +5,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod ahead;
 mod bad;
 mod cis;
 mod cluster;

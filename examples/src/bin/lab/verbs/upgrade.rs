@@ -15,10 +15,19 @@ pub(crate) async fn would_upgrade(global: &Global, to: Version) -> anyhow::Resul
     let lab = wanted::existing(global)?;
     let plan = lab.plan_upgrade(to).await?;
     let steps: Vec<String> = plan.steps.iter().map(Step::to_string).collect();
+    let images = plan.images.iter();
+    let imported: Vec<String> = images
+        .flat_map(|(node, images)| {
+            images
+                .iter()
+                .map(move |image| format!("{node}: import {image}"))
+        })
+        .collect();
     match global.output {
         Format::Json => {
             let object = json!({
-                "from": plan.from, "to": to, "begun": plan.begun, "steps": steps,
+                "from": plan.from, "to": to, "begun": plan.begun, "images": imported,
+                "steps": steps,
             });
             screen::print_json(&object)?;
         }
@@ -30,6 +39,7 @@ pub(crate) async fn would_upgrade(global: &Global, to: Version) -> anyhow::Resul
         }
         Format::Text => {
             let mut text = format!("lab {} goes from {} to {to}:\n", lab.spec.name, plan.from);
+            text.extend(imported.iter().map(|line| format!("  {line}\n")));
             text.push_str(
                 "  0. a snapshot of etcd and a copy of every node's files are put aside\n",
             );
