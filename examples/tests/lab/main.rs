@@ -1,8 +1,8 @@
 //! The lab on this machine, used as a person uses it: brought up, checked, worked on, broken, resumed, taken down.
 //!
-//! Every test makes labs of its own, whose names begin with `t-`, in a directory of its own, two tests at a time where
-//! the machine has room ([`turn`]), and those in [`alone`] before all others; labs that are not of the tests are left as they
-//! are. `./lab test` runs them:
+//! Every test makes labs of its own, whose names begin with `t-`, in a directory of its own, as many tests at a
+//! time as the machine has room for ([`turn`]), and those in [`alone`] by themselves; labs that are not of the tests are left
+//! as they are. `./lab test` runs them:
 //!
 //! ```text
 //! cargo test -p examples --test lab -- --include-ignored --nocapture
@@ -28,6 +28,7 @@ mod lab;
 mod machines;
 mod network;
 mod nodes;
+mod oldest;
 mod people;
 mod plan;
 mod reference;

@@ -221,7 +221,7 @@ fn shrink(lab: &Lab<'_>) {
 #[test]
 #[ignore = "needs root"]
 fn a_control_plane_is_taken_away() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Largest);
     let lab = scene.lab("t-fewer");
     lab.up(&["--control-planes", "2"]);
     let balanced = |lab: &Lab<'_>, node: &str| {

@@ -2,6 +2,7 @@
 
 use crate::{
     lab::{Scene, addresses},
+    turn::Room,
     work::boot_of,
 };
 use std::{collections::BTreeSet, thread};
@@ -9,7 +10,7 @@ use std::{collections::BTreeSet, thread};
 #[test]
 #[ignore = "needs root"]
 fn two_labs_side_by_side_and_one_grows() {
-    let scene = Scene::new();
+    let scene = Scene::taking(Room::Largest);
     let (one, two) = (scene.lab("t-one"), scene.lab("t-two"));
     // Started at the same moment: neither sees the other's networks before it chooses its own.
     thread::scope(|scope| {

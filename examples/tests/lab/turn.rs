@@ -1,34 +1,53 @@
-//! Whose turn it is: two tests at a time, where there is room for the labs of both.
+//! Whose turn it is: as many tests at a time as this machine has room for the labs of.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::{
+    fs,
+    sync::{Condvar, LazyLock, Mutex, PoisonError},
+    thread,
+};
 
-/// How much of this machine the labs of a test take. Most of the time labs wait, so two of them hardly slow each other;
-/// what is scarce is inotify(7) instances, of which Linux gives 128 to all programs of a user.
+/// How much of this machine the labs of a test take, by the inotify(7) instances that `lab` counts for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// Three members of etcd, a control plane and a worker: 54 instances by the count of `lab`.
+    /// Three members of etcd, a control plane and a worker: 54 instances.
     Usual,
     /// One more worker, or two more members: 68 at most.
     Larger,
-    /// More than that, or one that nothing may stand beside.
+    /// Three control planes, or two labs: 122 at most.
+    Largest,
+    /// One that nothing may stand beside.
     Whole,
 }
 
+/// What a machine has that has the 128 instances which Linux gives to all programs of a user.
+const LEAST: u32 = 5;
+/// Instances of one part.
+const INSTANCES: u32 = 25;
+/// Parts that a processor bears: most of the time labs wait.
+const PER_PROCESSOR: u32 = 4;
+
 impl Room {
     /// Parts of [`ROOM`].
-    const fn parts(self) -> u8 {
+    fn parts(self) -> u32 {
         match self {
             Self::Usual => 2,
             Self::Larger => 3,
-            Self::Whole => ROOM,
+            Self::Largest => LEAST,
+            Self::Whole => *ROOM,
         }
     }
 }
 
-/// A usual lab beside a larger one: two larger ones are too many.
-const ROOM: u8 = 5;
+/// What is scarce is inotify(7) instances, unless `./lab test` has asked for more, and then processors.
+static ROOM: LazyLock<u32> = LazyLock::new(|| {
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").ok();
+    let instances = limit.and_then(|limit| limit.trim().parse::<u32>().ok());
+    let processors = thread::available_parallelism().map_or(1, |count| count.get().min(16));
+    let bears = u32::try_from(processors).unwrap_or(1) * PER_PROCESSOR;
+    bears.min(instances.unwrap_or(0) / INSTANCES).max(LEAST)
+});
 
-static FREE: Mutex<u8> = Mutex::new(ROOM);
+static FREE: LazyLock<Mutex<u32>> = LazyLock::new(|| Mutex::new(*ROOM));
 static RETURNED: Condvar = Condvar::new();
 
 /// The room that a test has until this is dropped.

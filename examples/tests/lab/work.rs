@@ -9,7 +9,7 @@ use crate::{
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
 };
 
@@ -180,4 +180,17 @@ pub(crate) fn boot_of(lab: &Lab<'_>, node: &str) -> Option<(String, bool)> {
     let mut conditions = status["conditions"].as_array()?.iter();
     let ready = conditions.any(|one| one["type"] == "Ready" && one["status"] == "True");
     Some((status["nodeInfo"]["bootID"].as_str()?.to_owned(), ready))
+}
+
+/// Each node with the version of its kubelet.
+#[track_caller]
+pub(crate) fn versions(lab: &Lab<'_>) -> BTreeMap<String, String> {
+    let nodes = lab.get(&["nodes"]);
+    let nodes = nodes["items"].as_array().unwrap().iter();
+    nodes
+        .map(|node| {
+            let version = &node["status"]["nodeInfo"]["kubeletVersion"];
+            (name(node), version.as_str().unwrap().to_owned())
+        })
+        .collect()
 }

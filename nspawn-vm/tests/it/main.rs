@@ -2,5 +2,5 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod alone;
 mod plan;
-mod real;

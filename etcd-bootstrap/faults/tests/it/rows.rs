@@ -62,8 +62,9 @@ macro_rules! tests {
     };
 }
 
-/// Rows that mind how long writes fail or members take, and bear little beside them.
-mod measured {
+/// Rows that mind how long writes fail or members take, and bear little beside them: `./lab test` runs nothing else
+/// meanwhile.
+mod alone {
     tests! {
         ca_rotation: "ca-rotation",
         kill_leader: "kill-leader",
@@ -110,7 +111,7 @@ mod waiting {
 
 #[test]
 fn every_row_has_its_test() {
-    let tested = waiting::NAMES.into_iter().chain([measured::NAMES]);
+    let tested = waiting::NAMES.into_iter().chain([alone::NAMES]);
     let tested: BTreeSet<&str> = tested.flatten().copied().collect();
     let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.name).collect();
     assert_eq!(rows, tested);

@@ -1,14 +1,12 @@
-//! From one minor of Kubernetes to the next, while an application answers; and the oldest Kubernetes there is.
+//! From one minor of Kubernetes to the next, while an application answers.
 
 use crate::{
     http,
-    lab::{Lab, Scene},
-    turn::Room,
-    work::Web,
+    lab::Scene,
+    work::{Web, versions},
 };
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     sync::{
         Arc,
@@ -95,40 +93,8 @@ fn a_running_lab_is_upgraded() {
     scene.nothing_is_left();
 }
 
-#[test]
-#[ignore = "needs root and the programs of Kubernetes 1.28"]
-fn the_oldest_kubernetes_runs() {
-    let scene = Scene::taking(Room::Usual);
-    let lab = scene.lab("t-old");
-    lab.up(&["--kubernetes", "1.28.3"]);
-    // DNS is among what is checked.
-    lab.check_in_a_while();
-    let web = Web::deploy(&lab);
-    web.wait_answer("worker-0");
-    assert_eq!(versions(&lab)["cp-0"], "v1.28.3");
-    assert_eq!(lab.up(&[]).result["changed"], false);
-    lab.down();
-    scene.nothing_is_left();
-}
-
 fn of((node, version): (&str, &str)) -> (String, String) {
     (node.to_owned(), format!("v{version}"))
-}
-
-/// Each node with the version of its kubelet.
-#[track_caller]
-fn versions(lab: &Lab<'_>) -> BTreeMap<String, String> {
-    let nodes = lab.get(&["nodes"]);
-    let nodes = nodes["items"].as_array().unwrap().iter();
-    nodes
-        .map(|node| {
-            let version = &node["status"]["nodeInfo"]["kubeletVersion"];
-            (
-                crate::work::name(node),
-                version.as_str().unwrap().to_owned(),
-            )
-        })
-        .collect()
 }
 
 /// Somebody who asks the application all the time.

@@ -3,6 +3,7 @@
 use crate::{
     lab::{Lab, Scene},
     run::{Done, Running},
+    turn::Room,
 };
 use std::{
     collections::BTreeSet,
@@ -46,7 +47,7 @@ impl FreeBsd {
     #[track_caller]
     pub(super) fn without_pf(words: &[&str]) -> Self {
         let host = Self {
-            scene: Scene::new(),
+            scene: Scene::taking(Room::Larger),
         };
         let key = host.file("id");
         let make = ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"];

@@ -1,4 +1,5 @@
 //! A real group: boots, is left alone by a second run, survives what kills machines, and leaves nothing behind.
+//! `./lab test` runs nothing beside it, since it looks at what the whole machine has.
 
 use crate::plan::group;
 use host_exec::{Command, Host, LocalHost, event::Silent};
