@@ -20,8 +20,6 @@ const ANEW: &str = "run `lab down` first, or give the lab another --name";
 const UPGRADE: &str =
     "`lab upgrade --to VERSION` goes to a newer one; for an older one run `lab down` first";
 const MEANWHILE: &str = "finish the upgrade that is under way first, with `lab upgrade`";
-const FEWER: &str = "VMs can be added but not yet taken away; run `lab down` first, or ask for at least as many (`lab node \
-     drain` and `lab vm stop` leave one empty and at rest)";
 const LATER_IMAGE: &str =
     "nodes get the image when they are made; name one that they can pull, or run `lab down` first";
 
@@ -50,18 +48,6 @@ pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
         .or_else(|| later_image(is, wanted))
         .or_else(|| change("authorities", &authorities))
         .or_else(|| change("the keys of its authorities", &sealed))
-        .or_else(|| {
-            let count = |spec: &LabSpec| spec.machines.etcd;
-            fewer_vms(wanted, "etcd members", count(is), count(wanted))
-        })
-        .or_else(|| {
-            let count = |spec: &LabSpec| spec.machines.control_planes;
-            fewer_vms(wanted, "control planes", count(is), count(wanted))
-        })
-        .or_else(|| {
-            let count = |spec: &LabSpec| spec.machines.workers;
-            fewer_vms(wanted, "workers", count(is), count(wanted))
-        })
         .or_else(|| other_networks(is, wanted))
         .or_else(|| change("image", &|spec| of_vms(spec, |vms| vms.image.clone())))
         .or_else(|| {
@@ -159,15 +145,6 @@ fn size(size: VmSize) -> String {
     format!("{cpus} processors, {memory_mib} MiB of memory, {disk_gib} GiB of disk")
 }
 
-fn fewer_vms(lab: &LabSpec, field: &'static str, is: u16, wanted: u16) -> Option<Change> {
-    (lab.bhyve.is_some() && is > wanted).then(|| Change {
-        field,
-        found: is.to_string(),
-        wanted: wanted.to_string(),
-        remedy: FEWER,
-    })
-}
-
 fn other_networks(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
     let differs = |is: Option<Net>, wanted: Option<Net>| wanted.is_some() && is != wanted;
     let (is, wanted) = (&is.network, &wanted.network);
@@ -197,20 +174,11 @@ mod tests {
             ("[machines]\ncontrol_planes = 3", "", None),
             ("", "[machines]\netcd = 5", None),
             ("[machines]\netcd = 5", "", None),
+            (&format!("[machines]\netcd = 5\n{host}"), host, None),
             (
-                &format!("[machines]\netcd = 5\n{host}"),
-                host,
-                Some("etcd members"),
-            ),
-            (
-                &format!("[machines]\ncontrol_planes = 3\n{host}"),
-                host,
-                Some("control planes"),
-            ),
-            (
-                &format!("[machines]\nworkers = 3\n{host}"),
+                &format!("[machines]\ncontrol_planes = 3\nworkers = 3\n{host}"),
                 &format!("[machines]\nworkers = 1\n{host}"),
-                Some("workers"),
+                None,
             ),
             ("[machines]\nworkers = 3", "[machines]\nworkers = 1", None),
             ("", "addons.metrics_server = true", Some("metrics-server")),

@@ -20,7 +20,8 @@
 //!
 //! It decides nothing about networks, certificates, etcd or Kubernetes: those decisions are in `netplan`, `pki`,
 //! `etcd-bootstrap` and `k8s-bootstrap`, and [`Blueprint`] is where their specifications are made to agree.
-//! Machines are namespaces of this host ([`nspawn_vm`]); other providers will stand beside that one.
+//! Machines are namespaces of this host ([`nspawn_vm`]) or VMs of a FreeBSD host ([`bhyve_vm`]); other providers will
+//! stand beside these.
 //! It prints nothing and reads neither environment nor clock: [`Places`] and the time are parameters.
 //!
 //! # Invariants

@@ -122,7 +122,10 @@ impl Lab {
         let programs = self.plan_programs(&blueprint).await;
         let supplies = self.plan_supplies(&blueprint)?;
         let pki = self.plan_certificates(&blueprint)?;
-        let leaving = match self.shrinking(&blueprint).await? {
+        let shrinking = self.shrinking(&blueprint).await?;
+        let seen = self.see(&blueprint).await?;
+        let blueprint = self.informed(blueprint, &seen).await;
+        let leaving = match &shrinking {
             Some(shrinking) => {
                 let wired = self
                     .wire(&blueprint, &self.token_to_look_with::<LabPlanError>()?)
@@ -132,17 +135,18 @@ impl Lab {
             }
             None => Vec::new(),
         };
-        let seen = self.see(&blueprint).await?;
-        let blueprint = self.informed(blueprint, &seen).await;
         let guests = plan_guests(&blueprint, &seen).await?;
         let Layers {
-            machines,
+            mut machines,
             etcd,
             etcd_members,
             etcd_schedule,
             kubernetes,
             certainty,
         } = self.plan_layers(&blueprint, &seen, pki.is_done()).await?;
+        if let Some(shrinking) = &shrinking {
+            shrinking.explain(&mut machines);
+        }
         Ok(LabPlan {
             blueprint,
             programs,

@@ -12,18 +12,18 @@
 //! A machine that does not run is not drained: nobody is there to end its pods. They go with its Node.
 
 use crate::{
-    Blueprint, EtcdError, FactsError, Hosts, Lab, LabPlanError, LabSpec, Machines, StateError,
-    Wired, etcd::plan_leaving,
+    Blueprint, EtcdError, FactsError, Hosts, Lab, LabPlanError, LabSpec, Machines, MachinesPlan,
+    ObserveError, StateError, VmError, Wired, etcd::plan_leaving,
 };
 use etcd_bootstrap::{MemberName, change::PlannedStep};
 use host_exec::{EventSink, HostName};
 use k8s_bootstrap::{
     Desired,
-    retire::{self, DrainOptions, ResetError, RetireError},
+    retire::{self, DrainOptions, ResetError, ResetPlan, ResetStep, RetireError},
 };
 use netplan::Role;
-use nspawn_vm::CgroupKind;
-use std::collections::BTreeSet;
+use nspawn_vm::{CgroupKind, Group};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A lab could not be made smaller. What was done stays; the next `up` goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -62,9 +62,18 @@ pub enum ShrinkError {
     /// Members of etcd that do not go.
     #[error(transparent)]
     Etcd(#[from] EtcdError),
-    /// A machine that does not go.
+    /// A namespace that does not go.
     #[error(transparent)]
     Machine(#[from] nspawn_vm::DestroyError),
+    /// A VM that does not go.
+    #[error("cannot remove the VM of {machine}; run `lab up` again when the cause is mended")]
+    Vm {
+        /// The machine.
+        machine: HostName,
+        /// Why.
+        #[source]
+        source: Box<VmError>,
+    },
 }
 
 /// A machine that goes, or that stays and has something that only the larger lab needed.
@@ -148,8 +157,8 @@ fn larger(leaving: Option<LabSpec>, recorded: Option<LabSpec>) -> Option<LabSpec
 impl Shrinking {
     /// What will be done with each machine; nothing is changed. `stays` is none while the lab has no certificates.
     pub(crate) async fn plan(&self, stays: Option<&Desired>) -> Result<Vec<Leaving>, LabPlanError> {
-        let hosts = self.hosts().await?;
-        let wired = self.wired();
+        let (hosts, wired) = self.look().await?;
+        let mut ends = self.plan_ends().await?;
         let desired = wired.as_ref().map(|wired| &wired.kubernetes);
         let members = self.members();
         let mut leaving = Vec::new();
@@ -160,7 +169,7 @@ impl Shrinking {
                 (Some(desired), true) => node_steps(desired, &hosts, machine).await,
                 (Some(_), false) => vec!["delete its Node".to_owned()],
             };
-            steps.push("end it, and remove its namespace and its files".to_owned());
+            steps.extend(ends.remove(machine).unwrap_or_default());
             leaving.push(Leaving {
                 machine: machine.clone(),
                 steps,
@@ -184,8 +193,7 @@ impl Shrinking {
 
     /// The first part, before anything else changes.
     pub(crate) async fn drain(&self, events: &dyn EventSink) -> Result<(), ShrinkError> {
-        let hosts = self.hosts().await?;
-        let Some(wired) = self.wired() else {
+        let (hosts, Some(wired)) = self.look().await? else {
             return Ok(());
         };
         let (desired, members) = (&wired.kubernetes, self.members());
@@ -211,8 +219,8 @@ impl Shrinking {
         stays: &Desired,
         events: &dyn EventSink,
     ) -> Result<(), ShrinkError> {
-        let hosts = self.hosts().await?;
-        let desired = self.wired().map(|wired| wired.kubernetes);
+        let (hosts, wired) = self.look().await?;
+        let desired = wired.map(|wired| wired.kubernetes);
         let members = self.members();
         for node in &self.machines {
             if let Some(desired) = desired.as_ref().filter(|_| !is_member(&members, node)) {
@@ -230,31 +238,59 @@ impl Shrinking {
     }
 
     async fn end(&self, machine: &HostName, events: &dyn EventSink) -> Result<(), ShrinkError> {
-        let Machines::Namespaces(group) = &self.blueprint.machines else {
-            unreachable!("a lab of VMs that gets smaller is refused");
-        };
-        let kind = CgroupKind::of_this_host().map_err(FactsError::Cgroups)?;
         let step = "end of the machine";
         events.started(machine.as_str(), step);
-        nspawn_vm::destroy_machine(&group.name, &group.places, machine, kind, &self.was.here)
-            .await?;
-        events.done(
-            machine.as_str(),
-            step,
-            "its namespace and its files are removed",
-        );
+        let removed = match &self.blueprint.machines {
+            Machines::Namespaces(Group { name, places, .. }) => {
+                let kind = CgroupKind::of_this_host().map_err(FactsError::Cgroups)?;
+                nspawn_vm::destroy_machine(name, places, machine, kind, &self.was.here).await?;
+                "its namespace and its files are removed"
+            }
+            Machines::Vms(_) => {
+                let ended = self.was.end_vm(machine, events).await;
+                ended.map_err(|source| of_vm(machine, source))?;
+                "its VM and its disk are removed"
+            }
+        };
+        events.done(machine.as_str(), step, removed);
         Ok(())
     }
 
-    async fn hosts(&self) -> Result<Hosts, LabPlanError> {
-        Ok(self.was.see(&self.blueprint).await?.hosts)
+    /// How each machine is ended; nothing for one that has gone.
+    async fn plan_ends(&self) -> Result<BTreeMap<HostName, Vec<String>>, LabPlanError> {
+        match &self.blueprint.machines {
+            Machines::Namespaces(_) => {
+                let end = || vec!["end it, and remove its namespace and its files".to_owned()];
+                let machines = self.machines.iter();
+                Ok(machines.map(|machine| (machine.clone(), end())).collect())
+            }
+            Machines::Vms(_) => {
+                let planned = self.was.plan_end_of_vms(&self.machines).await;
+                Ok(planned.map_err(ObserveError::from)?)
+            }
+        }
     }
 
-    /// None where certificates of a node that goes were never issued: it has never been one then. What else the store
-    /// may lack, those that stay lack too, and that is told when they are brought up.
-    fn wired(&self) -> Option<Wired> {
-        let token = self.was.token_to_look_with::<LabPlanError>().ok()?;
-        self.was.wire(&self.blueprint, &token).ok()
+    /// Those of its VMs that go are no riddle on their host: what is done with them is told with the rest of it.
+    pub(crate) fn explain(&self, machines: &mut MachinesPlan) {
+        if let MachinesPlan::Vms(vms) = machines {
+            let names = self.machines.iter();
+            let leaving: Vec<_> = names
+                .filter_map(|machine| self.blueprint.vm_name(machine).ok())
+                .collect();
+            vms.plan.unplanned.retain(|vm| !leaving.contains(vm));
+        }
+    }
+
+    /// The machines of the larger lab that can be worked on, and what runs on them. The latter is none where
+    /// certificates of a node that goes were never issued: it has never been one then. What else the store may lack,
+    /// those that stay lack too, and that is told when they are brought up.
+    async fn look(&self) -> Result<(Hosts, Option<Wired>), LabPlanError> {
+        let seen = self.was.see(&self.blueprint).await?;
+        let blueprint = self.was.informed(self.blueprint.clone(), &seen).await;
+        let token = self.was.token_to_look_with::<LabPlanError>().ok();
+        let wired = token.and_then(|token| self.was.wire(&blueprint, &token).ok());
+        Ok((seen.hosts, wired))
     }
 
     /// The members of etcd among those that go.
@@ -301,22 +337,42 @@ async fn node_steps(desired: &Desired, hosts: &Hosts, node: &HostName) -> Vec<St
         let found = retire::see_node(desired, hosts, node).await?;
         retire::plan_remove(&found, &drain_options())
     };
-    match planned.await {
+    let mut lines: Vec<String> = match planned.await {
         Ok(plan) => plan.steps.iter().map(ToString::to_string).collect(),
-        Err(error) => vec![format!("not before this is mended: {error}")],
-    }
+        Err(error) => vec![not_before(&error)],
+    };
+    let found = retire::see_machine(desired, hosts, node).await;
+    let reset = found.and_then(|found| retire::plan_reset(desired, node, &found));
+    lines.extend(lines_of(reset, |step| match step {
+        // They are many, and the machine goes too.
+        ResetStep::RemoveFiles(files) => format!("remove {} files of the cluster", files.len()),
+        step => step.to_string(),
+    }));
+    lines
 }
 
 async fn pruned_steps(was: &Desired, is: &Desired, hosts: &Hosts, node: &HostName) -> Vec<String> {
     let found = retire::see_machine(was, hosts, node).await;
-    match found.and_then(|found| retire::plan_prune(was, is, node, &found)) {
+    let plan = found.and_then(|found| retire::plan_prune(was, is, node, &found));
+    lines_of(plan, ToString::to_string)
+}
+
+fn lines_of(
+    plan: Result<ResetPlan, ResetError>,
+    text: impl Fn(&ResetStep) -> String,
+) -> Vec<String> {
+    match plan {
         Ok(plan) => {
-            let steps = plan.steps.iter().map(ToString::to_string);
+            let steps = plan.steps.iter().map(text);
             let lines = steps.flat_map(|step| step.lines().map(str::to_owned).collect::<Vec<_>>());
             lines.collect()
         }
-        Err(error) => vec![format!("not before this is mended: {error}")],
+        Err(error) => vec![not_before(&error)],
     }
+}
+
+fn not_before(error: &dyn std::error::Error) -> String {
+    format!("not before this is mended: {error}")
 }
 
 /// Takes a node out of the cluster, and ends what runs on its machine.
@@ -340,6 +396,12 @@ fn of_node(node: &HostName, source: RetireError) -> ShrinkError {
     let node = node.clone();
     let source = Box::new(source);
     ShrinkError::Node { node, source }
+}
+
+fn of_vm(machine: &HostName, source: VmError) -> ShrinkError {
+    let machine = machine.clone();
+    let source = Box::new(source);
+    ShrinkError::Vm { machine, source }
 }
 
 fn of_services(node: &HostName, source: ResetError) -> ShrinkError {

@@ -12,7 +12,7 @@ use crate::{
     preflight::{self as here, PreflightError},
     supplies::{Supplies, SupplyError},
 };
-use artifacts::ProgramName;
+use artifacts::{ProgramName, Version};
 use bhyve_vm::fleet;
 use etcd_bootstrap::certificates;
 use host_exec::{
@@ -187,9 +187,9 @@ impl Lab {
         }
         let mut blueprint = self.hold_networks(blueprint).await?;
         let supplies = self.supplies(&blueprint, events).await?;
-        if blueprint.programs.versions.kubernetes != self.spec.kubernetes {
+        for version in blueprint.later_versions() {
             // It was upgraded since, and has the programs of both.
-            self.programs(None, events).await?;
+            self.at_version(version).programs(None, events).await?;
         }
         self.etcd_programs(&blueprint, events).await?;
         self.make_key()?;
@@ -283,6 +283,14 @@ impl Lab {
             self.get_images(&wanted, &set, events).await?;
         }
         Ok(set.dir)
+    }
+
+    /// The same lab, asked for in another version.
+    pub(crate) fn at_version(&self, version: Version) -> Self {
+        Self {
+            spec: self.spec.at_version(version),
+            ..self.clone()
+        }
     }
 
     /// Draws the key of a hardened lab, once and before its certificates: where those are there and the key is not, it

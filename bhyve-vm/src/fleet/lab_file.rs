@@ -27,20 +27,18 @@ impl LabFile {
     /// The file for a fleet, by what the settings are now and by what earlier files of labs say they were before.
     ///
     /// A setting that another lab has changed already is remembered as that lab found it, so whoever goes last puts
-    /// the first value back.
+    /// the first value back. Of what an earlier plan made and this one does not name, what is not in `gone` still has to
+    /// be taken back some day, and is kept.
     pub(super) fn new(
         fleet: &Fleet,
         settings: &BTreeMap<String, String>,
         earlier: &[LabFile],
+        gone: &[HostChange],
     ) -> Self {
         let own = earlier.iter().find(|file| file.lab == fleet.lab);
         let mut network = fleet.network.clone();
-        // What an earlier plan made, and this one does not name, still has to be taken back some day.
-        for old in own.into_iter().flat_map(|file| &file.network) {
-            if !network.iter().any(|change| change.effect == old.effect) {
-                network.push(old.clone());
-            }
-        }
+        let kept = unnamed(fleet, earlier).filter(|old| !gone.contains(old));
+        network.extend(kept.cloned());
         let mut before = BTreeMap::new();
         for name in setting_names(&network) {
             // What it was before is known best by who changed it first; a module that was loaded since may have
@@ -77,6 +75,20 @@ impl LabFile {
     pub(super) fn text(&self) -> String {
         json(self)
     }
+}
+
+/// What an earlier plan for this lab made and the fleet does not name.
+pub(super) fn unnamed<'a>(
+    fleet: &'a Fleet,
+    earlier: &'a [LabFile],
+) -> impl Iterator<Item = &'a HostChange> {
+    let own = earlier.iter().filter(|file| file.lab == fleet.lab);
+    let named = |old: &HostChange| {
+        let mut changes = fleet.network.iter();
+        changes.any(|change| change.effect == old.effect)
+    };
+    own.flat_map(|file| &file.network)
+        .filter(move |old| !named(old))
 }
 
 /// The settings among some changes.

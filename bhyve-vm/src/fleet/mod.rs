@@ -41,6 +41,7 @@
 //! - Nothing is changed before the whole plan was found possible.
 //! - What carries no mark of the lab is never changed or removed ([`NotOurs`]).
 //! - pf.conf and rc.conf are never written. Settings are changed only where the fleet names them, and put back.
+//! - A route that the fleet names no more is taken back. What else it names no more, VMs too, stays until it is destroyed.
 //! - The truth is asked of the host. Its journal is for people.
 
 mod apply;

@@ -151,9 +151,39 @@ async fn a_vm_that_is_wanted_no_more_is_named_and_left() {
     assert!(less.is_empty(), "{less}");
     assert_eq!(
         less.to_string(),
-        "note: lab0-node-0 is of this lab and wanted no more; it stays until the lab is destroyed\n"
+        "note: lab0-node-0 is of this lab and wanted no more; it stays as it is until it is destroyed\n"
     );
     assert_eq!(host.state(), made);
+}
+
+/// The route to a machine that is wanted no more is taken back, and then forgotten.
+#[tokio::test]
+async fn a_route_that_is_wanted_no_more_goes() {
+    let (host, mut fleet) = (FakeHost::new(World::ready()), fleet());
+    let whole = fleet.network.clone();
+    let route = fleet.network.pop().unwrap();
+    with_lab(&host, &fleet).await;
+    let without = host.state();
+    fleet.network.push(route);
+    with_lab(&host, &fleet).await;
+    fleet.network.pop();
+    let text = plan(&host, &fleet).await.to_string();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(
+        lines[0],
+        "take back: the pods of a node are behind the node: route -n delete -inet -net 10.110.8.0/24 10.110.0.20"
+    );
+    assert!(lines[1].starts_with("note what is taken back: "), "{text}");
+    with_lab(&host, &fleet).await;
+    assert_eq!(host.state(), without);
+    // Anything else stays noted until the lab goes.
+    fleet.network.pop();
+    let text = plan(&host, &fleet).await.to_string();
+    assert_eq!(text, "");
+    fleet.network = whole;
+    with_lab(&host, &fleet).await;
+    assert!(plan(&host, &fleet).await.is_empty());
 }
 
 /// A setting that comes with a module has no value before the plan loads it.

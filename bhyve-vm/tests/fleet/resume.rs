@@ -66,6 +66,33 @@ async fn up_goes_on_after_two_cuts() {
     }
 }
 
+/// The way to a lab without one of its routes.
+#[tokio::test]
+async fn less_goes_on_wherever_it_was_cut() {
+    let larger = fleet();
+    let (_place, supply) = supply(&larger);
+    let mut smaller = larger.clone();
+    smaller.network.pop();
+    let host = FakeHost::new(World::ready());
+    with_lab(&host, &larger).await;
+    // Only what comes after the look changes anything: the route, and the note of it.
+    let looked = host.again(Cut::Never);
+    plan(&looked, &smaller).await;
+    up(&host, &smaller, &supply).await.unwrap();
+    let (first, less) = (looked.calls(), host.state());
+    for cut in (first..first + 3).flat_map(|call| [Cut::Before(call), Cut::After(call)]) {
+        let host = FakeHost::new(World::ready());
+        with_lab(&host, &larger).await;
+        up(&host.again(cut), &smaller, &supply).await.unwrap_err();
+        up(&host, &smaller, &supply)
+            .await
+            .unwrap_or_else(|error| panic!("{cut:?}: {error}"));
+        assert_eq!(host.state(), less, "{cut:?}");
+        let third = plan(&host, &smaller).await;
+        assert!(third.is_empty(), "{cut:?}: {third}");
+    }
+}
+
 #[tokio::test]
 async fn destroy_goes_on_wherever_it_was_cut() {
     let fleet = fleet();

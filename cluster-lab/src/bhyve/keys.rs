@@ -3,7 +3,7 @@
 use bhyve_vm::seed::{HostKey, InvalidKey, SshPublicKey};
 use host_exec::{Command, File, Host, HostName, RunError, files};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     net::IpAddr,
     path::{Path, PathBuf},
@@ -113,7 +113,8 @@ impl KeyFiles {
         })
     }
 
-    /// Writes down which key each guest shows at its addresses.
+    /// Writes down which key each guest shows at its addresses. Others that were written down stay, as long as nobody else
+    /// has their address: with a guest that is on its way out of the lab there is still something to say.
     pub(crate) fn remember_guests<'n>(
         &self,
         keys: &Keys,
@@ -123,9 +124,15 @@ impl KeyFiles {
             let key = keys.guests.get(name)?;
             Some(key.public().known_hosts_line(&addresses))
         });
+        let mut lines: Vec<String> = lines.map(|line| line.trim_end().to_owned()).collect();
         let path = self.known_hosts();
-        let text: String = lines.map(|line| format!("{}\n", line.trim_end())).collect();
-        if fs::read_to_string(&path).is_ok_and(|kept| kept == text) {
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        let address = |line: &str| line.split(' ').next().map(str::to_owned);
+        let now: BTreeSet<_> = lines.iter().map(|line| address(line)).collect();
+        let others = kept.lines().filter(|line| !now.contains(&address(line)));
+        lines.extend(others.map(str::to_owned));
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        if kept == text {
             return Ok(());
         }
         let file = File::secret(&path, text.as_bytes());

@@ -3,9 +3,9 @@
 use crate::{BhyveSpec, DraftError, HostError, Lab, blueprint::vm_name};
 use bhyve_vm::{
     InvalidValue, VmName,
-    fleet::{self, AskError, Explanation, Extent, LifeError, Removal, VmDefinition, VmSummary},
+    fleet::{self, AskError, Explanation, LifeError, VmDefinition, VmSummary},
 };
-use host_exec::{Command, EventSink, ForwardError, SshHost};
+use host_exec::{Command, EventSink, ForwardError, ForwardErrorKind, SshHost};
 use netplan::Role;
 
 /// What may be asked of a VM.
@@ -128,12 +128,7 @@ impl Lab {
         if machine.is_some_and(|machine| machine.role == Role::Etcd) {
             return Err(VmError::HoldsMember { name: vm.spec.name });
         }
-        let removal = Removal {
-            lab: vm.lab,
-            dataset: bhyve.dataset.clone(),
-            directory: bhyve.directory()?,
-            extent: Extent::Vm(vm.spec.name),
-        };
+        let removal = self.removal_of(bhyve, vm.spec.name)?;
         let gone = fleet::destroy(&host, &removal, events).await;
         gone.map_err(Box::new)?;
         Ok(())
@@ -179,10 +174,17 @@ impl Lab {
     pub(crate) async fn open_tunnel(&self, blueprint: &crate::Blueprint) -> Result<(), VmError> {
         let (host, _) = self.vm_host()?;
         let (here, there) = blueprint.tunnel();
-        Ok(host.forward(here, there).await?)
+        match host.forward(here, there).await {
+            Err(error) if matches!(*error.kind, ForwardErrorKind::Denied(_)) => {
+                // It may still lead to where the API was while the lab had more or fewer control planes.
+                host.cancel(here, blueprint.other_end_of_tunnel()).await?;
+                Ok(host.forward(here, there).await?)
+            }
+            answer => Ok(answer?),
+        }
     }
 
-    fn vm_host(&self) -> Result<(SshHost, &BhyveSpec), VmError> {
+    pub(super) fn vm_host(&self) -> Result<(SshHost, &BhyveSpec), VmError> {
         let bhyve = self.spec.bhyve.as_ref().ok_or_else(|| VmError::NoVms {
             lab: self.spec.name.to_string(),
         })?;

@@ -4,6 +4,7 @@ mod doctor;
 mod hosts;
 mod keys;
 mod life;
+mod removal;
 mod stock;
 mod supply;
 

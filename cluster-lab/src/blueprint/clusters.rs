@@ -304,12 +304,28 @@ pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, Bluepr
 
 /// Where the API is found on the network of the nodes: the only control plane, or the address that leads to any.
 pub(super) fn api_address(network: &Plan) -> Ipv4Addr {
-    if has_several_control_planes(network) {
-        return both(ranges(network).endpoint).0;
+    let (first, any) = api_addresses(network);
+    match has_several_control_planes(network) {
+        true => any,
+        false => first,
     }
+}
+
+/// Where it is not, and would be if the lab had one control plane instead of several, or several instead of one.
+pub(super) fn other_api_address(network: &Plan) -> Ipv4Addr {
+    let (first, any) = api_addresses(network);
+    match has_several_control_planes(network) {
+        true => first,
+        false => any,
+    }
+}
+
+/// The address of the first control plane, and the one that leads to any.
+fn api_addresses(network: &Plan) -> (Ipv4Addr, Ipv4Addr) {
     let mut planes = network.addresses(Role::ControlPlane, KUBE_NETWORK);
-    let only = planes.next();
-    both(only.expect("a plan has at least one control plane")).0
+    let first = planes.next();
+    let first = first.expect("a plan has at least one control plane");
+    (both(first).0, both(ranges(network).endpoint).0)
 }
 
 /// Whether there is more than one API server to lead to.

@@ -2,13 +2,13 @@
 
 use super::{BIN_DIR, Blueprint, BlueprintError, PROGRAMS_DIR};
 use crate::{
-    DraftError, Machines,
+    DraftError,
     etcd::{EtcdRecord, PROGRAMS},
     guest::ProgramSet,
 };
 use artifacts::{Architecture, Version, VersionSet, Wanted};
 use etcd_bootstrap::{ClusterSpec, ClusterToken, EtcdVersion, MemberProgram};
-use netplan::{Machine, Role};
+use netplan::Machine;
 
 impl Blueprint {
     /// What is remembered of etcd.
@@ -45,8 +45,12 @@ impl Blueprint {
             .map_err(BlueprintError::part("the token of etcd"))
     }
 
-    /// The version of etcd, apart from an upgrade that has begun.
-    pub(crate) fn etcd_version(&self) -> Result<Version, BlueprintError> {
+    /// The version of etcd, apart from an upgrade that has begun; that of Kubernetes is in its specification.
+    ///
+    /// # Errors
+    ///
+    /// It is of a version set that the catalogue has no more.
+    pub fn etcd_version(&self) -> Result<Version, BlueprintError> {
         Ok(match self.etcd_record.programs {
             None => self.programs.versions.etcd,
             Some(set) => etcd_of(set)?.versions.etcd,
@@ -86,11 +90,8 @@ impl Blueprint {
         Ok(ProgramSet::new(wanted.set_name(), dir, &PROGRAMS))
     }
 
-    /// What a machine of etcd needs beside its disk of programs, if that is all it sees: etcd that the lab was upgraded to.
-    pub(super) fn programs_to_send(&self, machine: &Machine) -> Vec<ProgramSet> {
-        if machine.role != Role::Etcd || !matches!(self.machines, Machines::Vms(_)) {
-            return Vec::new();
-        }
+    /// What a member needs beside its disk of programs: etcd that the lab was upgraded to.
+    pub(super) fn etcd_to_send(&self, machine: &Machine) -> Vec<ProgramSet> {
         let record = &self.etcd_record;
         let own = record.upgraded.iter();
         let own = own.filter(|(member, _)| member.as_str() == machine.name.as_str());

@@ -212,6 +212,17 @@ impl Blueprint {
         machines.map(guest).collect()
     }
 
+    /// What a machine needs beside its disk of programs, if that is all it sees of versions that came after it.
+    fn programs_to_send(&self, machine: &Machine) -> Vec<guest::ProgramSet> {
+        match (&self.machines, machine.role) {
+            (Machines::Namespaces(_), _) | (_, Role::Other) => Vec::new(),
+            (Machines::Vms(_), Role::Etcd) => self.etcd_to_send(machine),
+            (Machines::Vms(_), Role::ControlPlane | Role::Worker) => {
+                self.kubernetes_to_send(machine.role)
+            }
+        }
+    }
+
     /// The address at which the API is reached from this machine.
     pub(crate) fn api_url_here(&self) -> ApiUrl {
         let several = clusters::has_several_control_planes(&self.network);
@@ -229,6 +240,11 @@ impl Blueprint {
         let here = (Ipv4Addr::LOCALHOST, self.tunnel_port());
         let there = (clusters::api_address(&self.network), API_PORT);
         (here.into(), there.into())
+    }
+
+    /// Where that tunnel led while the lab had one control plane instead of several, or several instead of one.
+    pub(crate) fn other_end_of_tunnel(&self) -> SocketAddr {
+        (clusters::other_api_address(&self.network), API_PORT).into()
     }
 
     /// The port of this machine that leads to the API of a lab that is elsewhere: 20000 to 29999, from its name,

@@ -1,13 +1,30 @@
 //! The versions of a lab that is, or has been, upgraded: where the programs of each lie, and how far it has come.
 
 use super::{BIN_DIR, Blueprint, BlueprintError, PROGRAMS_DIR, programs_wanted};
-use crate::{LabSpec, UnderWay, Upgrades};
-use artifacts::Version;
+use crate::{LabSpec, Shape, UnderWay, Upgrades, guest::ProgramSet};
+use artifacts::{ProgramName, Version};
 use k8s_bootstrap::{
     ClusterSpec, NodePath, SupportedVersion,
     skew::{ClusterVersions, Step, steps},
     upgrade::advanced,
 };
+use netplan::Role;
+
+/// What services of a control plane are started from. The others of Kubernetes are run by people, and those that the
+/// machine was made with will do.
+const ON_CONTROL_PLANES: [ProgramName; 5] = [
+    ProgramName::KubeApiserver,
+    ProgramName::KubeControllerManager,
+    ProgramName::KubeScheduler,
+    ProgramName::Kubelet,
+    ProgramName::KubeProxy,
+];
+
+/// The same where a control plane is pods, and kube-proxy is one on each node.
+const BESIDE_PODS: [ProgramName; 1] = [ProgramName::Kubelet];
+
+/// The same of a worker.
+const ON_WORKERS: [ProgramName; 2] = [ProgramName::Kubelet, ProgramName::KubeProxy];
 
 /// The version of Kubernetes whose groups certificates have (`pki::PROFILES`): the one before the upgrade until that
 /// has ended, since certificates are renewed as its last step.
@@ -31,6 +48,32 @@ impl Blueprint {
             format!("{PROGRAMS_DIR}/{}", wanted.set_name())
         };
         text.parse().map_err(BlueprintError::part("a path"))
+    }
+
+    /// The versions of Kubernetes that machines run, or are about to, beside the one that the lab was made with.
+    pub(crate) fn later_versions(&self) -> Vec<Version> {
+        let under_way = self.upgrades.as_ref().and_then(|own| own.under_way);
+        let made_with = self.programs.versions.kubernetes;
+        let versions = [Some(self.base_version()), under_way.map(|own| own.to)].into_iter();
+        let versions = versions.flatten();
+        versions.filter(|version| *version != made_with).collect()
+    }
+
+    /// What a node needs beside its disk of programs: Kubernetes that the lab was upgraded to, or is.
+    pub(super) fn kubernetes_to_send(&self, role: Role) -> Vec<ProgramSet> {
+        let programs: &[ProgramName] = match (self.spec.shape, role) {
+            (Shape::StaticPods, _) => &BESIDE_PODS,
+            (Shape::Services, Role::ControlPlane) => &ON_CONTROL_PLANES,
+            (Shape::Services, _) => &ON_WORKERS,
+        };
+        let versions = self.later_versions().into_iter();
+        let set = |version| {
+            // A version that is remembered was known when it was.
+            let wanted = programs_wanted(&self.spec.at_version(version)).ok()?;
+            let dir = self.programs_places.set_dir(&wanted);
+            Some(ProgramSet::new(wanted.set_name(), dir, programs))
+        };
+        versions.filter_map(set).collect()
     }
 
     /// A version, by the rules of the lab.

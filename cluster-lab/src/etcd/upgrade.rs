@@ -244,7 +244,7 @@ async fn send(
 ) -> Result<(), SendProgramsError> {
     let sends = etcd.hosts.iter().map(|(member, host)| async move {
         events.started(member.as_str(), SEND_STEP);
-        programs.send(host.as_ref()).await?;
+        programs.send(programs.programs(), host.as_ref()).await?;
         events.done(member.as_str(), SEND_STEP, programs.name());
         Ok(())
     });

@@ -8,6 +8,7 @@ pub use programs::SendProgramsError;
 pub(crate) use system::System;
 
 use crate::blueprint::{BIN_DIR, PROGRAMS_DIR};
+use artifacts::ProgramName;
 use host_exec::{
     Command, EventSink, File, FileError, Host, RunError, Stdin, files,
     systemd::{self, UnitName},
@@ -28,7 +29,7 @@ pub(crate) struct Guest {
     firewall: Option<Firewall>,
     /// What it has of its own system; nothing where that is this machine's.
     system: Option<System>,
-    /// Programs of etcd that are not on its disk of programs.
+    /// Programs that are not on its disk of programs.
     programs: Vec<ProgramSet>,
 }
 
@@ -54,10 +55,12 @@ pub enum GuestStep {
     Mount,
     /// Import the lab's images from that disk.
     Import,
-    /// Send the programs of etcd of these version sets, which the lab got after its disk of programs was made.
+    /// Send programs of another version, which the lab got after its disk of programs was made.
     Send {
-        /// The names of the sets.
-        sets: Vec<String>,
+        /// The version set that they are of, as in `kubernetes-1.37.2_etcd-3.7.3`.
+        set: String,
+        /// The programs.
+        programs: Vec<ProgramName>,
     },
     /// Write these files.
     Write {
@@ -78,8 +81,9 @@ impl fmt::Display for GuestStep {
             Self::Kernel => f.write_str("load kernel modules, switch forwarding on"),
             Self::Mount => write!(f, "mount the programs at {BIN_DIR}"),
             Self::Import => f.write_str("import the images into containerd"),
-            Self::Send { sets } => {
-                write!(f, "send etcd of {} to {PROGRAMS_DIR}", sets.join(", "))
+            Self::Send { set, programs } => {
+                let names: Vec<_> = programs.iter().map(|program| program.as_str()).collect();
+                write!(f, "send {} to {PROGRAMS_DIR}/{set}", names.join(", "))
             }
             Self::Write { paths } => {
                 let names: Vec<_> = paths
@@ -105,7 +109,7 @@ pub enum GuestError {
     #[error("cannot set up a machine's own system or its firewall")]
     Run(#[from] RunError),
     /// Programs.
-    #[error("cannot give a machine the programs of etcd that the lab was upgraded to")]
+    #[error("cannot give a machine the programs that the lab is upgraded to")]
     Programs(#[from] SendProgramsError),
 }
 
@@ -134,7 +138,7 @@ impl Guest {
         }
     }
 
-    /// The same with programs of etcd that have to be sent to it.
+    /// The same with programs that have to be sent to it.
     pub(crate) fn with_programs(mut self, programs: Vec<ProgramSet>) -> Self {
         self.programs = programs;
         self
@@ -158,9 +162,8 @@ impl Guest {
             .iter()
             .flat_map(System::on_paper)
             .collect::<Vec<_>>();
-        let sets = self.programs.iter().map(|set| set.name().to_owned());
-        let sets: Vec<String> = sets.collect();
-        steps.extend((!sets.is_empty()).then_some(GuestStep::Send { sets }));
+        let sets = self.programs.iter();
+        steps.extend(sets.filter_map(|set| send(set, set.programs().to_vec())));
         let paths = self.files.iter().map(|file| file.path.clone()).collect();
         steps.push(GuestStep::Write { paths });
         if self.firewall.is_some() {
@@ -175,13 +178,7 @@ impl Guest {
             Some(system) => system.observe(host).await?,
             None => Vec::new(),
         };
-        let mut sets = Vec::new();
-        for set in &self.programs {
-            if !set.is_on(host).await? {
-                sets.push(set.name().to_owned());
-            }
-        }
-        steps.extend((!sets.is_empty()).then_some(GuestStep::Send { sets }));
+        steps.extend(self.lacking_programs(host).await?);
         let drifted = files::observe(host, &self.files).await?;
         if !drifted.is_empty() {
             let paths = drifted
@@ -206,6 +203,18 @@ impl Guest {
         Ok(steps)
     }
 
+    /// What has to be sent to `host`.
+    pub(crate) async fn lacking_programs(
+        &self,
+        host: &dyn Host,
+    ) -> Result<Vec<GuestStep>, GuestError> {
+        let mut steps = Vec::new();
+        for set in &self.programs {
+            steps.extend(send(set, set.lacking(host).await?));
+        }
+        Ok(steps)
+    }
+
     pub(crate) async fn apply(
         &self,
         steps: &[GuestStep],
@@ -226,7 +235,8 @@ impl Guest {
 }
 
 impl Guest {
-    async fn take(&self, step: &GuestStep, host: &dyn Host) -> Result<(), GuestError> {
+    /// Does one of the steps.
+    pub(crate) async fn take(&self, step: &GuestStep, host: &dyn Host) -> Result<(), GuestError> {
         match (step, &self.system, &self.firewall) {
             (GuestStep::Install { packages }, Some(system), _) => {
                 system.install(packages, host).await?;
@@ -234,10 +244,9 @@ impl Guest {
             (GuestStep::Kernel, Some(system), _) => system.set_kernel(host).await?,
             (GuestStep::Mount, Some(system), _) => system.mount(host).await?,
             (GuestStep::Import, Some(system), _) => system.import(host).await?,
-            (GuestStep::Send { sets }, ..) => {
-                let wanted = |set: &&ProgramSet| sets.iter().any(|name| name == set.name());
-                for set in self.programs.iter().filter(wanted) {
-                    set.send(host).await?;
+            (GuestStep::Send { set, programs }, ..) => {
+                for own in self.programs.iter().filter(|own| own.name() == set) {
+                    own.send(programs, host).await?;
                 }
             }
             (GuestStep::Write { paths }, ..) => {
@@ -270,6 +279,11 @@ impl Firewall {
         let wanted = format!("table {}", self.table);
         Ok(tables.stdout_text().lines().any(|line| line == wanted))
     }
+}
+
+fn send(set: &ProgramSet, programs: Vec<ProgramName>) -> Option<GuestStep> {
+    let set = set.name().to_owned();
+    (!programs.is_empty()).then_some(GuestStep::Send { set, programs })
 }
 
 fn unit_name() -> UnitName {

@@ -1,4 +1,4 @@
-//! Programs of etcd that came after a VM's disk of programs was made: sent over the login to the guest.
+//! Programs of versions that came after a VM's disk of programs was made: sent over the login to the guest.
 
 use crate::blueprint::PROGRAMS_DIR;
 use artifacts::ProgramName;
@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-/// The programs of etcd have some 60 MiB.
-const SEND_LIMIT: Duration = Duration::from_secs(300);
+/// For one program. kube-apiserver has 114 MiB, and may come over somebody's way home.
+const SEND_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// The programs of etcd of a version set: where they are here, and what their directory is called.
+/// Programs of a version set: where they are here, and what their directory is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProgramSet {
     name: String,
@@ -52,16 +52,32 @@ impl ProgramSet {
         &self.name
     }
 
-    /// Whether `host` has all of them. One that is there is whole: it gets its name when it has its checksum.
-    pub(crate) async fn is_on(&self, host: &dyn Host) -> Result<bool, RunError> {
-        let paths = self.programs.iter().map(|program| self.place(*program));
-        let list = Command::new("ls").args(["-d", "--"]).args(paths);
-        Ok(host.output(&list).await?.status.success())
+    /// All of them.
+    pub(crate) fn programs(&self) -> &'static [ProgramName] {
+        self.programs
     }
 
-    /// Sends those that `host` does not have.
-    pub(crate) async fn send(&self, host: &dyn Host) -> Result<(), SendProgramsError> {
-        for program in self.programs {
+    /// Those that `host` does not have. One that is there is whole: it gets its name when it has its checksum.
+    pub(crate) async fn lacking(&self, host: &dyn Host) -> Result<Vec<ProgramName>, RunError> {
+        let paths = self.programs.iter().map(|program| self.place(*program));
+        let list = Command::new("ls").args(["-d", "--"]).args(paths);
+        let listed = host.output(&list).await?;
+        let there = listed.stdout_text();
+        let is_there = |program: &ProgramName| {
+            let place = self.place(*program);
+            there.lines().any(|line| line == place)
+        };
+        let programs = self.programs.iter().copied();
+        Ok(programs.filter(|program| !is_there(program)).collect())
+    }
+
+    /// Sends some of them, whose checksums `host` does not have already.
+    pub(crate) async fn send(
+        &self,
+        programs: &[ProgramName],
+        host: &dyn Host,
+    ) -> Result<(), SendProgramsError> {
+        for program in programs {
             let local = self.dir.join(program.as_str());
             let sum = Sha256Hex::of_file(&local).map_err(|source| SendProgramsError::Read {
                 path: local.clone(),

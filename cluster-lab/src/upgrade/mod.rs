@@ -6,6 +6,7 @@
 
 mod backup;
 mod images;
+mod programs;
 mod record;
 
 pub use backup::Backup;
@@ -13,14 +14,14 @@ pub use images::ImportError;
 pub use record::{UnderWay, Upgrades};
 
 use crate::{
-    Blueprint, BlueprintError, DraftError, Hosts, Lab, LabPlanError, Machines, ObserveError,
-    RenewError, RotatingError, StateError, UpError, Wired, blueprint::PROGRAMS_DIR,
-    plan::plan_kubernetes,
+    Blueprint, BlueprintError, DraftError, GuestError, GuestStep, Hosts, Lab, LabPlanError,
+    Machines, ObserveError, RenewError, RotatingError, StateError, UpError, Wired,
+    blueprint::PROGRAMS_DIR, plan::plan_kubernetes,
 };
 use artifacts::Version;
 use host_exec::{EventSink, FileError, HostName, RunError};
 use k8s_bootstrap::{
-    Desired, ExpiringToken,
+    Action, Desired, ExpiringToken,
     retire::{self, DrainOptions, RetireError},
     skew::{Step, UpgradeError as SkewUpgradeError},
     upgrade::{ConfirmError, confirm},
@@ -48,6 +49,9 @@ pub struct UpgradePlan {
     pub steps: Vec<Step>,
     /// How many of them have been begun by a run that did not end.
     pub begun: usize,
+    /// What is sent to machines before the first of them, where they do not see this machine's programs. Of a machine
+    /// that does not run nothing is known.
+    pub programs: BTreeMap<HostName, Vec<GuestStep>>,
     /// The images that each node is given before the first of them, where programs run in pods. Of a machine that does
     /// not run nothing is known.
     pub images: BTreeMap<HostName, Vec<String>>,
@@ -60,12 +64,6 @@ pub enum UpgradeError {
     /// There is nothing to upgrade.
     #[error("there is no lab yet; `lab up --kubernetes {0}` makes one of that version")]
     NoLab(Version),
-    /// Programs of VMs lie on a disk that they have from their first day.
-    #[error(
-        "a lab of VMs cannot be upgraded yet: its programs are on a disk that is made with the lab; make another \
-        with `lab up --kubernetes {0} --name NAME`"
-    )]
-    Vms(Version),
     /// Another upgrade has not ended.
     #[error("the upgrade from {from} to {to} has not ended; run `lab upgrade --to {to}` first")]
     Other {
@@ -84,7 +82,7 @@ pub enum UpgradeError {
     #[error(transparent)]
     Skew(#[from] SkewUpgradeError),
     /// etcd first.
-    #[error("{0}; this version of `lab` cannot do that to a running lab, so make a new one")]
+    #[error("{0}: `lab etcd upgrade --to VERSION` does that first")]
     Etcd(String),
     /// The lab is not as it has to be.
     #[error(
@@ -141,6 +139,11 @@ pub enum UpgradeError {
     /// The programs of the version could not be had.
     #[error(transparent)]
     Up(Box<UpError>),
+    /// The programs of the version could not be brought to the machines.
+    #[error(
+        "cannot send the programs of the new version to its machines; no machine has been upgraded"
+    )]
+    Send(#[from] GuestError),
     /// The images of the version could not be brought to the nodes.
     #[error(transparent)]
     Images(#[from] ImportError),
@@ -228,17 +231,17 @@ impl Lab {
         let blueprint = self.upgradable(to).await?;
         let under_way = self.under_way(to)?;
         let steps = blueprint.upgrade_steps(&under_way)?;
-        let images = match steps.is_empty() {
-            true => BTreeMap::new(),
-            false => {
-                let seen = self.see(&blueprint).await?;
-                self.lacking_images(&blueprint, to, &seen.hosts).await?
-            }
-        };
+        let (mut programs, mut images) = (BTreeMap::new(), BTreeMap::new());
+        if !steps.is_empty() {
+            let seen = self.see(&blueprint).await?;
+            images = self.lacking_images(&blueprint, to, &seen.hosts).await?;
+            programs = programs::lacking(&blueprint.at(under_way), &seen.hosts).await?;
+        }
         Ok(UpgradePlan {
             from: under_way.from,
             steps,
             begun: under_way.begun,
+            programs,
             images,
         })
     }
@@ -270,12 +273,9 @@ impl Lab {
         }
         let state = self.state();
         let _lock = state.lock()?;
-        let newer = Self {
-            spec: self.spec.at_version(to),
-            ..self.clone()
-        };
-        newer.programs(None, events).await?;
-        let hosts = self.machines_for_upgrade(&blueprint).await?;
+        self.at_version(to).programs(None, events).await?;
+        let (blueprint, hosts) = self.machines_for_upgrade(blueprint).await?;
+        programs::send(&blueprint.clone().at(under_way), &hosts, events).await?;
         self.import_images(&blueprint, to, &hosts, events).await?;
         let run = Run {
             lab: self,
@@ -314,9 +314,6 @@ impl Lab {
         }
         let blueprint = self.draft().await?;
         blueprint.refuse_restoring()?;
-        if let Machines::Vms(_) = blueprint.machines {
-            return Err(UpgradeError::Vms(to));
-        }
         self.refuse_rotating(None)?;
         Ok(blueprint)
     }
@@ -331,13 +328,21 @@ impl Lab {
         }
     }
 
-    /// The machines, all of which have to run and see the programs of other versions.
-    async fn machines_for_upgrade(&self, blueprint: &Blueprint) -> Result<Hosts, UpgradeError> {
-        let seen = self.see(blueprint).await?;
+    /// The lab with what its machines tell of themselves, and the machines, all of which have to run and, if they are
+    /// namespaces, see the programs of other versions.
+    async fn machines_for_upgrade(
+        &self,
+        blueprint: Blueprint,
+    ) -> Result<(Blueprint, Hosts), UpgradeError> {
+        let seen = self.see(&blueprint).await?;
         if !seen.all_run() {
             let down = seen.states.iter().find(|(_, state)| !state.runs());
             let name = down.map(|(name, _)| name.to_string()).unwrap_or_default();
             return Err(UpgradeError::NotWell(format!("{name} does not run")));
+        }
+        let blueprint = self.informed(blueprint, &seen).await;
+        if let Machines::Vms(_) = blueprint.machines {
+            return Ok((blueprint, seen.hosts));
         }
         for (name, host) in &seen.hosts {
             let list = host_exec::Command::new("ls").args(["-d", "--", PROGRAMS_DIR]);
@@ -351,7 +356,7 @@ impl Lab {
                 return Err(UpgradeError::OldMachine { machine });
             }
         }
-        Ok(seen.hosts)
+        Ok((blueprint, seen.hosts))
     }
 }
 
@@ -444,11 +449,19 @@ impl Run<'_> {
         }
         // Before the step changes anything: whoever comes next finds what was meant.
         self.remember(Some(at))?;
-        let plan = plan_kubernetes(&wired, &self.hosts).await?;
+        let mut plan = plan_kubernetes(&wired, &self.hosts).await?;
+        if let Step::Node { .. } = step {
+            // It takes no pods yet, and may be the only one that could have the name server.
+            plan.steps
+                .retain(|step| !matches!(step.action, Action::AwaitDns));
+        }
         k8s_bootstrap::apply(&wired.kubernetes, &plan, &self.hosts, self.events).await?;
         self.confirm(step, &wired.kubernetes).await?;
         if let Step::Node { node, .. } = step {
             retire::uncordon(&wired.kubernetes, &self.hosts, node, self.events).await?;
+            // The next is drained when the name server is back.
+            let plan = plan_kubernetes(&wired, &self.hosts).await?;
+            k8s_bootstrap::apply(&wired.kubernetes, &plan, &self.hosts, self.events).await?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Directories of labs that cannot be used as they are.
 
 use crate::scene::{NAME, Scene};
-use cluster_lab::{BhyveSpec, LabSpec};
+use cluster_lab::LabSpec;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs;
 
@@ -126,32 +126,6 @@ fn another_version_of_kubernetes_for_a_lab_that_exists() {
         "`lab down` first",
     ];
     scene.refuses(&["plan", "--kubernetes", "1.36.0"], 2, &texts);
-}
-
-#[test]
-fn fewer_workers_for_a_lab_of_vms_that_exists() {
-    let mut spec = reference_lab();
-    spec.machines.workers = 3;
-    spec.bhyve = Some(BhyveSpec::default());
-    let scene = Scene::new().with_lab(&spec);
-    let texts = [
-        "has workers 3, and 2 is asked for",
-        "VMs can be added but not yet taken away",
-    ];
-    scene.refuses(&["plan", "--workers", "2"], 2, &texts);
-}
-
-#[test]
-fn fewer_etcd_members_for_a_lab_of_vms_that_exists() {
-    let mut spec = reference_lab();
-    spec.machines.etcd = 5;
-    spec.bhyve = Some(BhyveSpec::default());
-    let scene = Scene::new().with_lab(&spec);
-    let texts = [
-        "has etcd members 5, and 3 is asked for",
-        "VMs can be added but not yet taken away",
-    ];
-    scene.refuses(&["plan", "--etcd", "3"], 2, &texts);
 }
 
 #[test]

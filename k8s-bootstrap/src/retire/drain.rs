@@ -69,6 +69,7 @@ impl fmt::Display for RetireStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cordon => f.write_str("cordon: no new pods"),
+            Self::Evict(pods) if pods.is_empty() => f.write_str("evict what comes meanwhile"),
             Self::Evict(pods) => {
                 let pods: Vec<String> = pods.iter().map(PodName::to_string).collect();
                 write!(f, "evict and wait for {}", pods.join(" "))

@@ -3,7 +3,7 @@
 use super::refuse::FleetPlanError;
 use super::vm::write;
 use crate::fleet::FleetError;
-use crate::fleet::lab_file::{LabFile, setting_names};
+use crate::fleet::lab_file::{LabFile, setting_names, unnamed};
 use crate::fleet::model::{Anchor, Fleet, HostChange, HostEffect};
 use crate::fleet::observe::FleetObserved;
 use crate::fleet::survey::HostSurvey;
@@ -22,15 +22,44 @@ const VIRTUALIZES: &str = "[ \"$(sysctl -n -i hw.vmm.vmx.initialized)\" = 1 ] ||
 
 pub(super) fn steps(fleet: &Fleet, found: &FleetObserved) -> Result<Vec<Step>, FleetPlanError> {
     let mut steps = modules(found);
+    let (stale, gone) = stale_routes(fleet, found);
     steps.extend(datasets(fleet, found)?);
-    steps.extend(lab_file(fleet, found)?);
+    steps.extend(lab_file(
+        "note what is done to the host",
+        fleet,
+        found,
+        &gone,
+    )?);
     steps.extend(shared_files(fleet, found)?);
     steps.extend(base(fleet, found)?);
     if let Some(anchor) = &fleet.firewall {
         steps.extend(firewall(fleet, anchor, found)?);
     }
     steps.extend(network(fleet, found));
+    if !stale.is_empty() {
+        // It is noted until it has gone: a run that is cut off between leaves what the next one goes on with.
+        steps.extend(stale.iter().filter_map(take_back));
+        let gone = [stale, gone].concat();
+        steps.extend(lab_file("note what is taken back", fleet, found, &gone)?);
+    }
     Ok(steps)
+}
+
+/// The routes to machines that the lab has no more, by what was noted when they were made: those that are there, and
+/// those that are not. Everything else that is noted and named no more waits until the lab is destroyed.
+fn stale_routes(fleet: &Fleet, found: &FleetObserved) -> (Vec<HostChange>, Vec<HostChange>) {
+    let routes = unnamed(fleet, &found.labs).filter(|change| {
+        matches!(change.effect, HostEffect::Route { .. }) && change.undo.is_some()
+    });
+    routes
+        .cloned()
+        .partition(|change| in_effect(&change.effect, found))
+}
+
+fn take_back(change: &HostChange) -> Option<Step> {
+    let words = change.undo.as_ref()?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Some(run(format!("take back: {}", change.what), &words))
 }
 
 fn modules(found: &FleetObserved) -> Vec<Step> {
@@ -71,11 +100,16 @@ fn datasets(fleet: &Fleet, found: &FleetObserved) -> Result<Vec<Step>, FleetErro
     Ok(steps)
 }
 
-fn lab_file(fleet: &Fleet, found: &FleetObserved) -> Result<Option<Step>, FleetError> {
-    let file = LabFile::new(fleet, &found.settings, &found.labs);
+fn lab_file(
+    what: &str,
+    fleet: &Fleet,
+    found: &FleetObserved,
+    gone: &[HostChange],
+) -> Result<Option<Step>, FleetError> {
+    let file = LabFile::new(fleet, &found.settings, &found.labs, gone);
     let path = format!("{}/lab.json", fleet.lab_directory()?);
     let file = File::public(path, file.text()).with_mode(Mode::SECRET);
-    Ok(write("note what is done to the host", file, found))
+    Ok(write(what, file, found))
 }
 
 fn shared_files(fleet: &Fleet, found: &FleetObserved) -> Result<Vec<Step>, FleetError> {

@@ -24,7 +24,8 @@ pub struct FleetPlan {
     pub start: Vec<StartBatch>,
     /// VMs that run while their files change: what changes holds from the next run of bhyve.
     pub later: Vec<VmName>,
-    /// VMs of the lab that are on the host and wanted no more. They are left as they are until the lab is destroyed.
+    /// VMs of the lab that are on the host and wanted no more. They are left as they are: [`destroy`](super::destroy)
+    /// removes one, or the whole lab.
     pub unplanned: Vec<VmName>,
     /// What to know: findings that stand in nobody's way.
     pub notes: Vec<HostFinding>,
@@ -143,7 +144,7 @@ impl fmt::Display for FleetPlan {
         for vm in &self.unplanned {
             writeln!(
                 f,
-                "note: {vm} is of this lab and wanted no more; it stays until the lab is destroyed"
+                "note: {vm} is of this lab and wanted no more; it stays as it is until it is destroyed"
             )?;
         }
         for step in &self.host {

@@ -16,10 +16,12 @@ pub(crate) struct MachineWork {
 
 /// Everything that `plan` would do, in sections; those with nothing in them are left out.
 pub(crate) fn text(plan: &LabPlan, paint: Paint) -> String {
-    let versions = &plan.blueprint.programs.versions;
+    let (blueprint, made_with) = (&plan.blueprint, &plan.blueprint.programs.versions);
     let mut text = format!(
         "Kubernetes {}, etcd {}, CoreDNS {}\n\n",
-        versions.kubernetes, versions.etcd, versions.coredns
+        blueprint.spec.kubernetes,
+        blueprint.etcd_version().unwrap_or(made_with.etcd),
+        made_with.coredns
     );
     text.push_str(&netplan::map_text(&plan.blueprint.network));
     let changes = plan.blueprint.changes.to_string();

@@ -11,8 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Made by `./lab test` before it begins; its etcd is 3.6.16.
+/// Both are made by `./lab test` before it begins; the etcd of the first is 3.6.16.
 const OLD: &str = "1.36.3";
+const NEW: &str = "1.37.2";
 const ETCD: &str = "3.7.3";
 
 /// Where `up` is killed, in the order in which it comes there: how the step begins.
@@ -70,6 +71,8 @@ fn killed_or_cut_off_anywhere_it_goes_on() {
     }
 
     etcd_is_upgraded(&lab);
+    kubernetes_is_upgraded(&lab);
+    what_was_sent_is_sent_again(&lab);
 
     for moment in MOMENTS_DOWN {
         killed_at(lab.start(&["down", "--output", "json"]), moment);
@@ -79,7 +82,7 @@ fn killed_or_cut_off_anywhere_it_goes_on() {
     host.nothing_is_left();
 }
 
-/// Its programs are on no disk of the guest: they are sent, and sent again where they are lost.
+/// Its programs are on no disk of the guest: they are sent.
 #[track_caller]
 fn etcd_is_upgraded(lab: &Lab<'_>) {
     let upgrade = ["etcd", "upgrade", "--to", ETCD];
@@ -91,12 +94,56 @@ fn etcd_is_upgraded(lab: &Lab<'_>) {
     assert_eq!(version, ETCD, "{status}");
     assert!(lab.ok(&upgrade).contains("nothing to do"));
     assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+}
+
+/// Killed while programs are sent and while a node is drained, the next run goes on.
+#[track_caller]
+fn kubernetes_is_upgraded(lab: &Lab<'_>) {
+    let upgrade = ["upgrade", "--to", NEW];
+    let plan = lab.ok(&[&upgrade[..], &["--dry-run"]].concat());
+    for sent in ["cp-0: send kube-apiserver, ", "worker-0: send kubelet, "] {
+        assert!(plan.contains(sent), "{sent}: {plan}");
+    }
+    for moment in ["send programs", "drain"] {
+        killed_at(
+            lab.start(&[&upgrade[..], &["--output", "json"]].concat()),
+            moment,
+        );
+    }
+    lab.ok(&upgrade);
+    assert!(lab.ok(&upgrade).contains("nothing to do"));
+    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    let expected = ["cp-0", "worker-0"].map(|node| [node, "Ready", NEW].join(" "));
+    assert_eq!(nodes(lab), expected);
+}
+
+/// A member that has lost the programs that it was upgraded to, and a node that is made anew from its image.
+#[track_caller]
+fn what_was_sent_is_sent_again(lab: &Lab<'_>) {
     lab.ok(&["exec", "etcd-0", "--", "rm", "-r", "/opt/lab/programs"]);
+    lab.ok(&["vm", "destroy", "worker-0"]);
     let plan = lab.ok(&["plan"]);
-    assert!(plan.contains("send etcd of "), "{plan}");
+    for sent in ["etcd-0: send etcd, ", "worker-0: send kubelet, "] {
+        assert!(plan.contains(sent), "{sent}: {plan}");
+    }
     assert_eq!(lab.up(&[]).result["changed"], true);
     assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    let expected = ["cp-0", "worker-0"].map(|node| [node, "Ready", NEW].join(" "));
+    assert_eq!(nodes(lab), expected);
     lab.check_in_a_while();
+}
+
+/// Each node with its state and the version of its kubelet.
+#[track_caller]
+fn nodes(lab: &Lab<'_>) -> Vec<String> {
+    let nodes = lab.kubectl(&["get", "nodes", "--no-headers"]);
+    // NAME STATUS ROLES AGE VERSION
+    let words = nodes
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    words
+        .map(|words| [words[0], words[1], words[4].trim_start_matches('v')].join(" "))
+        .collect()
 }
 
 /// Kills a run when it begins a step of this kind.

@@ -42,6 +42,7 @@ fn the_reference_lab_runs_on_vms() {
     assert_eq!(lab.up(&["--workers", "2"]).result["changed"], true);
     assert!(boot_of(&lab, "worker-1").unwrap().1);
     etcd_is_restored(&lab);
+    a_worker_is_taken_away(&host, &lab);
     lab.check_in_a_while();
     web.wait_ready();
     web.all_answer("http://web/");
@@ -254,4 +255,35 @@ fn etcd_is_restored(lab: &Lab<'_>) {
     let gone = lab.run(&["kubectl", "get", "configmap", "after"]);
     assert!(gone.err.contains("NotFound"), "{gone:?}");
     assert_eq!(lab.up(&["--workers", "2"]).result["changed"], false);
+}
+
+/// Killed while it drains, and again when the VM goes, the next run finishes; the host has nothing of it any more.
+#[track_caller]
+fn a_worker_is_taken_away(host: &FreeBsd, lab: &Lab<'_>) {
+    let plan = lab.ok(&["plan", "--workers", "1"]);
+    for line in [
+        "worker-1: delete its Node",
+        "worker-1: have the supervisor stop the VM, ",
+        "worker-1: remove volume zroot/lab/t-vms/t-vms-worker-1: zfs destroy ",
+        "take back: the pods of a node are behind the node: route -n delete ",
+    ] {
+        assert!(plan.contains(line), "{line}\n{plan}");
+    }
+    assert!(!plan.contains("wanted no more"), "{plan}");
+    for (words, step) in [
+        (&["--workers", "1"][..], "drain"),
+        (&[], "wait for the supervisor"),
+    ] {
+        let mut up = lab.start_up(words);
+        let event = up.event(|event| event.is(step, "started"));
+        assert!(event.is_some(), "{step}: {:?}", up.kill());
+        up.kill();
+    }
+    // What is asked for is remembered, and so is what is still to go.
+    assert_eq!(lab.up(&[]).result["changed"], true);
+    assert_eq!(boot_of(lab, "worker-1"), None);
+    let left: Vec<_> = host.look().into_iter().collect();
+    let left: Vec<_> = left.iter().filter(|l| l.contains("worker-1")).collect();
+    assert_eq!(left, Vec::<&String>::new());
+    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
 }

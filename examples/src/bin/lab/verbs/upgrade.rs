@@ -15,6 +15,10 @@ pub(crate) async fn would_upgrade(global: &Global, to: Version) -> anyhow::Resul
     let lab = wanted::existing(global)?;
     let plan = lab.plan_upgrade(to).await?;
     let steps: Vec<String> = plan.steps.iter().map(Step::to_string).collect();
+    let programs = plan.programs.iter();
+    let sent: Vec<String> = programs
+        .flat_map(|(machine, sent)| sent.iter().map(move |step| format!("{machine}: {step}")))
+        .collect();
     let images = plan.images.iter();
     let imported: Vec<String> = images
         .flat_map(|(node, images)| {
@@ -26,8 +30,8 @@ pub(crate) async fn would_upgrade(global: &Global, to: Version) -> anyhow::Resul
     match global.output {
         Format::Json => {
             let object = json!({
-                "from": plan.from, "to": to, "begun": plan.begun, "images": imported,
-                "steps": steps,
+                "from": plan.from, "to": to, "begun": plan.begun, "programs": sent,
+                "images": imported, "steps": steps,
             });
             screen::print_json(&object)?;
         }
@@ -39,7 +43,8 @@ pub(crate) async fn would_upgrade(global: &Global, to: Version) -> anyhow::Resul
         }
         Format::Text => {
             let mut text = format!("lab {} goes from {} to {to}:\n", lab.spec.name, plan.from);
-            text.extend(imported.iter().map(|line| format!("  {line}\n")));
+            let first = sent.iter().chain(&imported);
+            text.extend(first.map(|line| format!("  {line}\n")));
             text.push_str(
                 "  0. a snapshot of etcd and a copy of every node's files are put aside\n",
             );
