@@ -43,6 +43,24 @@ pub enum BuildError {
         #[source]
         source: RunError,
     },
+    /// A module that is built as it was released cannot be had.
+    #[error("cannot get the Go module {module}: check that `go env GOPROXY` can be reached")]
+    Module {
+        /// Its path and version.
+        module: String,
+        /// What `go mod download` said.
+        #[source]
+        source: RunError,
+    },
+    /// Go says in other words than documented where it has put a module.
+    #[error("cannot read what `go mod download -json {module}` says")]
+    Answer {
+        /// Its path and version.
+        module: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The file system that holds the build is full.
     #[error(
         "no space left to build {what}: a cold build of Kubernetes needs about 6 GB below `go env GOCACHE` and `go env GOMODCACHE`"
@@ -134,6 +152,52 @@ impl Module {
             .args(arguments)
             .timeout(timeout)
     }
+}
+
+/// The directory of a released module in Go's own cache, which fills it and verifies what it gets (`go help mod download`).
+pub(crate) async fn released_module(
+    here: &LocalHost,
+    go: &Path,
+    architecture: Architecture,
+    module: &str,
+) -> Result<PathBuf, BuildError> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Downloaded {
+        dir: PathBuf,
+    }
+    let command = go_command(go, architecture)
+        .args(["mod", "download", "-json", module])
+        .timeout(TIDY_TIMEOUT);
+    let failed = |source| match disk_full(&source) {
+        true => BuildError::DiskFull {
+            what: module.to_owned(),
+            source,
+        },
+        false => BuildError::Module {
+            module: module.to_owned(),
+            source,
+        },
+    };
+    let output = here.run(&command).await.map_err(failed)?;
+    let downloaded: Downloaded =
+        serde_json::from_slice(&output.stdout).map_err(|source| BuildError::Answer {
+            module: module.to_owned(),
+            source,
+        })?;
+    Ok(downloaded.dir)
+}
+
+/// Builds with these arguments of `go build`.
+pub(crate) async fn build_with(
+    here: &LocalHost,
+    go: &Path,
+    architecture: Architecture,
+    arguments: Vec<String>,
+    what: &str,
+) -> Result<(), BuildError> {
+    let command = go_command(go, architecture).arg("build").args(arguments);
+    run(here, &command.timeout(BUILD_TIMEOUT), what).await
 }
 
 /// Builds a program that needs no other modules: the package in `dir`.

@@ -51,31 +51,46 @@ pub(crate) struct Minor {
     pub(crate) pause: &'static str,
     /// The minor of the Go that its `go.mod` asks for.
     pub(crate) go_minor: u32,
+    /// A release of metrics-server that supports it.
+    pub(crate) metrics_server: Version,
 }
 
 const ETCD_3_5: Version = Version::new(3, 5, 35);
 const ETCD_3_6: Version = Version::new(3, 6, 16);
 const ETCD_3_7: Version = Version::new(3, 7, 3);
 
+/// Supports 1.31 and later by the matrix in its README; what it asks of 1.28 to 1.30 is there too (core and
+/// authentication APIs of v1).
+const METRICS_0_8: Version = Version::new(0, 8, 0);
+/// Supports 1.34 and later.
+const METRICS_0_9: Version = Version::new(0, 9, 0);
+
 const MINORS: [Minor; 10] = [
-    minor(28, ETCD_3_5, "3.9", 20),
-    minor(29, ETCD_3_5, "3.9", 21),
-    minor(30, ETCD_3_5, "3.9", 22),
-    minor(31, ETCD_3_5, "3.10", 22),
-    minor(32, ETCD_3_5, "3.10", 23),
-    minor(33, ETCD_3_5, "3.10", 24),
-    minor(34, ETCD_3_6, "3.10.1", 24),
-    minor(35, ETCD_3_6, "3.10.1", 25),
-    minor(36, ETCD_3_6, "3.10.2", 26),
-    minor(37, ETCD_3_7, "3.10.2", 26),
+    minor(28, ETCD_3_5, "3.9", 20, METRICS_0_8),
+    minor(29, ETCD_3_5, "3.9", 21, METRICS_0_8),
+    minor(30, ETCD_3_5, "3.9", 22, METRICS_0_8),
+    minor(31, ETCD_3_5, "3.10", 22, METRICS_0_8),
+    minor(32, ETCD_3_5, "3.10", 23, METRICS_0_8),
+    minor(33, ETCD_3_5, "3.10", 24, METRICS_0_8),
+    minor(34, ETCD_3_6, "3.10.1", 24, METRICS_0_9),
+    minor(35, ETCD_3_6, "3.10.1", 25, METRICS_0_9),
+    minor(36, ETCD_3_6, "3.10.2", 26, METRICS_0_9),
+    minor(37, ETCD_3_7, "3.10.2", 26, METRICS_0_9),
 ];
 
-const fn minor(number: u32, etcd: Version, pause: &'static str, go_minor: u32) -> Minor {
+const fn minor(
+    number: u32,
+    etcd: Version,
+    pause: &'static str,
+    go_minor: u32,
+    metrics_server: Version,
+) -> Minor {
     Minor {
         number,
         etcd,
         pause,
         go_minor,
+        metrics_server,
     }
 }
 
@@ -134,6 +149,15 @@ impl VersionSet {
             coredns: COREDNS,
             pause: minor.pause.to_owned(),
         }
+    }
+
+    /// The version of metrics-server that goes with it, where one is wanted.
+    ///
+    /// # Errors
+    ///
+    /// The minor is older than the catalogue. A newer one gets what goes with the newest in it.
+    pub fn metrics_server(&self) -> Result<Version, UnknownKubernetes> {
+        Ok(rules_of(self.kubernetes)?.metrics_server)
     }
 
     /// The version of one component in this set.

@@ -2,8 +2,9 @@
 
 use crate::{
     Architecture, BuildError, Go, ImageReference, InvalidImageReference, Places, ProgramName,
-    ProgramSet, Sha256, StoreError, Wanted,
+    ProgramSet, Sha256, StoreError, UnknownKubernetes, Wanted,
     host_tools::{self, HostTools},
+    metrics_server,
 };
 use host_exec::RunError;
 use std::{fmt, io, path::PathBuf};
@@ -27,6 +28,8 @@ pub enum ImageName {
     Coredns,
     /// A small HTTP server and client, for a first Deployment and for tests.
     Web,
+    /// The add-on that `kubectl top` and autoscalers ask.
+    MetricsServer,
     /// A program of Kubernetes, at `/usr/local/bin`. kube-proxy has the tools of netfilter beside it.
     Program(ProgramName),
 }
@@ -105,7 +108,7 @@ pub enum ImageStep {
         /// The tools.
         tools: HostTools,
     },
-    /// Build the web program and pack it.
+    /// Build the program, of the web image or metrics-server, and pack it.
     BuildGo {
         /// The image.
         recipe: ImageRecipe,
@@ -157,6 +160,19 @@ pub enum ImagesError {
         /// What it was to run on.
         architecture: Architecture,
     },
+    /// Its project publishes images and no programs.
+    #[error(
+        "cannot make {reference}: {why}; install Go (https://go.dev/dl) and give it access to a module proxy, or name an image that nodes can pull"
+    )]
+    NoGo {
+        /// The image.
+        reference: ImageReference,
+        /// Why there is no Go.
+        why: String,
+    },
+    /// The version is not in the catalogue.
+    #[error(transparent)]
+    Unknown(#[from] UnknownKubernetes),
     /// kube-proxy writes its rules with these.
     #[error(
         "cannot make {reference}: this machine has no {missing}, which is copied into it; on Debian: apt-get install nftables iptables"
@@ -219,7 +235,8 @@ pub enum ImagesError {
 ///
 /// # Errors
 ///
-/// The set does not have CoreDNS or a program that is wanted as an image, or the tag of the pause image is not a tag.
+/// The set does not have CoreDNS or a program that is wanted as an image, its Kubernetes is older than the catalogue, or
+/// the tag of the pause image is not a tag.
 pub fn image_recipes(
     wanted: &Wanted,
     set: &ProgramSet,
@@ -263,6 +280,12 @@ pub fn image_recipes(
             &web_content,
         )?,
     ];
+    if wanted.metrics_server {
+        let version = wanted.versions.metrics_server()?;
+        let name = format!("lab.local/metrics-server:v{version}");
+        let content = metrics_server::arguments(version).join("\n");
+        recipes.push(recipe(ImageName::MetricsServer, name, &content)?);
+    }
     for program in &wanted.as_images {
         let name = format!("lab.local/{program}:v{}", wanted.versions.kubernetes);
         let mut content = vec![entry(*program)?.sha256.as_str()];
@@ -316,10 +339,14 @@ pub fn plan_images(
                     .ok_or(ImagesError::NoCompiler { reference })?;
                 steps.push(ImageStep::Compile { recipe, cc });
             }
-            (ImageName::Web, Go::Found { path, .. }) => steps.push(ImageStep::BuildGo {
-                go: path.clone(),
-                recipe,
-            }),
+            (ImageName::Web | ImageName::MetricsServer, Go::Found { path, .. }) => {
+                let go = path.clone();
+                steps.push(ImageStep::BuildGo { go, recipe });
+            }
+            (ImageName::MetricsServer, Go::Missing(why)) => {
+                let (reference, why) = (recipe.reference, why.clone());
+                return Err(ImagesError::NoGo { reference, why });
+            }
             (ImageName::Web, Go::Missing(why)) => left_out.push(LeftOut {
                 reason: format!("it is written in Go: {why}"),
                 reference: recipe.reference,

@@ -64,6 +64,7 @@ mod images;
 mod import;
 mod lock;
 mod make_images;
+mod metrics_server;
 pub mod module;
 mod observe;
 mod oci;

@@ -9,6 +9,7 @@ use crate::{
         BuiltImage, ImageName, ImageRecipe, ImageSet, ImageStep, ImagesFound, PAUSE_SOURCE,
         WEB_MODULE, WEB_SOURCE, image_recipes, plan_images,
     },
+    metrics_server,
     observe::find_go,
     store::{self, writing},
 };
@@ -152,7 +153,13 @@ async fn make(
             pack(wanted, recipe, &program, NONROOT, Vec::new()).await
         }
         ImageStep::BuildGo { recipe, go } => {
-            let program = build_web(here, go, wanted.architecture, places).await?;
+            let program = match recipe.name {
+                ImageName::MetricsServer => {
+                    let version = wanted.versions.metrics_server()?;
+                    metrics_server::build(here, go, wanted.architecture, version, places).await?
+                }
+                _ => build_web(here, go, wanted.architecture, places).await?,
+            };
             pack(wanted, recipe, &program, NONROOT, Vec::new()).await
         }
     }
@@ -213,6 +220,7 @@ fn image(
         ImageName::Pause => ("/pause".to_owned(), "/"),
         ImageName::Coredns => ("/coredns".to_owned(), "/"),
         ImageName::Web => ("/web".to_owned(), "/"),
+        ImageName::MetricsServer => ("/metrics-server".to_owned(), "/"),
         // Manifests name these by path, or by name alone.
         ImageName::Program(program) => (
             format!("/usr/local/bin/{program}"),

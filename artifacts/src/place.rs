@@ -14,6 +14,8 @@ pub struct Wanted {
     pub programs: Vec<ProgramName>,
     /// The programs of Kubernetes that are wanted as images too.
     pub as_images: Vec<ProgramName>,
+    /// Whether an image of metrics-server is wanted.
+    pub metrics_server: bool,
 }
 
 impl Wanted {
@@ -24,7 +26,15 @@ impl Wanted {
             architecture,
             programs: crate::LAB_PROGRAMS.to_vec(),
             as_images: Vec::new(),
+            metrics_server: false,
         }
+    }
+
+    /// With an image of metrics-server.
+    #[must_use]
+    pub fn with_metrics_server(mut self) -> Self {
+        self.metrics_server = true;
+        self
     }
 
     /// With images of the programs that run in pods where kubelets start the control plane.

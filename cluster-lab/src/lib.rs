@@ -84,8 +84,8 @@ pub use plan::{Certainty, LabPlan, LabPlanError};
 pub use preflight::PreflightError;
 pub use shrink::{Leaving, ShrinkError};
 pub use spec::{
-    AddonsSpec, BhyveSpec, CertificatesSpec, EtcdSpec, Every, LabSpec, NetworkSpec, OciRuntime,
-    OutwardV6, Profile, RuntimeError, Shape, SnapshotsSpec, SpecError, VmSize,
+    AddonsSpec, BhyveSpec, CertificatesSpec, EtcdSpec, Every, LabSpec, MetricsServer, NetworkSpec,
+    OciRuntime, OutwardV6, Profile, RuntimeError, Shape, SnapshotsSpec, SpecError, VmSize,
 };
 pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};

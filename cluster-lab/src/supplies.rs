@@ -68,6 +68,16 @@ impl Lab {
         Ok(artifacts::programs(&self.here, wanted, &programs_places(self), events).await?)
     }
 
+    /// Images in the cache: found, or made of the programs.
+    pub(crate) async fn get_images(
+        &self,
+        wanted: &artifacts::Wanted,
+        set: &artifacts::ProgramSet,
+        events: &dyn EventSink,
+    ) -> Result<artifacts::ImageSet, SupplyError> {
+        Ok(artifacts::images(&self.here, wanted, set, &programs_places(self), events).await?)
+    }
+
     /// Programs and images in the cache, and what comes of them for the machines of the lab.
     pub(crate) async fn supplies(
         &self,
@@ -76,7 +86,7 @@ impl Lab {
     ) -> Result<Supplies, SupplyError> {
         let (places, wanted) = (programs_places(self), &blueprint.programs);
         let set = self.get_programs(wanted, events).await?;
-        let images = artifacts::images(&self.here, wanted, &set, &places, events).await?;
+        let images = self.get_images(wanted, &set, events).await?;
         let Machines::Vms(bhyve) = &blueprint.machines else {
             let root = artifacts::containerd_root(&self.here, &images, &places, events).await?;
             return Ok(Supplies::Here(root));

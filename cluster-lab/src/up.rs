@@ -272,12 +272,12 @@ impl Lab {
         Ok(blueprint)
     }
 
-    /// Gets the programs of the lab into the cache, as `up` does first, or another one of the same versions alone, and
-    /// returns their directory. Needs no root.
+    /// Gets the programs of the lab into the cache, as `up` does first, and makes the image of metrics-server if it is to
+    /// have one; or gets another program of the same versions alone. Returns their directory. Needs no root.
     ///
     /// # Errors
     ///
-    /// The version is not in the catalogue, or a program can be had nowhere.
+    /// The version is not in the catalogue, or a program can be had nowhere, or the image cannot be made.
     pub async fn programs(
         &self,
         only: Option<ProgramName>,
@@ -288,7 +288,11 @@ impl Lab {
         if let Some(only) = only {
             wanted.programs = vec![only];
         }
-        Ok(self.get_programs(&wanted, events).await?.dir)
+        let set = self.get_programs(&wanted, events).await?;
+        if wanted.metrics_server && only.is_none() {
+            self.get_images(&wanted, &set, events).await?;
+        }
+        Ok(set.dir)
     }
 
     /// The same lab, asked for in another version.

@@ -1,8 +1,9 @@
 //! Named conditions of a running cluster, each with its evidence.
 
 use crate::{
-    Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role, blame,
+    Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role, blame, metrics,
     observe::{self, condition},
+    services,
     serving::{self, REQUESTS},
 };
 use host_exec::{Condition, HostName};
@@ -17,8 +18,8 @@ fn unknown(name: impl Into<String>, error: &ApiError) -> Condition {
     Condition::new(name, false, format!("{error}: {}", error.source))
 }
 
-/// Looks into every condition, in the order in which a person would: APIs, controllers, nodes, name server,
-/// and that control planes run nothing of users. Changes nothing.
+/// Looks into every condition, in the order in which a person would: APIs, controllers, services, nodes, name server,
+/// metrics-server where there is to be one, and that control planes run nothing of users. Changes nothing.
 ///
 /// # Errors
 ///
@@ -28,16 +29,36 @@ pub async fn health(desired: &Desired, hosts: &Hosts) -> Result<Vec<Condition>, 
     let apis = observe::apis(desired, hosts)?;
     let (mut conditions, first_ready) = control_planes(desired, hosts, &apis).await;
     ways(desired, hosts, &mut conditions).await?;
-    // Whichever answers; where none does, the first says why.
-    let api = match first_ready {
-        Some(at) => &apis[at].1,
-        None => &apis[0].1,
+    conditions.extend(services::conditions(desired, hosts).await);
+    // Whichever answers. Where none is ready, its condition says why, and each of the others would wait in vain.
+    let Some(api) = first_ready.map(|at| &apis[at].1) else {
+        conditions.extend(unanswered(desired));
+        return Ok(conditions);
     };
     nodes(desired, api, &mut conditions).await;
     serving_requests(desired, api, &mut conditions).await;
     dns(api, &mut conditions).await;
+    conditions.extend(metrics::condition(desired, api).await);
     pods(desired, api, &mut conditions).await;
     Ok(conditions)
+}
+
+const SERVING: &str = "no kubelet waits for a serving certificate";
+const DNS: &str = "CoreDNS is available";
+const PODS: &str = "control planes run no pods of users";
+
+/// What only an API server can tell.
+fn unanswered(desired: &Desired) -> impl Iterator<Item = Condition> {
+    let nodes = desired.nodes.keys().map(node_is_ready);
+    let metrics = desired.spec.addons.metrics_server.as_ref();
+    let others = [SERVING, DNS].into_iter();
+    let others = others.chain(metrics.map(|_| metrics::NAME)).chain([PODS]);
+    let names = nodes.chain(others.map(str::to_owned));
+    names.map(|name| Condition::new(name, false, "no API server is ready"))
+}
+
+fn node_is_ready(name: &HostName) -> String {
+    format!("node {name} is Ready")
 }
 
 /// The part of [`health`](health()) that needs no nodes: each API server, its controller manager and its scheduler.
@@ -76,7 +97,7 @@ async fn control_planes(
             ok,
             evidence,
         ));
-        controllers(name, api, &mut conditions).await;
+        controllers(name, api, ok, &mut conditions).await;
     }
     (conditions, first_ready)
 }
@@ -115,10 +136,16 @@ async fn ways(
 
 /// The two listen on the loopback of their machine with certificates that nobody signed; their API server
 /// asks their `/healthz` all the same and tells it as `ComponentStatus`.
-async fn controllers(node: &HostName, api: &Api, conditions: &mut Vec<Condition>) {
+async fn controllers(node: &HostName, api: &Api, answers: bool, conditions: &mut Vec<Condition>) {
+    let names = ["controller-manager", "scheduler"];
+    let names = names.map(|component| (component, format!("{component} of {node} is healthy")));
+    if !answers {
+        let unknown = |(_, name)| Condition::new(name, false, "its API server is not ready");
+        conditions.extend(names.map(unknown));
+        return;
+    }
     let list = api.list("v1", "ComponentStatus").await;
-    for component in ["controller-manager", "scheduler"] {
-        let name = format!("{component} of {node} is healthy");
+    for (component, name) in names {
         conditions.push(match &list {
             Err(error) => unknown(name, error),
             Ok(list) => match list.get(component) {
@@ -132,7 +159,7 @@ async fn controllers(node: &HostName, api: &Api, conditions: &mut Vec<Condition>
     }
 }
 
-fn component_health(status: &Value) -> (bool, String) {
+pub(crate) fn component_health(status: &Value) -> (bool, String) {
     let conditions = status["conditions"].as_array();
     let healthy = conditions
         .into_iter()
@@ -148,7 +175,7 @@ fn component_health(status: &Value) -> (bool, String) {
 async fn nodes(desired: &Desired, api: &Api, conditions: &mut Vec<Condition>) {
     let list = api.list("v1", "Node").await;
     for name in desired.nodes.keys() {
-        let statement = format!("node {name} is Ready");
+        let statement = node_is_ready(name);
         conditions.push(match &list {
             Err(error) => unknown(statement, error),
             Ok(list) => match list.get(name.as_str()) {
@@ -176,9 +203,8 @@ fn ready_evidence(node: &Value) -> String {
 
 /// A kubelet renews its serving certificate long before it ends, and asks: what waits for weeks ends it.
 async fn serving_requests(desired: &Desired, api: &Api, conditions: &mut Vec<Condition>) {
-    let name = "no kubelet waits for a serving certificate";
     conditions.push(match api.list(REQUESTS.0, REQUESTS.1).await {
-        Err(error) => unknown(name, &error),
+        Err(error) => unknown(SERVING, &error),
         Ok(list) => {
             let pending = serving::pending(&desired.spec, &list);
             let texts: Vec<String> = pending.iter().map(ToString::to_string).collect();
@@ -186,17 +212,16 @@ async fn serving_requests(desired: &Desired, api: &Api, conditions: &mut Vec<Con
                 true => format!("none of {} requests is pending", list.len()),
                 false => texts.join("; "),
             };
-            Condition::new(name, texts.is_empty(), evidence)
+            Condition::new(SERVING, texts.is_empty(), evidence)
         }
     });
 }
 
 async fn dns(api: &Api, conditions: &mut Vec<Condition>) {
-    let name = "CoreDNS is available";
     conditions.push(match api.list("apps/v1", "Deployment").await {
-        Err(error) => unknown(name, &error),
+        Err(error) => unknown(DNS, &error),
         Ok(list) => match list.get("kube-system/coredns") {
-            None => Condition::new(name, false, "there is no Deployment kube-system/coredns"),
+            None => Condition::new(DNS, false, "there is no Deployment kube-system/coredns"),
             Some(found) => {
                 let number =
                     |pointer: &str| found.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
@@ -204,16 +229,15 @@ async fn dns(api: &Api, conditions: &mut Vec<Condition>) {
                 let want = number("/spec/replicas");
                 // As Kubernetes means it, and as a bring-up waits for it: one of two may be away.
                 let evidence = format!("{have} of {want} pods available");
-                Condition::new(name, condition(found, "Available"), evidence)
+                Condition::new(DNS, condition(found, "Available"), evidence)
             }
         },
     });
 }
 
 async fn pods(desired: &Desired, api: &Api, conditions: &mut Vec<Condition>) {
-    let name = "control planes run no pods of users";
     conditions.push(match api.list("v1", "Pod").await {
-        Err(error) => unknown(name, &error),
+        Err(error) => unknown(PODS, &error),
         Ok(list) => {
             let of_role = desired
                 .nodes
@@ -225,7 +249,7 @@ async fn pods(desired: &Desired, api: &Api, conditions: &mut Vec<Condition>) {
                 true => format!("none of {} pods", list.len()),
                 false => found.join(", "),
             };
-            Condition::new(name, found.is_empty(), evidence)
+            Condition::new(PODS, found.is_empty(), evidence)
         }
     });
 }

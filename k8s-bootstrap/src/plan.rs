@@ -25,7 +25,8 @@ pub enum Action {
     ReloadUnits,
     /// Have units started at every boot.
     Enable(Vec<UnitName>),
-    /// Start a service, as soon as its gate opens, and record it.
+    /// Start a service, as soon as its gate opens, and record it. A controller that does not stand by is waited for until
+    /// the API server beside it finds it healthy.
     Start {
         /// The service.
         unit: UnitName,

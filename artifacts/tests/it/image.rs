@@ -1,8 +1,8 @@
 //! Archives of images, and copies of a containerd root.
 
 use artifacts::{
-    Architecture, Cloned, Go, HostTools, Image, ImageFile, ImagesFound, Lock, ProgramSet, Sha256,
-    clone_root, image_recipes, plan_images,
+    Architecture, Cloned, Go, HostTools, Image, ImageFile, ImagesFound, Lock, Places, ProgramSet,
+    Sha256, clone_root, image_recipes, plan_images,
 };
 use std::{
     collections::BTreeMap,
@@ -97,6 +97,39 @@ fn a_path_out_of_the_image_is_refused() {
     assert!(image.archive().is_err());
 }
 
+/// Nobody does without what was asked for.
+fn metrics_server_is_asked_for(set: &ProgramSet, places: &Places, found: &ImagesFound) {
+    let mut found = found.clone();
+    for (kubernetes, version) in [
+        ("1.28.3", "0.8.0"),
+        ("1.33.1", "0.8.0"),
+        ("1.37.2", "0.9.0"),
+    ] {
+        let wanted = crate::wanted(kubernetes).with_metrics_server();
+        let recipes = image_recipes(&wanted, set, places).unwrap();
+        let last = recipes.last().unwrap();
+        let expected = format!("lab.local/metrics-server:v{version}");
+        assert_eq!(last.reference.as_str(), expected);
+        found.go = Go::Missing("there is no Go in PATH".to_owned());
+        let message = plan_images(&wanted, &recipes, &found)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("there is no Go in PATH; install Go"),
+            "{message}"
+        );
+        found.go = Go::Found {
+            path: "/go".into(),
+            version: "1.26.8".parse().unwrap(),
+        };
+        let (steps, _) = plan_images(&wanted, &recipes, &found).unwrap();
+        assert_eq!(
+            steps.last().unwrap().to_string(),
+            format!("make {expected} with /go")
+        );
+    }
+}
+
 #[test]
 fn without_go_the_web_image_is_left_out_and_without_cc_nothing_goes() {
     let wanted = crate::wanted("1.37.2");
@@ -143,6 +176,7 @@ fn without_go_the_web_image_is_left_out_and_without_cc_nothing_goes() {
         left_out[0].reason,
         "it is written in Go: there is no Go in PATH"
     );
+    metrics_server_is_asked_for(&set, &places, &found);
     found.cc = None;
     let message = plan_images(&wanted, &recipes, &found)
         .unwrap_err()

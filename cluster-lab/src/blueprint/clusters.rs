@@ -1,12 +1,12 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
 use super::{API_PORT, Blueprint, BlueprintError, both, both_nets, host_name, ranges};
-use crate::{GuestFacts, LabSpec, OciRuntime, Profile, Shape};
+use crate::{GuestFacts, LabSpec, MetricsServer, OciRuntime, Profile, Shape};
 use etcd_bootstrap::MemberSpec;
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
-    Balancer, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath, NodeSpec,
-    Runtime, Tuning, VirtualAddress,
+    Addons, Balancer, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath,
+    NodeSpec, Runtime, Tuning, VirtualAddress,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
 use pki::{AltNames, ApiUrl, KubeletClients, NodeNames, PkiSpec};
@@ -126,11 +126,7 @@ impl Blueprint {
             },
             runtime: Runtime::Containerd(Containerd {
                 program: path(&self.facts.guests.containerd_program)?,
-                major: if self.facts.guests.containerd.major >= 2 {
-                    ContainerdMajor::V2
-                } else {
-                    ContainerdMajor::V1
-                },
+                major: containerd_major(self.facts.guests.containerd),
                 oci_runtime: path(&oci_runtime(&self.facts.guests, self.spec.runtime))?,
                 restrict_oom_score_adj: !self.facts.guests.may_protect_from_oom,
             }),
@@ -138,11 +134,7 @@ impl Blueprint {
             profile: self.spec.profile.into(),
             balancer: self.balancer()?,
             virtual_address: self.virtual_address()?,
-            addons: self
-                .spec
-                .addons
-                .images()
-                .map_err(BlueprintError::part("the image of an add-on"))?,
+            addons: self.addons()?,
             external_cloud_provider: false,
             // Namespaces see the files of this machine.
             has_kernel_modules: self.spec.bhyve.is_some() || Path::new("/lib/modules").is_dir(),
@@ -188,12 +180,35 @@ impl Blueprint {
         }))
     }
 
+    fn addons(&self) -> Result<Addons, BlueprintError> {
+        let metrics_server = match &self.spec.addons.metrics_server {
+            MetricsServer::None => None,
+            MetricsServer::Image(name) => Some(name.clone()),
+            MetricsServer::Built => {
+                let version = self.programs.versions.metrics_server();
+                let version =
+                    version.map_err(BlueprintError::part("this version of Kubernetes"))?;
+                let name = format!("lab.local/metrics-server:{}", version.tag()).parse();
+                Some(name.map_err(BlueprintError::part("the name of an image"))?)
+            }
+        };
+        Ok(Addons { metrics_server })
+    }
+
     /// Namespaces have no way to a name server outside.
     fn upstream_dns(&self) -> Vec<IpAddr> {
         match self.facts.freebsd {
             Some(_) => self.facts.network.resolvers.clone(),
             None => Vec::new(),
         }
+    }
+}
+
+/// 2.0 has the format of 2.1 but for `bin_dirs`, and reads that of 1.x as every 2.x does.
+fn containerd_major(version: artifacts::Version) -> ContainerdMajor {
+    match (version.major, version.minor) >= (2, 1) {
+        true => ContainerdMajor::V2,
+        false => ContainerdMajor::V1,
     }
 }
 

@@ -12,9 +12,10 @@ pub(crate) use etcd::etcd_of;
 pub(crate) use vms::vm_name;
 
 use crate::{
-    EtcdRecord, Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, Places, Shape, Upgrades, guest,
+    EtcdRecord, Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, MetricsServer, OciRuntime,
+    Places, Shape, Upgrades, guest,
 };
-use artifacts::{Architecture, Wanted};
+use artifacts::{Architecture, Version, Wanted};
 use host_exec::HostName;
 use netplan::{
     Addresses, Allow, Diff, Finding, KubernetesVersion, Lock, Machine, Nets, Plan, Policy,
@@ -34,6 +35,8 @@ pub(crate) const BIN_DIR: &str = "/opt/lab/bin";
 pub(crate) const PROGRAMS_DIR: &str = "/opt/lab/programs";
 /// kube-apiserver's port (`--secure-port`).
 pub(crate) const API_PORT: u16 = 6443;
+/// The first that reads containers of runtime-spec 1.2, which containerd 2 writes.
+const OLDEST_CRUN: Version = Version::new(1, 14, 3);
 /// The image for a first Deployment: a small HTTP server that can also act as a client.
 pub const WEB_IMAGE: &str = "lab.local/web:1";
 
@@ -88,6 +91,17 @@ pub enum BlueprintError {
         /// Its command.
         argv: Vec<String>,
     },
+    /// containerd writes what this crun does not read: "unknown version specified" (podman#27272).
+    #[error(
+        "crun {crun} does not work with containerd {containerd}; set runtime = \"runc\" (--runtime runc), or install crun \
+        {OLDEST_CRUN} or later"
+    )]
+    OldCrun {
+        /// The version of crun.
+        crun: Version,
+        /// That of containerd.
+        containerd: Version,
+    },
     /// A value that one crate hands to another is refused there.
     #[error("{what} is not possible here")]
     Part {
@@ -124,6 +138,7 @@ impl Blueprint {
         lock: Option<&Lock>,
         upgrades: Option<&Upgrades>,
     ) -> Result<Self, BlueprintError> {
+        refuse_old_crun(spec, &facts.guests)?;
         let made_with = upgrades.map_or(spec.kubernetes, |upgrades| upgrades.made_with);
         let made_with = spec.at_version(made_with);
         let programs = programs_wanted(&made_with)?;
@@ -265,13 +280,28 @@ impl Blueprint {
     }
 }
 
+/// The version is known only where it matters.
+fn refuse_old_crun(spec: &LabSpec, guests: &GuestFacts) -> Result<(), BlueprintError> {
+    let old = guests.crun.filter(|crun| *crun < OLDEST_CRUN);
+    match old.filter(|_| spec.runtime == OciRuntime::Crun) {
+        None => Ok(()),
+        Some(crun) => Err(BlueprintError::OldCrun {
+            crun,
+            containerd: guests.containerd,
+        }),
+    }
+}
+
 /// The programs that a lab of this version needs, for this processor.
 pub(crate) fn programs_wanted(spec: &LabSpec) -> Result<Wanted, BlueprintError> {
     let versions = spec
         .versions()
         .map_err(BlueprintError::part("this version of Kubernetes"))?;
     let here = Architecture::here().map_err(BlueprintError::part("this processor"))?;
-    let wanted = Wanted::lab(versions, here);
+    let mut wanted = Wanted::lab(versions, here);
+    if spec.addons.metrics_server == MetricsServer::Built {
+        wanted = wanted.with_metrics_server();
+    }
     Ok(match spec.shape {
         Shape::Services => wanted,
         Shape::StaticPods => wanted.with_control_plane_images(),
@@ -362,4 +392,33 @@ pub(crate) fn host_name(machine: &Machine) -> HostName {
         .as_str()
         .parse()
         .expect("names of planned machines are labels of RFC 1123")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crun_that_reads_no_containers_of_containerd_2_is_refused() {
+        let refused = |crun: Option<Version>, toml: &str| {
+            let spec = LabSpec::from_toml(toml).unwrap();
+            let guests = GuestFacts {
+                crun,
+                containerd: Version::new(2, 4, 2),
+                ..GuestFacts::debian_12()
+            };
+            refuse_old_crun(&spec, &guests).map_err(|error| error.to_string())
+        };
+        let old = Some(Version::new(1, 8, 1));
+        let said = refused(old, "").unwrap_err();
+        assert!(
+            said.starts_with(
+                "crun 1.8.1 does not work with containerd 2.4.2; set runtime = \"runc\""
+            ),
+            "{said}"
+        );
+        assert_eq!(refused(old, "runtime = 'runc'"), Ok(()));
+        assert_eq!(refused(Some(OLDEST_CRUN), ""), Ok(()));
+        assert_eq!(refused(None, ""), Ok(()));
+    }
 }

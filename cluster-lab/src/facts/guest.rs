@@ -22,6 +22,8 @@ pub struct GuestFacts {
     pub containerd: Version,
     /// The OCI runtimes that are there, by name, with their paths.
     pub oci_runtimes: BTreeMap<String, String>,
+    /// The version of crun, where containerd is one that not every crun works with.
+    pub crun: Option<Version>,
     /// Directories with CNI plugins.
     pub cni_dirs: Vec<String>,
     /// The resolv.conf(5) with name servers that pods reach too.
@@ -47,6 +49,7 @@ impl GuestFacts {
             containerd_program: "/usr/bin/containerd".to_owned(),
             containerd: Version::new(1, 6, 20),
             oci_runtimes: runtimes.map(|(a, b)| (a.to_owned(), b.to_owned())).into(),
+            crun: None,
             cni_dirs: vec![CNI_DIRS[0].to_owned()],
             resolv_conf: RESOLVED.to_owned(),
         }
@@ -72,6 +75,8 @@ impl GuestFacts {
             let found = candidates(name).into_iter().map(|path| text(&path));
             found.into_iter().find(|path| there.contains(path))
         };
+        let containerd = first("containerd").unwrap_or("/usr/bin/containerd".to_owned());
+        let version = containerd_version(host, &containerd).await?;
         let runtimes = ["crun", "runc"].into_iter();
         let status = host.read_file(Path::new("/proc/self/status")).await;
         let status = status.map_err(FactsError::Process)?.unwrap_or_default();
@@ -81,8 +86,12 @@ impl GuestFacts {
                 false => CgroupVersion::V1,
             },
             may_protect_from_oom: may_protect_from_oom(&String::from_utf8_lossy(&status)),
-            containerd: containerd_version(host).await?,
-            containerd_program: first("containerd").unwrap_or("/usr/bin/containerd".to_owned()),
+            crun: match first("crun") {
+                Some(crun) if version.major >= 2 => crun_version(host, &crun).await?,
+                _ => None,
+            },
+            containerd: version,
+            containerd_program: containerd,
             oci_runtimes: runtimes
                 .filter_map(|name| Some((name.to_owned(), first(name)?)))
                 .collect(),
@@ -110,14 +119,41 @@ async fn existing(
     Ok(output.stdout_text().lines().map(str::to_owned).collect())
 }
 
-async fn containerd_version(host: &dyn Host) -> Result<Version, FactsError> {
+async fn containerd_version(host: &dyn Host, program: &str) -> Result<Version, FactsError> {
     let output = host
-        .run(&Command::new("containerd").arg("--version"))
+        .run(&Command::new(program).arg("--version"))
         .await
         .map_err(FactsError::Containerd)?;
     let said = output.stdout_text();
-    artifacts::parse_containerd_version(&said)
-        .ok_or_else(|| FactsError::ContainerdVersion(said.trim().to_owned()))
+    let version = artifacts::parse_containerd_version(&said)
+        .ok_or_else(|| FactsError::ContainerdVersion(said.trim().to_owned()))?;
+    match speaks_cri_v1(version) {
+        true => Ok(version),
+        false => Err(FactsError::ContainerdUnsupported {
+            program: program.to_owned(),
+            version,
+        }),
+    }
+}
+
+/// Sample: `crun version 1.8.1`, on the first line.
+async fn crun_version(host: &dyn Host, program: &str) -> Result<Option<Version>, FactsError> {
+    let asked = host.run(&Command::new(program).arg("--version")).await;
+    let said = asked.map_err(FactsError::Crun)?.stdout_text().into_owned();
+    let number = said
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("crun version "));
+    // Debian's has a third number only where upstream's has one.
+    Ok(number.and_then(|text| {
+        let text = text.trim();
+        text.parse().or_else(|_| format!("{text}.0").parse()).ok()
+    }))
+}
+
+/// Kubelets from 1.26 on speak nothing else (kubernetes#110618).
+fn speaks_cri_v1(version: Version) -> bool {
+    (version.major, version.minor) >= (1, 6)
 }
 
 fn text(path: &Path) -> String {
@@ -135,6 +171,12 @@ fn may_protect_from_oom(status: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_containerd_that_no_kubelet_speaks_to_is_refused() {
+        assert!(!speaks_cri_v1(Version::new(1, 5, 18)));
+        assert!(speaks_cri_v1(Version::new(1, 6, 20)) && speaks_cri_v1(Version::new(2, 0, 0)));
+    }
 
     #[test]
     fn capabilities_are_read() {

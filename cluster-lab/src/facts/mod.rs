@@ -8,12 +8,13 @@ pub(crate) use freebsd::guest_resolvers;
 pub use guest::GuestFacts;
 
 use crate::Places;
+use artifacts::Version;
 use host_exec::{Command, FileError, Host, RunError};
 use ipnet::IpNet;
 use netplan::{HostFacts, Net, Occupied};
 use nspawn_vm::{CgroupKind, GroupName};
 use serde::Deserialize;
-use std::{collections::BTreeSet, fs, net::IpAddr};
+use std::{collections::BTreeSet, fs, net::IpAddr, path::PathBuf};
 
 /// What the lab is made on, as far as it depends on that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,20 @@ pub enum FactsError {
         "`containerd --version` says {0:?}, which has no version in it; install containerd 1.6 or later"
     )]
     ContainerdVersion(String),
+    /// The version of crun.
+    #[error("cannot find out the version of crun")]
+    Crun(#[source] RunError),
+    /// No kubelet speaks to it.
+    #[error(
+        "{program} is containerd {version}, and a lab takes 1.6 or later; install one, or put it before this one in PATH, \
+        below /usr, with its containerd-shim-runc-v2 and ctr beside it"
+    )]
+    ContainerdUnsupported {
+        /// The program.
+        program: String,
+        /// Its version.
+        version: Version,
+    },
     /// The FreeBSD host has no default route.
     #[error(
         "the FreeBSD host has no default route, so nobody knows its interface to the outside; set bhyve.uplink"
@@ -101,11 +116,20 @@ pub(crate) async fn observe(
         ipv6: fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6")
             .is_ok_and(|text| text.trim() == "0"),
         // The machines are namespaces with this machine's own system.
-        guests: GuestFacts::observe(host, &places.path_dirs)
+        guests: GuestFacts::observe(host, &seen_by_namespaces(&places.path_dirs))
             .await?
             .of_namespaces(),
         freebsd: None,
     })
+}
+
+/// The directories of programs that namespaces have too: what lies below /usr.
+fn seen_by_namespaces(dirs: &[PathBuf]) -> Vec<PathBuf> {
+    let shared = dirs.iter().filter(|dir| {
+        // These two are links into it wherever systemd runs (file-hierarchy(7)).
+        dir.starts_with("/usr") || dir.starts_with("/bin") || dir.starts_with("/sbin")
+    });
+    shared.cloned().collect()
 }
 
 /// Reads `ip -json route show table all` (iproute2 6.1): networks, and the next hops of default routes. Routes over

@@ -1,10 +1,12 @@
 //! What a person asks for: the only types of this crate that are read from a file.
 
+mod addons;
 mod bhyve;
 mod certificates;
 mod etcd;
 mod runtime;
 
+pub use addons::{AddonsSpec, MetricsServer};
 pub use bhyve::{BhyveSpec, OutwardV6, VmSize};
 pub use certificates::CertificatesSpec;
 pub use etcd::{EtcdSpec, Every, SnapshotsSpec};
@@ -58,26 +60,6 @@ pub struct LabSpec {
     /// The machines are bhyve VMs on a FreeBSD host; left out, they are namespaces of this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bhyve: Option<BhyveSpec>,
-}
-
-/// What the cluster has beyond its own parts; none by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AddonsSpec {
-    /// The image of metrics-server, for `kubectl top`. It has to be in the workers' containerd, or to be had from where
-    /// they are. Taken out of the file again, it stays in the cluster.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metrics_server: Option<String>,
-}
-
-impl AddonsSpec {
-    /// The same as Kubernetes wants it told.
-    pub(crate) fn images(&self) -> Result<k8s_bootstrap::Addons, k8s_bootstrap::InvalidImageName> {
-        let image = self.metrics_server.as_deref().map(str::parse).transpose()?;
-        Ok(k8s_bootstrap::Addons {
-            metrics_server: image,
-        })
-    }
 }
 
 /// Networks that must be where they are told; the rest is chosen.
@@ -216,7 +198,7 @@ pub enum SpecError {
         /// What it may be.
         remedy: &'static str,
     },
-    /// An image, of VMs or of an add-on.
+    /// The image of VMs.
     #[error("{field} = {value:?}: {why}")]
     Image {
         /// The field, as in lab.toml.
@@ -346,13 +328,6 @@ impl LabSpec {
                 "must be 1 to 20: user containers run on workers, and one machine carries them all";
             return range("machines.workers", workers.to_string(), remedy);
         }
-        if let Err(error) = self.addons.images() {
-            return Err(SpecError::Image {
-                field: "addons.metrics_server",
-                value: self.addons.metrics_server.clone().unwrap_or_default(),
-                why: error.to_string(),
-            });
-        }
         self.etcd.snapshots.schedule()?;
         if !(0.1..=1000.0).contains(&self.patience) {
             return range("patience", self.patience.to_string(), "must be 0.1 to 1000");
@@ -431,10 +406,6 @@ mod tests {
             (
                 "[machines]\ncontrol_planes = 0",
                 "machines.control_planes = 0",
-            ),
-            (
-                "[addons]\nmetrics_server = 'a b'",
-                "addons.metrics_server = \"a b\": image name",
             ),
             ("patience = 0.0", "patience = 0"),
             ("kubernetes = '1.20.0'", "1.20.0 is not in the catalogue"),

@@ -33,8 +33,9 @@ pub enum RuntimeError {
     /// CRI-O.
     #[error(
         "the runtime cannot be {0}: a lab takes its runtime from the distribution, and Debian has no CRI-O; missing \
-         are crio and pinns of the minor of Kubernetes, and conmon; say crun or runc, which containerd starts \
-         (k8s-bootstrap writes CRI-O's configuration for hosts that have it)"
+         are crio and pinns of the minor of Kubernetes, and conmon; on VMs too, whose images are brought by ctr, which \
+         CRI-O has nothing like; say crun or runc, which containerd starts (k8s-bootstrap writes CRI-O's configuration \
+         for hosts that have it)"
     )]
     Crio(String),
     /// containerd, which is there anyway.

@@ -1,6 +1,7 @@
 //! Doing what the plan says: the only place with effects.
 
 mod addresses;
+mod controllers;
 mod error;
 mod join;
 mod objects;
@@ -147,7 +148,7 @@ impl Run<'_> {
         let setup = self.desired.nodes.get(name);
         let setup = setup.ok_or_else(|| ApplyError::ForeignPlan(format!("node {name}")))?;
         let mut later: Vec<BoxFuture<'_, Result<(), ApplyError>>> = Vec::new();
-        for action in actions {
+        for action in &actions {
             match action {
                 Action::Start { unit, gate, anew } => {
                     later.push(self.start(name, host, setup, unit, *gate, *anew).boxed());
@@ -176,7 +177,7 @@ impl Run<'_> {
             }
         }
         try_join_all(later).await?;
-        Ok(())
+        self.await_controllers(name, &actions).await
     }
 
     async fn cluster(&self, actions: Vec<&Action>) -> Result<(), ApplyError> {

@@ -4,13 +4,13 @@ use super::{ApplyError, Run, Stage};
 use crate::{
     Api, ApiError, NodeSetup, ObjectKey, Readiness, Shape, blame,
     component::Gate,
-    kubeadm,
+    kubeadm, last_words,
     observe::{self, condition, ready_nodes},
 };
 use host_exec::{
     HostName,
     poll::{self, Attempt, Wait, WaitError},
-    systemd::{self, UnitName},
+    systemd::UnitName,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, convert::Infallible, sync::Mutex, time::Duration};
@@ -26,7 +26,7 @@ const DNS_LIMIT: Duration = Duration::from_secs(180);
 /// its startup probe, which comes every 10 s, has seen it.
 const PODS_LIMIT: Duration = Duration::from_secs(150);
 /// How much of a unit's log an error carries.
-const LOG_LINES: u32 = 20;
+const LOG_LINES: usize = 20;
 
 impl Run<'_> {
     /// Watches one API server until it is ready, and opens the gates on the way.
@@ -179,8 +179,9 @@ impl Run<'_> {
             let unit: UnitName = format!("{unit}.service")
                 .parse()
                 .expect("component names are letters and '-'");
-            systemd::journal(&**host, &unit, LOG_LINES)
-                .await
+            let lines = last_words::of(&**host, &unit, LOG_LINES).await;
+            lines
+                .map(|lines| lines.join("\n"))
                 .map_err(|error| error.to_string())
         };
         let log = log.await.unwrap_or_else(|error| error);

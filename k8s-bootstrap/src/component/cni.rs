@@ -7,6 +7,8 @@ use std::net::Ipv4Addr;
 
 /// Where containerd looks for the network configuration.
 pub(crate) const CONF_DIR: &str = "/etc/cni/net.d";
+/// The name of the pods' network.
+pub(crate) const NETWORK: &str = "pods";
 pub(crate) const BRIDGE: &str = "cni0";
 const BATCH: &str = "/etc/kubernetes/pod-network.batch";
 
@@ -17,7 +19,7 @@ pub fn config(place: Place<'_>) -> File {
     let [v4, v6] = place.node.pods.both();
     let list = json!({
         "cniVersion": "1.0.0",
-        "name": "pods",
+        "name": NETWORK,
         "plugins": [
             {
                 "type": "bridge",

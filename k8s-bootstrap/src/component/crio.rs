@@ -1,17 +1,21 @@
 //! CRI-O, of the same minor as Kubernetes.
 //!
-//! Written by its manual pages: no CRI-O could be had where this was made, so no CRI-O has read these files yet.
+//! Written by its manual pages and by the files of its own packages (<https://github.com/cri-o/packaging>): no CRI-O
+//! could be had where this was made, so no CRI-O has read these files yet.
 
 use super::{Component, Gate, Place, UnitOptions};
 use crate::{Crio, NodePath};
 use host_exec::File;
 
-/// Read after the distribution's `/etc/crio/crio.conf`, and goes before it (crio.conf.d(5)).
-const CONFIG: &str = "/etc/crio/crio.conf.d/10-cluster.conf";
-/// Whose images are taken (containers-policy.json(5)); CRI-O does not start without one.
-const POLICY: &str = "/etc/crio/policy.json";
-/// Where images are looked for (containers-registries.conf.d(5)); goes before the distribution's `registries.conf`.
-const REGISTRIES: &str = "/etc/containers/registries.conf.d/10-cluster.conf";
+/// The file that is sorted last counts (crio.conf.d(5)), and CRI-O's own packages have a `10-crio.conf` there, with another
+/// default runtime.
+const CONFIG: &str = "/etc/crio/crio.conf.d/90-cluster.conf";
+/// Whose images are taken (containers-policy.json(5)); CRI-O does not start without one. Its packages keep their own
+/// `policy.json` beside it, and write it again when they are upgraded.
+const POLICY: &str = "/etc/crio/cluster-policy.json";
+/// Where images are looked for. Here too the last one counts (containers-registries.conf.d(5)): after the `crio.conf` of
+/// the packages, which names two registries.
+const REGISTRIES: &str = "/etc/containers/registries.conf.d/zz-cluster.conf";
 
 /// The definition of the container runtime of any node.
 pub fn component(place: Place<'_>, own: &Crio) -> Component {
@@ -61,10 +65,11 @@ fn config(place: Place<'_>, own: &Crio) -> String {
          \n\
          [crio.runtime]\n\
          cgroup_manager = \"systemd\"\n\
-         conmon_cgroup = \"pod\"\n\
          default_runtime = \"oci\"\n\
          \n\
          [crio.runtime.runtimes.oci]\n\
+         monitor_cgroup = \"pod\"\n\
+         monitor_path = \"{monitor}\"\n\
          runtime_path = \"{runtime}\"\n\
          runtime_root = \"/run/oci\"\n\
          runtime_type = \"oci\"\n\
@@ -75,10 +80,14 @@ fn config(place: Place<'_>, own: &Crio) -> String {
          signature_policy = \"{POLICY}\"\n\
          \n\
          [crio.network]\n\
+         cni_default_network = \"{network}\"\n\
          network_dir = \"{conf_dir}\"\n\
          plugin_dirs = [{plugin_dirs}]\n",
         socket = spec.runtime.socket(),
         runtime = own.oci_runtime,
+        monitor = own.monitor,
+        // Its packages bring a network of their own, whose name may be sorted before ours.
+        network = super::cni::NETWORK,
         pause = spec.images.pause,
         conf_dir = super::cni::CONF_DIR,
         plugin_dirs = plugin_dirs.join(", "),

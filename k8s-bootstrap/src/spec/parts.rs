@@ -20,7 +20,7 @@ pub struct Images {
 /// Which configuration format containerd reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContainerdMajor {
-    /// containerd 1.6 and 1.7: configuration version 2.
+    /// containerd 1.6 and 1.7: configuration version 2, which 2.0 reads too.
     V1,
     /// containerd 2.1 and later: configuration version 3.
     V2,
@@ -39,15 +39,19 @@ pub struct Containerd {
     pub restrict_oom_score_adj: bool,
 }
 
-/// CRI-O of the same minor as Kubernetes. Its programs are there already.
+/// CRI-O of the same minor as Kubernetes. Its programs are there already, pinns among them, in the `PATH` of services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crio {
     /// The program, such as `/usr/bin/crio`.
     pub program: NodePath,
     /// Its minor, as in 1.MINOR: that of Kubernetes.
     pub minor: u16,
-    /// The OCI runtime, such as `/usr/bin/crun`.
+    /// The OCI runtime, such as `/usr/bin/crun`; that of CRI-O's own packages is `/usr/libexec/crio/crun`, in older ones
+    /// `/usr/bin/crio-crun`.
     pub oci_runtime: NodePath,
+    /// The monitor that stays with each container, such as `/usr/bin/conmon`; that of CRI-O's own packages is
+    /// `/usr/libexec/crio/conmon`, in older ones `/usr/bin/crio-conmon`. conmon-rs is another kind and does not serve.
+    pub monitor: NodePath,
 }
 
 /// What starts containers on every node.

@@ -155,12 +155,14 @@ fn specs() -> Vec<(&'static str, String)> {
         (
             "CRI-O of another minor",
             of_spec(|s| {
-                let [program, oci_runtime] =
-                    ["/usr/bin/crio", "/usr/bin/crun"].map(|path| path.parse().unwrap());
+                let [program, oci_runtime, monitor] =
+                    ["/usr/bin/crio", "/usr/bin/crun", "/usr/bin/conmon"]
+                        .map(|path| path.parse().unwrap());
                 s.runtime = Runtime::Crio(Crio {
                     program,
                     minor: 36,
                     oci_runtime,
+                    monitor,
                 });
             }),
         ),

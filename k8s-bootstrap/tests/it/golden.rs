@@ -179,6 +179,7 @@ fn files_with_crio_and_a_cloud() {
         program: "/usr/bin/crio".parse().unwrap(),
         minor: 37,
         oci_runtime: "/usr/bin/crun".parse().unwrap(),
+        monitor: "/usr/bin/conmon".parse().unwrap(),
     });
     spec.external_cloud_provider = true;
     let desired = Desired::new(spec, &cluster::material()).unwrap();
@@ -192,6 +193,7 @@ fn crio_of_another_minor_is_refused() {
         program: "/usr/bin/crio".parse().unwrap(),
         minor: 36,
         oci_runtime: "/usr/bin/crun".parse().unwrap(),
+        monitor: "/usr/bin/conmon".parse().unwrap(),
     });
     let error = Desired::new(spec, &cluster::material()).unwrap_err();
     let text = error.to_string();

@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::Context;
 use artifacts::{Architecture, Wanted};
-use cluster_lab::{Lab, LabSpec, Places};
+use cluster_lab::{Lab, LabSpec, MetricsServer, Places};
 use netplan::LabName;
 use pki::Passphrase;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,9 @@ pub(crate) fn asked_for(global: &Global, args: &SpecArgs) -> anyhow::Result<Lab>
     spec.runtime = args.runtime.unwrap_or(spec.runtime);
     spec.shape = args.shape.map_or(spec.shape, Into::into);
     spec.profile = args.profile.map_or(spec.profile, Into::into);
+    if args.metrics_server {
+        spec.addons.metrics_server = MetricsServer::Built;
+    }
     spec.patience = args.patience.unwrap_or(spec.patience);
     on(&mut spec, &args.on)?;
     for allow in &args.allow {

@@ -36,6 +36,9 @@ pub(crate) struct SpecArgs {
     /// How much the cluster trusts by default [default: standard].
     #[arg(long, value_enum)]
     pub(crate) profile: Option<Profile>,
+    /// Have metrics-server, built here with Go, for `kubectl top` and autoscalers.
+    #[arg(long)]
+    pub(crate) metrics_server: bool,
     /// Multiply every time limit, for slow machines.
     #[arg(long, value_name = "FACTOR")]
     pub(crate) patience: Option<f64>,

@@ -110,7 +110,8 @@ kubernetes = \"{kubernetes}\"
 # A newer one is brought up by the rules of 1.{newest}, if it can be, with:
 # unsupported_version = true
 
-# The program under containerd that starts containers: crun or runc.
+# The program under containerd that starts containers: crun or runc. containerd is the first in PATH that lies below /usr,
+# 1.6 or later; another one goes to /usr/local/bin with its shim and ctr. containerd 2 needs crun 1.14.3 or later, or runc.
 runtime = \"{runtime}\"
 
 # Who keeps the control plane running: services (systemd) or static-pods (the kubelet, as kubeadm has it).
@@ -158,8 +159,10 @@ ca_certificate_validity_days = {ca_days}
 
 # What the cluster has beyond its own parts.
 [addons]
-# The image of metrics-server, for `kubectl top`; it has to be in the workers' containerd, or to be had from there.
-# metrics_server = \"registry.k8s.io/metrics-server/metrics-server:v0.8.0\"
+# metrics-server, for `kubectl top` and autoscalers: true has it built here with Go, for a lab that is made with it; or the
+# name of an image that nodes can pull, which namespaces cannot. Its first figures come half a minute after `lab up`.
+# metrics_server = true
+# metrics_server = \"registry.k8s.io/metrics-server/metrics-server:v0.9.0\"
 
 # Machines are namespaces of this machine. To have them as bhyve VMs on a FreeBSD 14 or 15 host:
 # [bhyve]
