@@ -74,6 +74,7 @@ impl Search<'_> {
         }
         let step = "pods that hold what goes";
         events.started("", step);
+        self.second_is_over().await?;
         let kubernetes = &self.wired.kubernetes;
         let restarted = trust::restart_own(kubernetes, self.hosts, &own, self.lab.now);
         restarted.await.map_err(ObserveError::from)?;
@@ -99,6 +100,31 @@ impl Search<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Waits until the second in which all were told is over on every node. The API has whole seconds, so a pod that
+    /// starts in that one would pass for a holder for ever.
+    async fn second_is_over(&self) -> Result<(), RotateError> {
+        let Some(told) = self.told else {
+            return Ok(());
+        };
+        let wait = Wait::new("second after all were told", OWN_LIMIT);
+        let looked = poll::until(&wait, || async {
+            let nodes = self.wired.kubernetes.spec().nodes();
+            let hosts = nodes.filter_map(|(_, node)| self.hosts.get(&node.name));
+            let clocks = try_join_all(hosts.map(|host| clock(host.as_ref()))).await?;
+            Ok::<_, RotateError>(match clocks.iter().min() {
+                Some(at) if *at <= told.unix_timestamp() => {
+                    Attempt::NotYet(format!("the clock of a node says {at}"))
+                }
+                _ => Attempt::Ready(()),
+            })
+        });
+        match looked.await {
+            Ok(()) => Ok(()),
+            Err(WaitError::Failed(error)) => Err(error),
+            Err(late @ WaitError::TimedOut { .. }) => Err(RotateError::Own(late.to_string())),
+        }
     }
 
     /// The Secrets whose token the key has signed that goes. Such a token has no end, and nobody makes it anew by himself.
@@ -136,6 +162,14 @@ impl Search<'_> {
             .map(|(uid, _)| uid)
             .collect())
     }
+}
+
+/// The clock of a node, in seconds since 1970.
+async fn clock(host: &dyn Host) -> Result<i64, RotateError> {
+    let date = Command::new("date").arg("+%s");
+    let said = host.output(&date).await.map_err(ObserveError::Services)?;
+    // A clock that cannot be read is waited for, and the wait says so.
+    Ok(said.stdout_text().trim().parse().unwrap_or_default())
 }
 
 /// The pods of a node with the identifiers of the keys that signed their tokens.

@@ -53,9 +53,14 @@ pub fn component(place: Place<'_>) -> Component {
 }
 
 /// What it has begun it answers before it ends, and that takes it less than a second after the pause of
-/// `--shutdown-delay-duration`; but then it waits a minute for watches, whose clients wait for nothing but its end
-/// (measured: 61 s).
+/// `--shutdown-delay-duration`. Watches it would wait for a minute (measured: 61 s), but for [`WATCHES`]; what is left
+/// then is a stream of an `exec` or a `logs`, which has no end of its own.
 const STOP_LIMIT: (&str, &str) = ("TimeoutStopSec", "7s");
+
+/// When it stops, it ends the watches that it serves, whose clients begin them anew at another API server at once, and
+/// waits so long at most (`WithWatchTerminationDuringShutdown` of k8s.io/apiserver; there since 1.27). Without it, it
+/// waits for its clients to end them, which they do not.
+const WATCHES: (&str, &str) = ("shutdown-watch-termination-grace-period", "1s");
 
 fn flags(place: Place<'_>) -> Flags {
     let spec = place.cluster;
@@ -103,6 +108,7 @@ fn flags(place: Place<'_>) -> Flags {
     if spec.shape == Shape::Services {
         // kubeadm leaves it out, and believes any kubelet; a static pod is as kubeadm writes it.
         flags.set("kubelet-certificate-authority", CA);
+        flags.set(WATCHES.0, WATCHES.1);
         if spec.balancer.is_some() {
             // It says first that it is not ready any more: a connection that is waiting when it closes its port would
             // be lost, and the balancers see within a second that no more are to come.
