@@ -1,8 +1,8 @@
 //! Everything that `up` would do, before it does it.
 
 use crate::{
-    Blueprint, DraftError, EtcdError, Hosts, Lab, Leaving, Machines, MachinesPlan, ObserveError,
-    Wired,
+    Blueprint, DraftError, EtcdError, Hosts, ImportError, Lab, Leaving, Machines, MachinesPlan,
+    ObserveError, Wired,
     etcd::{has_pending, look_at_schedule, plan_pending},
     first_boot::{etcd_after_boot, kubernetes_after_boot, kubernetes_blank, with_first_boot},
     guest::GuestStep,
@@ -49,6 +49,8 @@ pub struct LabPlan {
     pub machines: MachinesPlan,
     /// Names and firewall of each machine.
     pub guests: BTreeMap<HostName, Vec<GuestStep>>,
+    /// Images of the version that the lab was upgraded to, for nodes that were made without.
+    pub images: BTreeMap<HostName, Vec<String>>,
     /// etcd.
     pub etcd: etcd_bootstrap::Plan,
     /// Members of etcd that come in, with the quorum before and after each step.
@@ -77,6 +79,9 @@ pub enum LabPlanError {
     /// The members of etcd cannot change.
     #[error(transparent)]
     EtcdMembers(#[from] Box<EtcdError>),
+    /// What nodes have of images, or should have.
+    #[error(transparent)]
+    Images(#[from] Box<ImportError>),
     /// The lab's directory.
     #[error(transparent)]
     State(#[from] crate::StateError),
@@ -104,6 +109,7 @@ impl LabPlan {
             && self.leaving.is_empty()
             && self.machines.is_empty()
             && self.guests.values().all(Vec::is_empty)
+            && self.images.is_empty()
             && self.etcd.is_empty()
             && self.etcd_members.is_empty()
             && self.etcd_schedule.is_empty()
@@ -136,6 +142,8 @@ impl Lab {
             None => Vec::new(),
         };
         let guests = plan_guests(&blueprint, &seen).await?;
+        let images = self.plan_later_images(&blueprint, &seen).await;
+        let images = images.map_err(Box::new)?;
         let Layers {
             mut machines,
             etcd,
@@ -155,6 +163,7 @@ impl Lab {
             leaving,
             machines,
             guests,
+            images,
             etcd,
             etcd_members,
             etcd_schedule,

@@ -4,8 +4,7 @@
 //! programs. What a later version runs in pods comes to it as an archive, through the standard input of ctr(8).
 
 use crate::{
-    Blueprint, BlueprintError, Hosts, Lab, SupplyError, blueprint::programs_wanted,
-    lab::programs_places,
+    Blueprint, BlueprintError, Hosts, Lab, SupplyError, blueprint::programs_wanted, machines::Seen,
 };
 use artifacts::{ProgramName, Version, Wanted};
 use futures::future::try_join_all;
@@ -68,6 +67,27 @@ impl Lab {
         lacking(blueprint, &wanted, hosts).await
     }
 
+    /// Those of all versions that the lab was upgraded to, or is, which nodes lack, and which nodes will lack that are yet
+    /// to be made.
+    pub(crate) async fn plan_later_images(
+        &self,
+        blueprint: &Blueprint,
+        seen: &Seen,
+    ) -> Result<Lacking, ImportError> {
+        let mut all = Lacking::new();
+        for version in blueprint.later_versions() {
+            let wanted = programs_wanted(&self.spec.at_version(version))?;
+            let new = nodes(blueprint).filter(|(_, name)| seen.is_new(name));
+            let new = new.map(|(role, name)| (name, images_of(&wanted, role)));
+            let there = lacking(blueprint, &wanted, &seen.hosts).await?;
+            for (node, images) in new.chain(there) {
+                all.entry(node).or_default().extend(images);
+            }
+        }
+        all.retain(|_, images| !images.is_empty());
+        Ok(all)
+    }
+
     /// Brings those of all versions that the lab was upgraded to, or is: a node that came since was made without them. Says
     /// whether any were lacking.
     pub(crate) async fn import_later_images(
@@ -114,8 +134,7 @@ impl Lab {
         events: &dyn EventSink,
     ) -> Result<BTreeMap<String, PathBuf>, SupplyError> {
         let set = self.get_programs(wanted, events).await?;
-        let places = programs_places(self);
-        let made = artifacts::images(&self.here, wanted, &set, &places, events).await?;
+        let made = self.get_images(wanted, &set, events).await?;
         let archive = |image: artifacts::BuiltImage| (image.reference.to_string(), image.archive);
         Ok(made.images.into_iter().map(archive).collect())
     }
@@ -126,9 +145,7 @@ async fn lacking(
     wanted: &Wanted,
     hosts: &Hosts,
 ) -> Result<Lacking, ImportError> {
-    let nodes = [Role::ControlPlane, Role::Worker].into_iter();
-    let nodes = nodes.flat_map(|role| blueprint.hosts_of(role).map(move |name| (role, name)));
-    let looks = nodes.filter_map(|(role, name)| {
+    let looks = nodes(blueprint).filter_map(|(role, name)| {
         let (host, images) = (hosts.get(&name)?, images_of(wanted, role));
         Some(async move {
             let images = match images.is_empty() {
@@ -141,6 +158,11 @@ async fn lacking(
     let mut lacking: Lacking = try_join_all(looks).await?.into_iter().collect();
     lacking.retain(|_, images| !images.is_empty());
     Ok(lacking)
+}
+
+fn nodes(blueprint: &Blueprint) -> impl Iterator<Item = (Role, HostName)> {
+    let roles = [Role::ControlPlane, Role::Worker].into_iter();
+    roles.flat_map(|role| blueprint.hosts_of(role).map(move |name| (role, name)))
 }
 
 /// Of Kubernetes itself: all others are those that the lab was made with.

@@ -26,6 +26,8 @@ pub(crate) struct PlanJson<'p> {
     /// For a person to write on the host of VMs; nobody else does.
     rc_conf: Vec<String>,
     guests: &'p BTreeMap<HostName, Vec<GuestStep>>,
+    /// By node, those that are imported.
+    images: &'p BTreeMap<HostName, Vec<String>>,
     files_and_units: BTreeMap<String, MachineWork>,
     etcd: &'p etcd_bootstrap::Plan,
     etcd_members: &'p [etcd_bootstrap::change::PlannedStep],
@@ -72,6 +74,7 @@ impl<'p> PlanJson<'p> {
             machines: &plan.machines,
             rc_conf: plan.blueprint.rc_conf(),
             guests: &plan.guests,
+            images: &plan.images,
             files_and_units: show_plan::work(plan),
             etcd: &plan.etcd,
             etcd_members: &plan.etcd_members,

@@ -3,7 +3,7 @@
 use crate::screen::Paint;
 use cluster_lab::{Certainty, GuestStep, LabPlan, MachinesPlan};
 use etcd_bootstrap::schedule::ScheduleStep;
-use host_exec::Command;
+use host_exec::{Command, HostName};
 use k8s_bootstrap::Action;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -183,7 +183,17 @@ fn machines(plan: &LabPlan) -> Vec<String> {
             .filter(|step| !matches!(step, GuestStep::Write { .. }));
         lines.extend(others.map(|step| format!("{name}: {step}")));
     }
+    let images = plan.images.iter();
+    lines.extend(images.flat_map(|(node, images)| imports(node, images)));
     lines
+}
+
+/// A line for each image that a node is given.
+pub(crate) fn imports(node: &HostName, images: &[String]) -> Vec<String> {
+    let images = images.iter();
+    images
+        .map(|image| format!("{node}: import image {image}"))
+        .collect()
 }
 
 fn files_and_units(plan: &LabPlan) -> Vec<String> {

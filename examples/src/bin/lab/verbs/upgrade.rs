@@ -4,7 +4,9 @@ use super::change::with_progress;
 use crate::{
     args::{Format, Global},
     exit::Exit,
-    next_steps, screen, wanted,
+    next_steps, screen,
+    show_plan::imports,
+    wanted,
 };
 use artifacts::Version;
 use k8s_bootstrap::skew::Step;
@@ -21,11 +23,7 @@ pub(crate) async fn would_upgrade(global: &Global, to: Version) -> anyhow::Resul
         .collect();
     let images = plan.images.iter();
     let imported: Vec<String> = images
-        .flat_map(|(node, images)| {
-            images
-                .iter()
-                .map(move |image| format!("{node}: import {image}"))
-        })
+        .flat_map(|(node, images)| imports(node, images))
         .collect();
     match global.output {
         Format::Json => {
