@@ -58,8 +58,11 @@ impl Lab {
             return Err(PreflightError::NotRoot.into());
         }
         let done = self.remove(purge, events).await;
-        // Shared by all labs: only an empty directory goes.
-        for shared in [&self.places.sockets(), &self.places.run, &self.places.state] {
+        // Shared by all labs: only an empty directory goes. That of sockets is left to labs that have them: one of those
+        // may be about to bind its first.
+        let sockets = self.spec.bhyve.as_ref().map(|_| self.places.sockets());
+        let shared = [&self.places.run, &self.places.state];
+        for shared in sockets.iter().chain(shared) {
             // Not empty, or not there: both are right.
             let _ = std::fs::remove_dir(shared);
         }

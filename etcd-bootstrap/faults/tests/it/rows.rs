@@ -62,7 +62,7 @@ macro_rules! tests {
     };
 }
 
-/// Rows that mind how long writes fail or members take, and bear little beside them: `./lab test` runs nothing else
+/// Rows that mind how long writes fail or members take, or that a client is answered in time, and bear little beside them: `./lab test` runs nothing else
 /// meanwhile.
 mod alone {
     tests! {
@@ -72,6 +72,7 @@ mod alone {
         latency_and_loss: "latency-and-loss",
         partition: "partition",
         pause: "pause",
+        stale_reads_are_found: "stale-reads-are-found",
         stop_leader: "stop-leader",
     }
 }
@@ -92,7 +93,6 @@ mod waiting {
 
     mod short {
         tests! {
-            stale_reads_are_found: "stale-reads-are-found",
             two_late: "two-late",
             disk_full: "disk-full",
             lost_data: "lost-data",

@@ -71,7 +71,7 @@ fn killed_or_cut_off_anywhere_it_goes_on() {
     }
 
     etcd_is_upgraded(&lab);
-    kubernetes_is_upgraded(&lab);
+    kubernetes_is_upgraded(&host, &lab);
     what_was_sent_is_sent_again(&lab);
 
     for moment in MOMENTS_DOWN {
@@ -98,7 +98,7 @@ fn etcd_is_upgraded(lab: &Lab<'_>) {
 
 /// Killed while programs are sent and while a node is drained, the next run goes on.
 #[track_caller]
-fn kubernetes_is_upgraded(lab: &Lab<'_>) {
+fn kubernetes_is_upgraded(host: &FreeBsd, lab: &Lab<'_>) {
     let upgrade = ["upgrade", "--to", NEW];
     let plan = lab.ok(&[&upgrade[..], &["--dry-run"]].concat());
     for sent in ["cp-0: send kube-apiserver, ", "worker-0: send kubelet, "] {
@@ -112,6 +112,8 @@ fn kubernetes_is_upgraded(lab: &Lab<'_>) {
     }
     lab.ok(&upgrade);
     assert!(lab.ok(&upgrade).contains("nothing to do"));
+    let toml = fs::read_to_string(host.file("lab.toml")).unwrap();
+    fs::write(host.file("lab.toml"), toml.replace(OLD, NEW)).unwrap();
     assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
     let expected = ["cp-0", "worker-0"].map(|node| [node, "Ready", NEW].join(" "));
     assert_eq!(nodes(lab), expected);

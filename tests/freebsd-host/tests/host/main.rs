@@ -6,6 +6,7 @@
     reason = "it starts the program that is tested, and waits for what that does"
 )]
 
+mod alone;
 mod guests;
 mod life;
 mod stand_in;

@@ -160,9 +160,9 @@ ca_certificate_validity_days = {ca_days}
 # What the cluster has beyond its own parts.
 [addons]
 # metrics-server, for `kubectl top` and autoscalers: true has it built here with Go, for a lab that is made with it; or the
-# name of an image that nodes can pull, which namespaces cannot. Its first figures come half a minute after `lab up`.
+# name of an image that nodes can pull, which namespaces cannot, such as
+# \"registry.k8s.io/metrics-server/metrics-server:v0.9.0\". Its first figures come half a minute after `lab up`.
 # metrics_server = true
-# metrics_server = \"registry.k8s.io/metrics-server/metrics-server:v0.9.0\"
 
 # Machines are namespaces of this machine. To have them as bhyve VMs on a FreeBSD 14 or 15 host:
 # [bhyve]
