@@ -67,6 +67,7 @@ macro_rules! tests {
 mod alone {
     tests! {
         ca_rotation: "ca-rotation",
+        downgrade: "downgrade",
         kill_leader: "kill-leader",
         kill_member_while_forming: "kill-member-while-forming",
         latency_and_loss: "latency-and-loss",
@@ -83,7 +84,6 @@ mod waiting {
     /// the end.
     mod long {
         tests! {
-            downgrade: "downgrade",
             grow_and_shrink: "grow-and-shrink",
             kill_tool: "kill-tool",
             upgrade: "upgrade",
