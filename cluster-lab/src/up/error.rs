@@ -61,7 +61,7 @@ pub enum UpError {
     Guest(#[from] GuestError),
     /// Images of the version that the lab was upgraded to.
     #[error(transparent)]
-    Images(#[from] Box<ImportError>),
+    Images(Box<ImportError>),
     /// What is there could not be found out.
     #[error(transparent)]
     Observe(#[from] ObserveError),
