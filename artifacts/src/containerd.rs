@@ -24,7 +24,11 @@ use std::{
 const STEP: &str = "containerd root";
 
 /// The namespace of containerd in which its CRI plugin, and so the kubelet, looks for images.
-const NAMESPACE: &str = "k8s.io";
+pub const CONTAINERD_NAMESPACE: &str = "k8s.io";
+
+/// The label of an image that the kubelet's garbage collection leaves alone (KEP-4191; containerd,
+/// `labels.PinnedImageLabelKey`).
+pub const PINNED: &str = "io.cri-containerd.pinned=pinned";
 
 /// containerd opens its socket within 0.2 s; this is for a machine a hundred times slower.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -244,13 +248,7 @@ impl Daemon<'_> {
         for image in &images.images {
             let (archive, reference) = (path_text(&image.archive), image.reference.as_str());
             let import = ["images", "import", "--snapshotter", "overlayfs", &archive];
-            // The kubelet's garbage collection leaves pinned images alone (KEP-4191 and containerd's CRI).
-            let pin = [
-                "images",
-                "label",
-                reference,
-                "io.cri-containerd.pinned=pinned",
-            ];
+            let pin = ["images", "label", reference, PINNED];
             for arguments in [&import[..], &pin[..]] {
                 let command = self.ctr(arguments).timeout(IMPORT_TIMEOUT);
                 let done = self.here.run(&command).await;
@@ -299,7 +297,12 @@ impl Daemon<'_> {
 
     fn ctr(&self, arguments: &[&str]) -> Command {
         Command::new(path_text(&self.tools.ctr))
-            .args(["--address", &self.socket(), "--namespace", NAMESPACE])
+            .args([
+                "--address",
+                &self.socket(),
+                "--namespace",
+                CONTAINERD_NAMESPACE,
+            ])
             .args(arguments.iter().copied())
     }
 

@@ -89,7 +89,9 @@ pub use cloud::{
     BoxedError, CloudImage, CloudImageError, Convert, DebianRelease, ImageChecksum, ImageUrl,
     InvalidImageUrl, RawImage, UnknownRelease, cloud_image,
 };
-pub use containerd::{ContainerdError, containerd_root, parse_containerd_version};
+pub use containerd::{
+    CONTAINERD_NAMESPACE, ContainerdError, PINNED, containerd_root, parse_containerd_version,
+};
 pub use digest::{Checksum, InvalidChecksum, InvalidSha256, Sha256};
 pub use download::DownloadError;
 pub use files_disk::{

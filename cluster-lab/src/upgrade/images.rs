@@ -6,7 +6,7 @@
 use crate::{
     Blueprint, BlueprintError, Hosts, Lab, SupplyError, blueprint::programs_wanted, machines::Seen,
 };
-use artifacts::{ProgramName, Version, Wanted};
+use artifacts::{CONTAINERD_NAMESPACE, PINNED, ProgramName, Version, Wanted};
 use futures::future::try_join_all;
 use host_exec::{
     Command, EventSink, Host, HostName, RunError, Stdin,
@@ -24,10 +24,6 @@ const STEP: &str = "images";
 const IMPORT_LIMIT: Duration = Duration::from_secs(300);
 /// For a containerd that has just been started with its machine.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// What the kubelet's garbage collection leaves alone (containerd, `labels.PinnedImageLabelKey`). Given last: an image
-/// without it is one whose import may have been killed.
-const PINNED: &str = "io.cri-containerd.pinned=pinned";
-
 /// The images that nodes lack, by node.
 type Lacking = BTreeMap<HostName, Vec<String>>;
 
@@ -227,6 +223,7 @@ async fn import(
             .stdin(Stdin::File(archive.to_owned()))
             .timeout(IMPORT_LIMIT);
         host.run(&import).await?;
+        // Last: an image without it is one whose import may have been killed.
         host.run(&ctr().args(["images", "label", image, PINNED]))
             .await?;
     }
@@ -235,7 +232,7 @@ async fn import(
 }
 
 fn ctr() -> Command {
-    Command::new("ctr").args(["--namespace", "k8s.io"])
+    Command::new("ctr").args(["--namespace", CONTAINERD_NAMESPACE])
 }
 
 #[cfg(test)]
