@@ -11,7 +11,7 @@ use crate::{
 };
 use futures::future::join_all;
 use host_exec::{
-    Command, EventSink, Host, HostName,
+    EventSink, Host, HostName,
     systemd::{self, UnitName, UnitState},
 };
 use serde_json::Value;
@@ -192,10 +192,8 @@ pub fn plan_remove(found: &NodeFound, options: &DrainOptions) -> Result<RetirePl
         true => plan_drain(found, options)?.steps,
         false => Vec::new(),
     };
-    let lives = |state: &UnitState| {
-        state.is_enabled() || !matches!(&*state.active, "inactive" | "failed" | "")
-    };
-    if found.kubelet.as_ref().is_some_and(lives) {
+    let is_left = |kubelet: &UnitState| !kubelet.is_at_rest();
+    if found.kubelet.as_ref().is_some_and(is_left) {
         steps.push(RetireStep::StopKubelet);
     }
     if found.exists {
@@ -327,9 +325,9 @@ async fn apply(
 
 /// Disabled first: killed in between, a reboot does not bring it back.
 async fn end_kubelet(host: &dyn Host) -> Result<(), RetireError> {
-    let disable = Command::new("systemctl").args(["disable", "--quiet", "--", kubelet::UNIT]);
-    host.run(&disable).await?;
-    systemd::stop(host, &[kubelet_unit()]).await?;
+    let kubelet = [kubelet_unit()];
+    systemd::disable(host, &kubelet).await?;
+    systemd::stop(host, &kubelet).await?;
     Ok(())
 }
 
