@@ -1,8 +1,8 @@
 //! Asking the hosts and the API how things stand.
 
 use crate::{
-    Api, ApiError, Desired, NodeCertificate, NodeSetup, Object, ObjectDrift, ObjectKey, Readiness,
-    Shape,
+    Api, ApiError, Desired, NodeCertificate, NodeSetup, NodeSpec, Object, ObjectDrift, ObjectKey,
+    Readiness, Shape,
     component::{Place, kubelet},
     join, kubeadm,
     serving::{self, REQUESTS},
@@ -162,12 +162,28 @@ pub(crate) fn host<'h>(
 
 /// The clients of all control planes' APIs, in the order of the spec.
 pub(crate) fn apis(desired: &Desired, hosts: &Hosts) -> Result<Vec<(HostName, Api)>, ObserveError> {
-    let spec = &desired.spec;
-    let own = |node: &crate::NodeSpec| {
-        let address = SocketAddr::new(node.address.v4.into(), spec.api_port);
-        Ok((node.name.clone(), api(desired, hosts, &node.name, address)?))
-    };
-    spec.control_planes.iter().map(own).collect()
+    let nodes = desired.spec.control_planes.iter();
+    nodes.map(|node| own_api(desired, hosts, node)).collect()
+}
+
+/// The same without the control planes that have no host.
+pub(crate) fn apis_of_present(
+    desired: &Desired,
+    hosts: &Hosts,
+) -> Result<Vec<(HostName, Api)>, ObserveError> {
+    let nodes = desired.spec.control_planes.iter();
+    let present = nodes.filter(|node| hosts.contains_key(&node.name));
+    present.map(|node| own_api(desired, hosts, node)).collect()
+}
+
+/// The API server of a control plane, asked from its own machine.
+fn own_api(
+    desired: &Desired,
+    hosts: &Hosts,
+    node: &NodeSpec,
+) -> Result<(HostName, Api), ObserveError> {
+    let address = SocketAddr::new(node.address.v4.into(), desired.spec.api_port);
+    Ok((node.name.clone(), api(desired, hosts, &node.name, address)?))
 }
 
 /// A client that asks an API server from a node.
