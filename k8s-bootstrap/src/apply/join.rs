@@ -1,6 +1,6 @@
 //! A node's way to its client certificate.
 
-use super::{ApplyError, Run, forget_kubelet_start};
+use super::{ApplyError, Run, forget_kubelet_start, told};
 use crate::{
     Api, ApiError, ClientIdentity, NodeSetup, Object,
     component::{Gate, kubelet},
@@ -25,12 +25,7 @@ impl Run<'_> {
     /// Waits until a node has its certificate, and says since when by the node's clock; `None` where the plan
     /// does not have it join.
     pub(super) async fn joined(&self, name: &HostName) -> Option<OffsetDateTime> {
-        let mut joined = self.joined.get(name)?.subscribe();
-        let moment = joined
-            .wait_for(Option::is_some)
-            .await
-            .expect("the run holds the sender");
-        *moment
+        told(self.joined.get(name)?, Option::is_some).await
     }
 
     /// Gets the node a client certificate of its own. Killed between two steps, the next run asks anew.
@@ -41,11 +36,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.open(name, Gate::ApiAnswers).await;
-        let mut prepared = self.prepared.subscribe();
-        prepared
-            .wait_for(|done| *done)
-            .await
-            .expect("the run holds the sender");
+        self.prepared().await;
         let moment = self
             .timed(name.as_str(), "join", self.get_certificate(name, setup))
             .await?;
