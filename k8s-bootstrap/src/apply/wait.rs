@@ -4,7 +4,8 @@ use super::{ApplyError, Run, Stage};
 use crate::{
     Api, ApiError, NodeSetup, ObjectKey, Readiness, Shape, blame,
     component::Gate,
-    kubeadm, last_words,
+    kubeadm,
+    last_words::{self, Speaker},
     observe::{self, condition, ready_nodes},
 };
 use host_exec::{
@@ -179,7 +180,7 @@ impl Run<'_> {
             let unit: UnitName = format!("{unit}.service")
                 .parse()
                 .expect("component names are letters and '-'");
-            let lines = last_words::of(&**host, &unit, LOG_LINES).await;
+            let lines = last_words::of(Speaker::Anybody, &**host, &unit, LOG_LINES).await;
             lines
                 .map(|lines| lines.join("\n"))
                 .map_err(|error| error.to_string())
