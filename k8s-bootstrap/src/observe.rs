@@ -344,7 +344,7 @@ async fn observe_cluster(desired: &Desired, api: &Api) -> Result<ClusterObserved
     let dns_available = lives
         .iter()
         .filter_map(|(object, live)| live.as_ref().filter(|_| dns(object)))
-        .any(|live| condition(live, "Available"));
+        .any(|live| holds(live, "Available"));
     let objects = lives.iter().filter_map(|(object, live)| {
         object
             .drift(live.as_ref())
@@ -364,15 +364,19 @@ async fn observe_cluster(desired: &Desired, api: &Api) -> Result<ClusterObserved
 
 /// Which of the listed Nodes are Ready.
 pub(crate) fn ready_nodes(nodes: &BTreeMap<String, Value>) -> BTreeSet<String> {
-    let ready = nodes.iter().filter(|(_, node)| condition(node, "Ready"));
+    let ready = nodes.iter().filter(|(_, node)| holds(node, "Ready"));
     ready.map(|(name, _)| name.clone()).collect()
 }
 
-/// Whether the condition `kind` in the status of an object is true.
-pub(crate) fn condition(object: &Value, kind: &str) -> bool {
+/// The condition `kind` in the status of an object; null where there is none.
+pub(crate) fn condition<'v>(object: &'v Value, kind: &str) -> &'v Value {
     let conditions = object["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|c| c["type"] == kind && c["status"] == "True")
+    let mut conditions = conditions.into_iter().flatten();
+    let found = conditions.find(|condition| condition["type"] == kind);
+    found.unwrap_or(&Value::Null)
+}
+
+/// Whether the condition `kind` in the status of an object is true.
+pub(crate) fn holds(object: &Value, kind: &str) -> bool {
+    condition(object, kind)["status"] == "True"
 }

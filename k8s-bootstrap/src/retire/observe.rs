@@ -4,7 +4,7 @@ use super::{PodFound, RetireError, pods::on_node};
 use crate::{
     Api, Desired, Hosts, ObjectKey, Readiness,
     component::kubelet,
-    observe::{self, condition},
+    observe::{self, holds},
 };
 use futures::future::join_all;
 use host_exec::{
@@ -66,7 +66,7 @@ pub(super) async fn see(api: &Api, node: &HostName) -> Result<NodeFound, RetireE
         name: node.clone(),
         exists: live.is_some(),
         unschedulable: live.as_ref().is_some_and(unschedulable),
-        ready: live.as_ref().is_some_and(|live| condition(live, "Ready")),
+        ready: live.as_ref().is_some_and(|live| holds(live, "Ready")),
         pods: on_node(&pods, node.as_str()),
         kubelet: None,
     })
