@@ -9,7 +9,7 @@ use crate::{
 };
 use futures::future::{join_all, try_join_all};
 use host_exec::{
-    Command, File, FileError, Host, HostName, RunError,
+    ClockError, File, FileError, Host, HostName, RunError,
     files::{self, Drift},
     https::TlsError,
     systemd::{self, UnitName, UnitState},
@@ -47,13 +47,8 @@ pub enum ObserveError {
     #[error(transparent)]
     Run(#[from] RunError),
     /// A node does not tell the time.
-    #[error("{host} does not tell the time; `date +%s` printed `{printed}`")]
-    Clock {
-        /// The node.
-        host: HostName,
-        /// What it printed instead.
-        printed: String,
-    },
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     /// The material makes no TLS client.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -199,19 +194,6 @@ pub(crate) fn api(
     Ok(Api::new(host, address, ca, identity, timeout)?)
 }
 
-/// The clock of a node: the one by which its kubelet judges certificates.
-pub(crate) async fn clock(host: &dyn Host) -> Result<OffsetDateTime, ObserveError> {
-    let output = host.run(&Command::new("date").arg("+%s")).await?;
-    let printed = output.stdout_text();
-    let seconds: Option<i64> = printed.trim().parse().ok();
-    seconds
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .ok_or_else(|| ObserveError::Clock {
-            host: host.name().clone(),
-            printed: printed.trim().to_owned(),
-        })
-}
-
 /// The client certificate of a node's kubelet.
 async fn observe_certificate(
     host: &dyn Host,
@@ -246,7 +228,7 @@ async fn judged(
         return Ok(NodeCertificate::Missing);
     };
     let bytes = Zeroizing::new(bytes);
-    let now = clock(host).await?;
+    let now = host_exec::clock(host).await?;
     Ok(match std::str::from_utf8(&bytes) {
         Ok(pem) => judge(pem, now),
         Err(_) => NodeCertificate::Unusable("it is no text".into()),

@@ -59,7 +59,7 @@ impl Run<'_> {
     ) -> Result<OffsetDateTime, ApplyError> {
         let host = observe::host(self.hosts, name)?;
         install(&**host, setup, &identity.certificate_pem, &identity.key_pem).await?;
-        Ok(observe::clock(&**host).await?)
+        Ok(host_exec::clock(&**host).await?)
     }
 
     /// Returns the moment, by the node's clock, at which the certificate was found good.
@@ -77,7 +77,7 @@ impl Run<'_> {
         let request =
             CertificateRequest::create(subject).map_err(|e| failed(JoinReason::Request(e)))?;
         let pem = self.signed(name, host, &request).await?;
-        let now = observe::clock(&**host).await?;
+        let now = host_exec::clock(&**host).await?;
         let ca = Certificate::from_pem(&self.desired.ca_pem)
             .map_err(|e| failed(JoinReason::Authority(e)))?;
         let issued = request
