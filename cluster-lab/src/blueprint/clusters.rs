@@ -12,6 +12,7 @@ use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
 use pki::{AltNames, ApiUrl, KubeletClients, NodeNames, PkiSpec};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU8,
     path::Path,
 };
 
@@ -21,7 +22,7 @@ const KEEPALIVED: &str = "/usr/sbin/keepalived";
 /// On the loopback of every node; the API servers have 6443 on all addresses.
 const BALANCER_PORT: u16 = 7443;
 /// The only virtual router on the network of a lab.
-const ROUTER_ID: u8 = 51;
+const ROUTER_ID: NonZeroU8 = NonZeroU8::new(51).expect("not zero");
 
 impl Blueprint {
     /// The cluster of etcd, with these certificates for each member.
