@@ -159,8 +159,8 @@ ca_certificate_validity_days = {ca_days}
 
 # What the cluster has beyond its own parts.
 [addons]
-# metrics-server, for `kubectl top` and autoscalers: true has it built here with Go, for a lab that is made with it; or the
-# name of an image that nodes can pull, which namespaces cannot, such as
+# metrics-server, for `kubectl top` and autoscalers, now or later: true has it built here with Go; or the name of an image
+# that nodes can pull, which namespaces cannot, such as
 # \"registry.k8s.io/metrics-server/metrics-server:v0.9.0\". Its first figures come half a minute after `lab up`.
 # metrics_server = true
 
