@@ -14,6 +14,7 @@ use futures::future::try_join_all;
 use host_exec::{
     Command, EventSink, Host, HostName, RunError, Stdin,
     poll::{self, Attempt, Wait, WaitError},
+    systemd::{self, UnitName},
 };
 use netplan::Role;
 use std::{
@@ -130,7 +131,8 @@ impl Lab {
         let archives = self.archives(wanted, events).await?;
         let imports = lacking.iter().filter_map(|(name, images)| {
             let host = hosts.get(name)?.as_ref();
-            Some(import(host, images, &archives, events))
+            let patience = blueprint.spec.patience;
+            Some(import(host, images, &archives, patience, events))
         });
         try_join_all(imports).await?;
         Ok(true)
@@ -205,11 +207,23 @@ fn images_of(wanted: &Wanted, role: Role) -> Result<Vec<String>, BlueprintError>
     Ok(images)
 }
 
+/// Those that a node lacks: all of them where containerd does not run yet.
 async fn not_there(
     host: &dyn Host,
     mut images: Vec<String>,
     patience: f64,
 ) -> Result<Vec<String>, ImportError> {
+    let unit = containerd();
+    let states = systemd::states(host, std::slice::from_ref(&unit)).await?;
+    if states.get(&unit).is_some_and(systemd::UnitState::is_up) {
+        let listed = listed(host, patience).await?;
+        images.retain(|image| !is_listed(&listed, image));
+    }
+    Ok(images)
+}
+
+/// What containerd lists, as soon as it answers.
+async fn listed(host: &dyn Host, patience: f64) -> Result<String, ImportError> {
     let wait = Wait::new("containerd that answers", START_LIMIT.mul_f64(patience));
     let listed = poll::until(&wait, || async {
         let output = host.output(&ctr().args(["images", "list"])).await?;
@@ -218,12 +232,10 @@ async fn not_there(
             false => Attempt::NotYet(output.stderr_text().trim().to_owned()),
         })
     });
-    let listed = listed.await.map_err(|source| ImportError::Silent {
+    listed.await.map_err(|source| ImportError::Silent {
         node: host.name().clone(),
         source,
-    })?;
-    images.retain(|image| !is_listed(&listed, image));
-    Ok(images)
+    })
 }
 
 /// Whether an image is in the output of `ctr images list` (containerd 1.6), and pinned:
@@ -243,10 +255,14 @@ async fn import(
     host: &dyn Host,
     images: &[String],
     archives: &BTreeMap<String, PathBuf>,
+    patience: f64,
     events: &dyn EventSink,
-) -> Result<(), RunError> {
+) -> Result<(), ImportError> {
     let name = host.name().as_str();
     events.started(name, STEP);
+    // On a new VM the distribution's has been stopped. Kubernetes will start it anew, with a configuration of ours.
+    systemd::start(host, &[containerd()]).await?;
+    listed(host, patience).await?;
     for image in images {
         let archive = archives
             .get(image)
@@ -262,6 +278,12 @@ async fn import(
     }
     events.done(name, STEP, &format!("{} imported", images.len()));
     Ok(())
+}
+
+fn containerd() -> UnitName {
+    "containerd.service"
+        .parse()
+        .expect("a literal that is a legal unit name")
 }
 
 fn ctr() -> Command {
