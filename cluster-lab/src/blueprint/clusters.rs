@@ -1,6 +1,8 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
-use super::{API_PORT, Blueprint, BlueprintError, both, both_nets, host_name, ranges};
+use super::{
+    API_PORT, Blueprint, BlueprintError, both, both_nets, host_name, metrics_server, ranges,
+};
 use crate::{GuestFacts, LabSpec, MetricsServer, OciRuntime, Profile, Shape};
 use etcd_bootstrap::MemberSpec;
 use host_exec::{File, HostName};
@@ -185,13 +187,7 @@ impl Blueprint {
         let metrics_server = match &self.spec.addons.metrics_server {
             MetricsServer::None => None,
             MetricsServer::Image(name) => Some(name.clone()),
-            MetricsServer::Built => {
-                let version = self.programs.versions.metrics_server();
-                let version =
-                    version.map_err(BlueprintError::part("this version of Kubernetes"))?;
-                let name = format!("lab.local/metrics-server:{}", version.tag()).parse();
-                Some(name.map_err(BlueprintError::part("the name of an image"))?)
-            }
+            MetricsServer::Built => Some(metrics_server(&self.programs.versions)?),
         };
         Ok(Addons { metrics_server })
     }

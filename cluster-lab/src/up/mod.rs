@@ -5,7 +5,8 @@ mod error;
 pub use error::UpError;
 
 use crate::{
-    Blueprint, DraftError, Hosts, Lab, Machines, ObserveError, Profile, Record, StateError, Wired,
+    Blueprint, DraftError, Hosts, Lab, Machines, MetricsServer, ObserveError, Profile, Record,
+    StateError, Wired,
     blueprint::programs_wanted,
     check::dns,
     etcd::settle_schedule,
@@ -89,7 +90,7 @@ impl Lab {
             .await?;
         blueprint.refuse_restoring()?;
         changed |= made;
-        changed |= self.import_later_images(&blueprint, &hosts, events).await?;
+        changed |= self.import_added_images(&blueprint, &hosts, events).await?;
         changed |= self.clusters(&wired, &token, &hosts, events).await?;
         if let Some(shrinking) = &shrinking {
             shrinking.remove(&wired.kubernetes, events).await?;
@@ -169,7 +170,8 @@ impl Lab {
             wanted.programs = vec![only];
         }
         let set = self.get_programs(&wanted, events).await?;
-        if wanted.metrics_server && only.is_none() {
+        if self.spec.addons.metrics_server == MetricsServer::Built && only.is_none() {
+            let wanted = wanted.with_metrics_server();
             self.get_images(&wanted, &set, events).await?;
         }
         Ok(set.dir)
