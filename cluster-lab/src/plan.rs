@@ -102,6 +102,12 @@ impl From<EtcdError> for LabPlanError {
 impl LabPlan {
     /// Whether nothing is to be done.
     pub fn is_empty(&self) -> bool {
+        self.only_waits() && self.etcd.is_empty() && self.kubernetes.is_empty()
+    }
+
+    /// Whether nothing is to be changed: at most something is waited for that comes by itself, as a node that is not Ready
+    /// for a moment.
+    pub fn only_waits(&self) -> bool {
         self.certainty == Certainty::Whole
             && self.programs.as_ref().is_ok_and(Vec::is_empty)
             && self.supplies.is_empty()
@@ -110,10 +116,10 @@ impl LabPlan {
             && self.machines.is_empty()
             && self.guests.values().all(Vec::is_empty)
             && self.images.is_empty()
-            && self.etcd.is_empty()
+            && self.etcd.only_waits()
             && self.etcd_members.is_empty()
             && self.etcd_schedule.is_empty()
-            && self.kubernetes.is_empty()
+            && self.kubernetes.only_waits()
     }
 }
 

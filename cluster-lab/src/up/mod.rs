@@ -308,9 +308,12 @@ impl Lab {
             etcd_bootstrap::apply(&wired.etcd, &plan, &members, &wired.etcd_tls, events).await?;
             let settled = pending && self.settle_members(wired, hosts, events).await?;
             let scheduled = settle_schedule(&wired.etcd, &members, events).await?;
-            Ok::<_, UpError>(match settled || scheduled || !plan.is_empty() {
-                true => Effort::Changing,
-                false => Effort::Nothing,
+            Ok::<_, UpError>(if settled || scheduled || !plan.only_waits() {
+                Effort::Changing
+            } else if plan.is_empty() {
+                Effort::Nothing
+            } else {
+                Effort::Waiting
             })
         };
         let (etcd, kubernetes) =

@@ -74,6 +74,14 @@ impl Plan {
         self.steps().next().is_none()
     }
 
+    /// Whether nothing is changed by it: all that is left is to wait for members that did not answer for a moment. So it is
+    /// with an empty one.
+    #[must_use]
+    pub fn only_waits(&self) -> bool {
+        self.steps()
+            .all(|step| matches!(step, Step::WaitReady { .. } | Step::WaitSteady { .. }))
+    }
+
     /// All steps, in the order of their phases.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.prepare

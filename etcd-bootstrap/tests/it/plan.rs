@@ -95,6 +95,18 @@ fn a_stopped_member_is_started() {
 }
 
 #[test]
+fn a_member_that_does_not_answer_for_a_moment_is_waited_for() {
+    let mut observed = healthy(&spec());
+    let member = observed.members.get_mut(&name(1)).unwrap();
+    (member.peer, member.client) = silent();
+    let waits = plan(&spec(), &observed).unwrap();
+    assert_eq!(waits.to_string(), "wait until ready: etcd-1\n");
+    assert!(waits.only_waits());
+    stop(&mut observed, 1);
+    assert!(!plan(&spec(), &observed).unwrap().only_waits());
+}
+
+#[test]
 fn members_with_a_log_start_before_those_without() {
     let text = text(healthy(&spec()), |observed| {
         (0..3).for_each(|index| stop(observed, index));

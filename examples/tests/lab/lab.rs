@@ -94,6 +94,9 @@ pub(crate) struct Lab<'s> {
 
 impl Drop for Lab<'_> {
     fn drop(&mut self) {
+        if !self.dir().exists() {
+            return;
+        }
         let done = self.run(&["down"]);
         if done.code != Some(0) {
             eprintln!("{}: down failed: {done:?}", self.name);
@@ -172,6 +175,22 @@ impl Lab<'_> {
             events.len()
         );
         Up { events, result }
+    }
+
+    /// Demands that `plan` finds nothing to do; what it found is in its parts.
+    #[track_caller]
+    pub(crate) fn nothing_is_planned(&self) {
+        let plan = self.json(&["plan"]);
+        let parts = [
+            "leaving",
+            "machines",
+            "guests",
+            "images",
+            "etcd",
+            "kubernetes",
+        ];
+        let found = parts.map(|part| format!("{part}: {}", plan[part]));
+        assert_eq!(plan["nothing_to_do"], true, "{}", found.join("\n"));
     }
 
     /// Demands that `check` finds everything as it has to be, and returns its report.

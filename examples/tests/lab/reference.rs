@@ -60,7 +60,7 @@ fn second_up_changes_nothing(lab: &Lab<'_>, web: &Web<'_>, first_report: &Value)
         assert_eq!(machine["state"]["state"], "running", "{machine}");
         assert_eq!(machine["down"].as_array().unwrap().len(), 0, "{machine}");
     }
-    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    lab.nothing_is_planned();
 }
 
 #[track_caller]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// The object.
 #[derive(Serialize)]
 pub(crate) struct PlanJson<'p> {
-    /// Whether nothing is to be done.
+    /// Whether nothing is to be changed.
     nothing_to_do: bool,
     certainty: Certainty,
     spec: &'p LabSpec,
@@ -58,7 +58,7 @@ impl<'p> PlanJson<'p> {
             action: step.action.to_string().lines().map(str::to_owned).collect(),
         };
         Self {
-            nothing_to_do: plan.is_empty(),
+            nothing_to_do: plan.only_waits(),
             certainty: plan.certainty,
             spec: &plan.blueprint.spec,
             network: &plan.blueprint.network,

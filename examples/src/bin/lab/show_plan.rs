@@ -262,6 +262,9 @@ fn verdict(plan: &LabPlan) -> String {
     if plan.is_empty() {
         return "nothing to do: everything is as it has to be".to_owned();
     }
+    if plan.only_waits() {
+        return "nothing to change; `lab up` waits for this".to_owned();
+    }
     let more = match plan.certainty {
         Certainty::Whole => "",
         Certainty::UntilMachinesRun => {

@@ -64,7 +64,7 @@ fn killed_or_cut_off_anywhere_it_goes_on() {
     cut_off(&host, &lab);
     assert_eq!(lab.up(&[]).result["changed"], true);
     assert_eq!(lab.authority("kubernetes"), authority);
-    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    lab.nothing_is_planned();
     lab.check_in_a_while();
     for (vm, count) in starts(&host) {
         assert_eq!(count, 1, "{vm} was started {count} times");
@@ -93,7 +93,7 @@ fn etcd_is_upgraded(lab: &Lab<'_>) {
     let version = &status["members"][0]["answer"]["serving"]["status"]["version"];
     assert_eq!(version, ETCD, "{status}");
     assert!(lab.ok(&upgrade).contains("nothing to do"));
-    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    lab.nothing_is_planned();
 }
 
 /// Killed while programs are sent and while a node is drained, the next run goes on.
@@ -114,7 +114,7 @@ fn kubernetes_is_upgraded(host: &FreeBsd, lab: &Lab<'_>) {
     assert!(lab.ok(&upgrade).contains("nothing to do"));
     let toml = fs::read_to_string(host.file("lab.toml")).unwrap();
     fs::write(host.file("lab.toml"), toml.replace(OLD, NEW)).unwrap();
-    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    lab.nothing_is_planned();
     let expected = ["cp-0", "worker-0"].map(|node| [node, "Ready", NEW].join(" "));
     assert_eq!(nodes(lab), expected);
 }
@@ -129,7 +129,7 @@ fn what_was_sent_is_sent_again(lab: &Lab<'_>) {
         assert!(plan.contains(sent), "{sent}: {plan}");
     }
     assert_eq!(lab.up(&[]).result["changed"], true);
-    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    lab.nothing_is_planned();
     let expected = ["cp-0", "worker-0"].map(|node| [node, "Ready", NEW].join(" "));
     assert_eq!(nodes(lab), expected);
     lab.check_in_a_while();

@@ -95,7 +95,7 @@ fn second_up_changes_nothing(lab: &Lab<'_>, first_report: &Value) {
     let up = lab.up(&[]);
     up.changed_nothing();
     assert_eq!(up.events, []);
-    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    lab.nothing_is_planned();
     assert_eq!(etcd_cluster(&lab.check()), etcd_cluster(first_report));
     let nodes = lab.kubectl(&["get", "nodes", "--no-headers"]);
     let mut ready: Vec<_> = nodes
@@ -287,5 +287,5 @@ fn a_worker_is_taken_away(host: &FreeBsd, lab: &Lab<'_>) {
     let left: Vec<_> = host.look().into_iter().collect();
     let left: Vec<_> = left.iter().filter(|l| l.contains("worker-1")).collect();
     assert_eq!(left, Vec::<&String>::new());
-    assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
+    lab.nothing_is_planned();
 }
