@@ -29,7 +29,7 @@ impl fmt::Display for Holder {
 ///
 /// # Errors
 ///
-/// As [`untold_namespaces`].
+/// As [`untold_namespaces`](super::untold_namespaces).
 pub async fn holders(
     desired: &Desired,
     hosts: &Hosts,
@@ -49,7 +49,7 @@ pub async fn holders(
 ///
 /// # Errors
 ///
-/// As [`untold_namespaces`].
+/// As [`untold_namespaces`](super::untold_namespaces).
 pub async fn pods_by_uid(
     desired: &Desired,
     hosts: &Hosts,
@@ -67,7 +67,7 @@ pub async fn pods_by_uid(
 ///
 /// # Errors
 ///
-/// As [`untold_namespaces`].
+/// As [`untold_namespaces`](super::untold_namespaces).
 pub async fn restart_own(
     desired: &Desired,
     hosts: &Hosts,

@@ -71,7 +71,7 @@ pub async fn token_signers(
 ///
 /// # Errors
 ///
-/// As [`untold_namespaces`].
+/// As [`untold_namespaces`](super::untold_namespaces).
 pub async fn token_secrets(
     desired: &Desired,
     hosts: &Hosts,
