@@ -8,10 +8,9 @@ use serde_json::{Map, Value, json};
 
 /// Flags that are ours in every cluster of this shape; in [`apiserver`] and [`controller_manager`] they stand among the
 /// others.
-const OURS: [&str; 4] = [
+const OURS: [&str; 3] = [
     "allocate-node-cidrs",
     "flex-volume-plugin-dir",
-    apiserver::PAUSE,
     apiserver::WATCHES,
 ];
 
