@@ -9,14 +9,17 @@ use host_exec::{
     poll::{self, Attempt, Wait, WaitError},
 };
 use serde_json::Value;
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
-/// Where the kubelet has a directory for each pod, until it has done with it.
+/// Where the kubelet has a directory for each pod.
 const PODS: &str = "/var/lib/kubelet/pods";
+
+/// Where a pod has cgroups until the kubelet has done with it: they are the last that it removes (`SyncTerminatedPod`,
+/// pkg/kubelet/kubelet.go). The directory of the pod may go earlier.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// How deep they lie there, below a controller's name (v1) and two slices.
+const DEPTH: &str = "5";
 
 /// The annotation of a pod that waits for another one to end.
 const WAITS: &str = "lab/waits";
@@ -65,10 +68,9 @@ async fn hand_over(host: &dyn Host, manifest: &File) -> Result<(), WriteError> {
         host.write_file(&waiting).await?;
         let wait = Wait::new("end of the static pod before", END_LIMIT);
         let look = || async {
-            let left = pods(host, &manifest.path).await?;
-            Ok(match left.intersection(&old).next() {
-                None => Attempt::Ready(()),
-                Some(pod) => Attempt::NotYet(pod.display().to_string()),
+            Ok(match cgroups(host, &old).await? {
+                left if left.is_empty() => Attempt::Ready(()),
+                left => Attempt::NotYet(left),
             })
         };
         match poll::until(&wait, look).await {
@@ -88,8 +90,8 @@ fn waiting(manifest: &File) -> Option<File> {
     Some(file.with_mode(manifest.mode))
 }
 
-/// The directories of the static pods that have, or had, the container which a manifest is named after.
-async fn pods(host: &dyn Host, manifest: &Path) -> Result<BTreeSet<PathBuf>, RunError> {
+/// The UIDs of the static pods with the container that a manifest is named after.
+async fn pods(host: &dyn Host, manifest: &Path) -> Result<BTreeSet<String>, RunError> {
     let Some(container) = manifest.file_stem() else {
         return Ok(BTreeSet::new());
     };
@@ -99,17 +101,26 @@ async fn pods(host: &dyn Host, manifest: &Path) -> Result<BTreeSet<PathBuf>, Run
     // A directory of a pod that goes meanwhile is no failure.
     let listed = host.output(&find).await?;
     let listed = listed.stdout_text().into_owned();
-    Ok(listed
-        .lines()
-        .filter(|path| is_static(path))
-        .map(PathBuf::from)
-        .collect())
+    let uids = listed.lines().filter_map(static_uid);
+    Ok(uids.map(str::to_owned).collect())
 }
 
 /// The UID of a static pod is a digest (`applyDefaults`, pkg/kubelet/config/common.go), that of another pod a UUID.
-fn is_static(path: &str) -> bool {
-    let uid = path.strip_prefix(PODS).and_then(|p| p.split('/').nth(1));
-    uid.is_some_and(|uid| !uid.contains('-'))
+fn static_uid(directory: &str) -> Option<&str> {
+    let uid = directory.strip_prefix(PODS)?.split('/').nth(1)?;
+    (!uid.contains('-')).then_some(uid)
+}
+
+/// The cgroups of pods, a line for each: `podUID`, or `kubepods-burstable-podUID.slice` with systemd.
+async fn cgroups(host: &dyn Host, uids: &BTreeSet<String>) -> Result<String, RunError> {
+    let mut find = Command::new("find").args([CGROUPS, "-maxdepth", DEPTH, "-type", "d", "("]);
+    for (at, uid) in uids.iter().enumerate() {
+        let or = (at > 0).then_some("-o");
+        find = find.args(or).args(["-name", &format!("*pod{uid}*")]);
+    }
+    // Those of others come and go.
+    let listed = host.output(&find.arg(")")).await?;
+    Ok(listed.stdout_text().trim().to_owned())
 }
 
 #[cfg(test)]
@@ -136,8 +147,12 @@ mod tests {
 
     #[test]
     fn the_pods_of_users_are_not_waited_for() {
-        let of = |uid: &str| is_static(&format!("{PODS}/{uid}/containers/kube-apiserver"));
-        assert!(of("88b493b0a157ee090bfbb714cacf5360"));
-        assert!(!of("a2cedcec-9945-4b01-a377-6b09b0c30c6f"));
+        let of = |uid: &str| {
+            let directory = format!("{PODS}/{uid}/containers/kube-apiserver");
+            static_uid(&directory).map(str::to_owned)
+        };
+        let uid = "88b493b0a157ee090bfbb714cacf5360";
+        assert_eq!(of(uid).as_deref(), Some(uid));
+        assert_eq!(of("a2cedcec-9945-4b01-a377-6b09b0c30c6f"), None);
     }
 }
