@@ -138,6 +138,9 @@ pub enum ObserveError {
     /// A file of a machine.
     #[error(transparent)]
     Look(host_exec::FileError),
+    /// The clock of a machine.
+    #[error(transparent)]
+    Clock(#[from] host_exec::ClockError),
     /// The services of a machine.
     #[error("cannot look at the services of a machine")]
     Services(#[source] host_exec::RunError),

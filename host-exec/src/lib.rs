@@ -34,6 +34,7 @@
 //! - Every wait has an end, and its error says what was last seen ([`poll`]).
 //! - A failed command's error carries host, command line, exit status and the tail of both outputs.
 
+mod clock;
 mod command;
 mod condition;
 mod digest;
@@ -58,6 +59,7 @@ pub mod systemd;
 pub mod unit_file;
 mod upload;
 
+pub use clock::{ClockError, clock};
 pub use command::{Command, Stdin};
 pub use condition::Condition;
 pub use digest::{InvalidSha256Hex, Sha256Hex};

@@ -77,6 +77,13 @@ impl UnitState {
     pub fn is_enabled(&self) -> bool {
         self.file.starts_with("enabled") || self.file == "static"
     }
+
+    /// Whether it neither runs nor will at the next boot: there is nothing to stop and nothing to disable. One that
+    /// systemd does not know is at rest.
+    pub fn is_at_rest(&self) -> bool {
+        let runs = !matches!(self.active.as_str(), "inactive" | "failed" | "");
+        !runs && !self.is_enabled()
+    }
 }
 
 impl fmt::Display for UnitState {
@@ -277,5 +284,23 @@ mod tests {
         assert!(states[0].is_up() && states[0].is_enabled());
         assert!(!states[1].is_up() && !states[1].is_enabled());
         assert_eq!(states[1].load, "not-found");
+        assert!(!states[0].is_at_rest() && states[1].is_at_rest());
+    }
+
+    #[test]
+    fn what_runs_or_will_is_not_at_rest() {
+        let at_rest = |active: &str, file: &str| {
+            let (active, file) = (active.to_owned(), file.to_owned());
+            let state = UnitState {
+                active,
+                file,
+                ..UnitState::default()
+            };
+            state.is_at_rest()
+        };
+        assert!(at_rest("inactive", "disabled") && at_rest("failed", "") && at_rest("", ""));
+        // Between two starts, on its way to an end, or off until the next boot.
+        assert!(!at_rest("activating", "disabled") && !at_rest("deactivating", "disabled"));
+        assert!(!at_rest("inactive", "enabled"));
     }
 }

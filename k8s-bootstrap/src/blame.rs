@@ -1,7 +1,7 @@
 //! Which certificate it is that TLS refuses: "UnknownIssuer" alone has sent many a person through every file
 //! (kubernetes/kubeadm#2989).
 
-use crate::{component::pki_file, observe};
+use crate::component::pki_file;
 use host_exec::Host;
 use pki::{Certificate, Subject};
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(crate) async fn with_certificate(host: &dyn Host, ca_pem: &str, said: String
     }
     let path = pki_file("apiserver.crt");
     let described = match host.read_file(Path::new(&path)).await {
-        Ok(Some(bytes)) => match observe::clock(host).await {
+        Ok(Some(bytes)) => match host_exec::clock(host).await {
             Ok(now) => describe(&path, &String::from_utf8_lossy(&bytes), ca_pem, now),
             Err(error) => error.to_string(),
         },

@@ -2,7 +2,7 @@
 
 use crate::{
     Api, ApiError, Desired, Hosts, ObserveError, Readiness, Role, blame, metrics,
-    observe::{self, condition},
+    observe::{self, condition, holds},
     services,
     serving::{self, REQUESTS},
 };
@@ -180,21 +180,15 @@ async fn nodes(desired: &Desired, api: &Api, conditions: &mut Vec<Condition>) {
             Err(error) => unknown(statement, error),
             Ok(list) => match list.get(name.as_str()) {
                 None => Condition::new(statement, false, "there is no such Node"),
-                Some(node) => {
-                    Condition::new(statement, condition(node, "Ready"), ready_evidence(node))
-                }
+                Some(node) => Condition::new(statement, holds(node, "Ready"), ready_evidence(node)),
             },
         });
     }
 }
 
 fn ready_evidence(node: &Value) -> String {
-    let ready = node["status"]["conditions"]
-        .as_array()
-        .and_then(|conditions| conditions.iter().find(|c| c["type"] == "Ready"));
-    let message = ready
-        .and_then(|c| c["message"].as_str())
-        .unwrap_or("no condition Ready");
+    let message = condition(node, "Ready")["message"].as_str();
+    let message = message.unwrap_or("no condition Ready");
     let version = node["status"]["nodeInfo"]["kubeletVersion"]
         .as_str()
         .unwrap_or("unknown");
@@ -229,7 +223,7 @@ async fn dns(api: &Api, conditions: &mut Vec<Condition>) {
                 let want = number("/spec/replicas");
                 // As Kubernetes means it, and as a bring-up waits for it: one of two may be away.
                 let evidence = format!("{have} of {want} pods available");
-                Condition::new(DNS, condition(found, "Available"), evidence)
+                Condition::new(DNS, holds(found, "Available"), evidence)
             }
         },
     });

@@ -8,32 +8,31 @@ use host_exec::{
 /// How far back is looked: an API server without etcd says the same twenty times a second.
 const LINES_READ: u32 = 400;
 
+/// Whose words are looked for in a unit's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    /// The program's alone: systemd's ends and starts would leave no room for them among a few lines.
+    Program,
+    /// The program's and systemd's, which alone says how a program ended that had nothing to say.
+    Anybody,
+}
+
 /// The last `lines` different lines of a unit's log, oldest first.
 ///
 /// # Errors
 ///
 /// The journal cannot be read.
 pub(crate) async fn of(
+    speaker: Speaker,
     host: &dyn Host,
     unit: &UnitName,
     lines: usize,
 ) -> Result<Vec<String>, RunError> {
     let log = systemd::journal(host, unit, LINES_READ).await?;
-    Ok(different(log.lines(), lines))
-}
-
-/// The same without what systemd says about the unit's ends and starts.
-///
-/// # Errors
-///
-/// The journal cannot be read.
-pub(crate) async fn own(
-    host: &dyn Host,
-    unit: &UnitName,
-    lines: usize,
-) -> Result<Vec<String>, RunError> {
-    let log = systemd::journal(host, unit, LINES_READ).await?;
-    Ok(different(own_lines(&log, unit), lines))
+    Ok(match speaker {
+        Speaker::Program => different(own_lines(&log, unit), lines),
+        Speaker::Anybody => different(log.lines(), lines),
+    })
 }
 
 /// Those that are not systemd's, which names the unit in each of its own (systemd 252):

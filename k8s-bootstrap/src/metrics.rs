@@ -1,6 +1,6 @@
 //! Whether metrics-server, where the cluster is to have one, has figures.
 
-use crate::{Api, ApiError, Desired, ObjectKey};
+use crate::{Api, ApiError, Desired, ObjectKey, observe};
 use host_exec::Condition;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde_json::Value;
@@ -66,8 +66,7 @@ async fn reasons(api: &Api) -> Vec<String> {
 
 /// The words of the API server about a service of the API that it cannot hand requests to.
 fn unavailable(service: &Value) -> Option<String> {
-    let conditions = service["status"]["conditions"].as_array()?;
-    let available = conditions.iter().find(|c| c["type"] == "Available")?;
+    let available = observe::condition(service, "Available");
     let message = available["message"].as_str()?;
     (available["status"] != "True").then(|| message.to_owned())
 }
@@ -79,10 +78,8 @@ fn waiting(pods: &BTreeMap<String, Value>) -> Vec<String> {
         let containers = pod["status"]["containerStatuses"].as_array();
         let states = containers.into_iter().flatten();
         let states = states.map(|one| &one["state"]["waiting"]);
-        let conditions = pod["status"]["conditions"].as_array();
-        let conditions = conditions.into_iter().flatten();
-        let unscheduled =
-            conditions.filter(|c| c["type"] == "PodScheduled" && c["status"] != "True");
+        let scheduled = observe::condition(pod, "PodScheduled");
+        let unscheduled = Some(scheduled).filter(|scheduled| scheduled["status"] != "True");
         states.chain(unscheduled).filter_map(move |why| {
             let reason = why["reason"].as_str()?;
             let message = why["message"].as_str().unwrap_or("no more is said");

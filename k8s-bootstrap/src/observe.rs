@@ -1,15 +1,15 @@
 //! Asking the hosts and the API how things stand.
 
 use crate::{
-    Api, ApiError, Desired, NodeCertificate, NodeSetup, Object, ObjectDrift, ObjectKey, Readiness,
-    Shape,
+    Api, ApiError, Desired, NodeCertificate, NodeSetup, NodeSpec, Object, ObjectDrift, ObjectKey,
+    Readiness, Shape,
     component::{Place, kubelet},
     join, kubeadm,
     serving::{self, REQUESTS},
 };
 use futures::future::{join_all, try_join_all};
 use host_exec::{
-    Command, File, FileError, Host, HostName, RunError,
+    ClockError, File, FileError, Host, HostName, RunError,
     files::{self, Drift},
     https::TlsError,
     systemd::{self, UnitName, UnitState},
@@ -47,13 +47,8 @@ pub enum ObserveError {
     #[error(transparent)]
     Run(#[from] RunError),
     /// A node does not tell the time.
-    #[error("{host} does not tell the time; `date +%s` printed `{printed}`")]
-    Clock {
-        /// The node.
-        host: HostName,
-        /// What it printed instead.
-        printed: String,
-    },
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     /// The material makes no TLS client.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -162,12 +157,28 @@ pub(crate) fn host<'h>(
 
 /// The clients of all control planes' APIs, in the order of the spec.
 pub(crate) fn apis(desired: &Desired, hosts: &Hosts) -> Result<Vec<(HostName, Api)>, ObserveError> {
-    let spec = &desired.spec;
-    let own = |node: &crate::NodeSpec| {
-        let address = SocketAddr::new(node.address.v4.into(), spec.api_port);
-        Ok((node.name.clone(), api(desired, hosts, &node.name, address)?))
-    };
-    spec.control_planes.iter().map(own).collect()
+    let nodes = desired.spec.control_planes.iter();
+    nodes.map(|node| own_api(desired, hosts, node)).collect()
+}
+
+/// The same without the control planes that have no host.
+pub(crate) fn apis_of_present(
+    desired: &Desired,
+    hosts: &Hosts,
+) -> Result<Vec<(HostName, Api)>, ObserveError> {
+    let nodes = desired.spec.control_planes.iter();
+    let present = nodes.filter(|node| hosts.contains_key(&node.name));
+    present.map(|node| own_api(desired, hosts, node)).collect()
+}
+
+/// The API server of a control plane, asked from its own machine.
+fn own_api(
+    desired: &Desired,
+    hosts: &Hosts,
+    node: &NodeSpec,
+) -> Result<(HostName, Api), ObserveError> {
+    let address = SocketAddr::new(node.address.v4.into(), desired.spec.api_port);
+    Ok((node.name.clone(), api(desired, hosts, &node.name, address)?))
 }
 
 /// A client that asks an API server from a node.
@@ -181,19 +192,6 @@ pub(crate) fn api(
     let host = Arc::clone(host(hosts, from)?);
     let (ca, identity) = (&desired.ca_pem, &desired.identity);
     Ok(Api::new(host, address, ca, identity, timeout)?)
-}
-
-/// The clock of a node: the one by which its kubelet judges certificates.
-pub(crate) async fn clock(host: &dyn Host) -> Result<OffsetDateTime, ObserveError> {
-    let output = host.run(&Command::new("date").arg("+%s")).await?;
-    let printed = output.stdout_text();
-    let seconds: Option<i64> = printed.trim().parse().ok();
-    seconds
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .ok_or_else(|| ObserveError::Clock {
-            host: host.name().clone(),
-            printed: printed.trim().to_owned(),
-        })
 }
 
 /// The client certificate of a node's kubelet.
@@ -230,7 +228,7 @@ async fn judged(
         return Ok(NodeCertificate::Missing);
     };
     let bytes = Zeroizing::new(bytes);
-    let now = clock(host).await?;
+    let now = host_exec::clock(host).await?;
     Ok(match std::str::from_utf8(&bytes) {
         Ok(pem) => judge(pem, now),
         Err(_) => NodeCertificate::Unusable("it is no text".into()),
@@ -328,7 +326,7 @@ async fn observe_cluster(desired: &Desired, api: &Api) -> Result<ClusterObserved
     let dns_available = lives
         .iter()
         .filter_map(|(object, live)| live.as_ref().filter(|_| dns(object)))
-        .any(|live| condition(live, "Available"));
+        .any(|live| holds(live, "Available"));
     let objects = lives.iter().filter_map(|(object, live)| {
         object
             .drift(live.as_ref())
@@ -348,15 +346,19 @@ async fn observe_cluster(desired: &Desired, api: &Api) -> Result<ClusterObserved
 
 /// Which of the listed Nodes are Ready.
 pub(crate) fn ready_nodes(nodes: &BTreeMap<String, Value>) -> BTreeSet<String> {
-    let ready = nodes.iter().filter(|(_, node)| condition(node, "Ready"));
+    let ready = nodes.iter().filter(|(_, node)| holds(node, "Ready"));
     ready.map(|(name, _)| name.clone()).collect()
 }
 
-/// Whether the condition `kind` in the status of an object is true.
-pub(crate) fn condition(object: &Value, kind: &str) -> bool {
+/// The condition `kind` in the status of an object; null where there is none.
+pub(crate) fn condition<'v>(object: &'v Value, kind: &str) -> &'v Value {
     let conditions = object["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|c| c["type"] == kind && c["status"] == "True")
+    let mut conditions = conditions.into_iter().flatten();
+    let found = conditions.find(|condition| condition["type"] == kind);
+    found.unwrap_or(&Value::Null)
+}
+
+/// Whether the condition `kind` in the status of an object is true.
+pub(crate) fn holds(object: &Value, kind: &str) -> bool {
+    condition(object, kind)["status"] == "True"
 }

@@ -4,7 +4,11 @@ use crate::{
     Desired, NodeCertificate, NodeObserved, NodeSetup, Object, ObjectDrift, ObjectKey, Observed,
     Readiness, Service, component::Gate, kubeadm, systemd::UNIT_DIR,
 };
-use host_exec::{HostName, files::Drift, systemd::UnitName};
+use host_exec::{
+    HostName,
+    files::Drift,
+    systemd::{UnitName, UnitState},
+};
 use std::{
     collections::BTreeSet,
     fmt,
@@ -118,67 +122,102 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     Plan { steps }
 }
 
+/// What a node has to be done to, before the API is asked about it.
 fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
-    let mut actions = Vec::new();
-    let drifted: BTreeSet<&Path> = found.files.keys().map(PathBuf::as_path).collect();
-    let readers: BTreeSet<&UnitName> = setup
-        .readers(&drifted)
+    let gap = Gap::of(setup, found);
+    let services = setup.services.iter();
+    let mut actions: Vec<Action> = [gap.files(), gap.reload_units(), gap.enable()]
         .into_iter()
-        .map(|s| &s.unit)
+        .flatten()
         .collect();
-    let files: Vec<(PathBuf, Drift)> = found
-        .files
-        .iter()
-        .map(|(path, drift)| (path.clone(), *drift))
-        .collect();
-    if !files.is_empty() {
-        let readers = readers.iter().copied().cloned().collect();
-        actions.push(Action::WriteFiles { files, readers });
-    }
-    let state = |service: &Service| found.units.get(&service.unit);
-    // A drop-in is read from the same place.
-    let of_units = drifted.iter().any(|path| path.starts_with(UNIT_DIR));
-    let reload =
-        |service: &Service| of_units || state(service).is_some_and(|state| state.needs_reload);
-    if setup.services.iter().any(reload) {
-        actions.push(Action::ReloadUnits);
-    }
-    let disabled = setup
-        .services
-        .iter()
-        .filter(|s| !state(s).is_some_and(|state| state.is_enabled()));
-    let disabled: Vec<UnitName> = disabled.map(|service| service.unit.clone()).collect();
-    if !disabled.is_empty() {
-        actions.push(Action::Enable(disabled));
-    }
-    let drops = matches!(found.serving, NodeCertificate::Unusable(_));
-    if drops {
+    if gap.drops_serving() {
         actions.push(Action::DropServing(found.serving.clone()));
     }
     if !found.joined() {
         actions.push(Action::Join(found.certificate.clone()));
     }
-    for service in &setup.services {
-        let up = state(service).is_some_and(|state| state.is_up());
-        let joins = service.gate == Gate::Joined && (drops || !found.joined());
-        let changed =
-            joins || readers.contains(&service.unit) || found.unrecorded.contains(&service.unit);
-        let unit_changed = drifted.contains(service.unit_file.as_path());
-        let known = found.recorded_otherwise.contains(&service.unit);
-        // Not for units of others that are read anew: what runs is the same.
-        let same_unit = !unit_changed && !state(service).is_some_and(|state| state.needs_reload);
-        if up && changed && service.reloads && known && same_unit {
-            actions.push(Action::Reload(service.unit.clone()));
-        } else if !up || changed {
-            let (unit, gate) = (service.unit.clone(), service.gate);
-            actions.push(Action::Start {
-                unit,
-                gate,
-                anew: up,
-            });
+    actions.extend(services.filter_map(|service| gap.service(service)));
+    actions
+}
+
+/// A node as it has to be beside the node as it is.
+struct Gap<'a> {
+    setup: &'a NodeSetup,
+    found: &'a NodeObserved,
+    /// Files that are not as they have to be.
+    drifted: BTreeSet<&'a Path>,
+    /// The services that read one of them.
+    readers: BTreeSet<&'a UnitName>,
+}
+
+impl<'a> Gap<'a> {
+    fn of(setup: &'a NodeSetup, found: &'a NodeObserved) -> Self {
+        let drifted = found.files.keys().map(PathBuf::as_path).collect();
+        let readers = setup.readers(&drifted).into_iter();
+        Self {
+            readers: readers.map(|service| &service.unit).collect(),
+            setup,
+            found,
+            drifted,
         }
     }
-    actions
+
+    fn state(&self, service: &Service) -> Option<&UnitState> {
+        self.found.units.get(&service.unit)
+    }
+
+    fn files(&self) -> Option<Action> {
+        let files = self.found.files.iter();
+        let files: Vec<_> = files.map(|(path, drift)| (path.clone(), *drift)).collect();
+        let readers = self.readers.iter().copied().cloned().collect();
+        (!files.is_empty()).then_some(Action::WriteFiles { files, readers })
+    }
+
+    fn reload_units(&self) -> Option<Action> {
+        // A drop-in is read from the same place.
+        let of_units = self.drifted.iter().any(|path| path.starts_with(UNIT_DIR));
+        let stale = |service| self.state(service).is_some_and(|state| state.needs_reload);
+        // Without a service there is nothing of ours in it.
+        let mut services = self.setup.services.iter();
+        services
+            .any(|service| of_units || stale(service))
+            .then_some(Action::ReloadUnits)
+    }
+
+    fn enable(&self) -> Option<Action> {
+        let is_enabled = |service| self.state(service).is_some_and(UnitState::is_enabled);
+        let services = self.setup.services.iter();
+        let disabled = services.filter(|service| !is_enabled(service));
+        let disabled: Vec<UnitName> = disabled.map(|service| service.unit.clone()).collect();
+        (!disabled.is_empty()).then_some(Action::Enable(disabled))
+    }
+
+    /// A kubelet keeps a serving certificate until it expires, whoever signed it.
+    fn drops_serving(&self) -> bool {
+        matches!(self.found.serving, NodeCertificate::Unusable(_))
+    }
+
+    /// The start or reload that a service needs.
+    fn service(&self, service: &Service) -> Option<Action> {
+        let (unit, found) = (service.unit.clone(), self.found);
+        let state = self.state(service);
+        let is_up = state.is_some_and(UnitState::is_up);
+        let joins = service.gate == Gate::Joined && (self.drops_serving() || !found.joined());
+        let changed = joins || self.readers.contains(&unit) || found.unrecorded.contains(&unit);
+        if is_up && !changed {
+            return None;
+        }
+        // A reload takes in files and no unit, so it does only where a record tells with what the service runs, and its own
+        // unit is still that one.
+        let known = found.recorded_otherwise.contains(&unit);
+        let unit_changed = self.drifted.contains(service.unit_file.as_path())
+            || state.is_some_and(|state| state.needs_reload);
+        if is_up && service.reloads && known && !unit_changed {
+            return Some(Action::Reload(unit));
+        }
+        let (gate, anew) = (service.gate, is_up);
+        Some(Action::Start { unit, gate, anew })
+    }
 }
 
 /// Whether pods of older manifests run, or are about to be old: the first ones come with the API itself.

@@ -1,6 +1,9 @@
 //! Whether the services of each node run, in the words of its systemd and of the service that does not.
 
-use crate::{Desired, Hosts, NodeSetup, last_words};
+use crate::{
+    Desired, Hosts, NodeSetup,
+    last_words::{self, Speaker},
+};
 use futures::future::join_all;
 use host_exec::{
     Condition, Host, HostName,
@@ -29,7 +32,7 @@ async fn condition(host: Option<&dyn Host>, name: &HostName, setup: &NodeSetup) 
     };
     let mut down = Vec::new();
     for (unit, state) in states.iter().filter(|(_, state)| !state.is_up()) {
-        let words = last_words::own(host, unit, LOG_LINES).await;
+        let words = last_words::of(Speaker::Program, host, unit, LOG_LINES).await;
         down.push(match words.unwrap_or_default() {
             nothing if nothing.is_empty() => format!("{unit}: {state}"),
             words => format!("{unit}: {state}; its log ends with: {}", words.join(" / ")),

@@ -9,7 +9,7 @@ use crate::{
     Readiness, Role, Shape,
     component::Place,
     kubeadm,
-    observe::{self, condition},
+    observe::{self, holds},
     skew::Step,
 };
 use host_exec::{
@@ -175,7 +175,7 @@ async fn look(
         let found = found.unwrap_or("unknown");
         return Ok(Some(format!("its kubelet is {found}, not {wanted}")));
     }
-    if !condition(live, "Ready") {
+    if !holds(live, "Ready") {
         return Ok(Some("it is not Ready".to_owned()));
     }
     let setup = desired.nodes.get(name);

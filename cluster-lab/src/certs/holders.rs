@@ -112,9 +112,10 @@ impl Search<'_> {
         let looked = poll::until(&wait, || async {
             let nodes = self.wired.kubernetes.spec().nodes();
             let hosts = nodes.filter_map(|(_, node)| self.hosts.get(&node.name));
-            let clocks = try_join_all(hosts.map(|host| clock(host.as_ref()))).await?;
+            let clocks = try_join_all(hosts.map(|host| host_exec::clock(host.as_ref())));
+            let clocks = clocks.await.map_err(ObserveError::from)?;
             Ok::<_, RotateError>(match clocks.iter().min() {
-                Some(at) if *at <= told.unix_timestamp() => {
+                Some(at) if at.unix_timestamp() <= told.unix_timestamp() => {
                     Attempt::NotYet(format!("the clock of a node says {at}"))
                 }
                 _ => Attempt::Ready(()),
@@ -162,14 +163,6 @@ impl Search<'_> {
             .map(|(uid, _)| uid)
             .collect())
     }
-}
-
-/// The clock of a node, in seconds since 1970.
-async fn clock(host: &dyn Host) -> Result<i64, RotateError> {
-    let date = Command::new("date").arg("+%s");
-    let said = host.output(&date).await.map_err(ObserveError::Services)?;
-    // A clock that cannot be read is waited for, and the wait says so.
-    Ok(said.stdout_text().trim().parse().unwrap_or_default())
 }
 
 /// The pods of a node with the identifiers of the keys that signed their tokens.

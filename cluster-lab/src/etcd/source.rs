@@ -7,11 +7,7 @@ use crate::{Lab, StateDir, StateError, state::forget};
 use etcd_bootstrap::{
     MemberName, StoredSnapshot, StoredSnapshotError, record_path, restore, snapshot,
 };
-use std::{
-    fs, io,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// What is restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +38,7 @@ impl Lab {
         let member = match source {
             EtcdSource::File(path) => {
                 let (from, to) = (path.clone(), kept);
-                let stored = blocking(move || copy(&from, &to)).await?;
+                let stored = blocking(move || StoredSnapshot::copy(&from, &to)).await?;
                 return Ok(Source {
                     stored,
                     without_checksum: false,
@@ -108,39 +104,6 @@ pub(super) async fn stored(path: &Path) -> Result<StoredSnapshot, StoredSnapshot
 pub(super) fn forget_source(state: &StateDir) -> Result<(), StateError> {
     forget(&record_path(&state.restoring()))?;
     forget(&state.restoring())
-}
-
-/// Copies a snapshot to a place of ours; what arrived is read again, so that it is what was checked.
-fn copy(from: &Path, to: &Path) -> Result<StoredSnapshot, EtcdRestoreError> {
-    let original = StoredSnapshot::read(from)?;
-    let part = to.with_extension("db.part");
-    forget(&record_path(to))?;
-    forget(&part)?;
-    let copied = || {
-        let mut file = fs::File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&part)?;
-        io::copy(&mut fs::File::open(from)?, &mut file)?;
-        file.sync_all()?;
-        fs::rename(&part, to)
-    };
-    copied().map_err(|source| StateError::Io {
-        what: "write",
-        path: part.clone(),
-        source,
-    })?;
-    let stored = StoredSnapshot::read(to)?;
-    match stored.sha256 == original.sha256 {
-        true => Ok(stored),
-        false => Err(StoredSnapshotError::Other {
-            path: from.to_owned(),
-            found: stored.sha256,
-            recorded: original.sha256.to_string(),
-        }
-        .into()),
-    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -9,7 +9,7 @@ use crate::{
     Unreachable, probe::host_of,
 };
 use futures::future::try_join_all;
-use host_exec::{Command, File, FileError, Host, HostName, RunError};
+use host_exec::{ClockError, File, FileError, Host};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
@@ -23,9 +23,9 @@ pub enum CheckCertificatesError {
     /// The caller gave no host for a member.
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
-    /// The clock of a machine could not be looked at.
+    /// A machine does not tell the time.
     #[error(transparent)]
-    Observe(#[from] ObserveCertificatesError),
+    Clock(#[from] ClockError),
 }
 
 /// As [`check`](super::check), by the clock here and by the clock of each member's machine: a certificate that is good
@@ -33,7 +33,7 @@ pub enum CheckCertificatesError {
 ///
 /// # Errors
 ///
-/// Any finding; a member without a host; date(1) fails.
+/// Any finding; a member without a host, or whose clock cannot be asked.
 pub async fn check_on(
     spec: &ClusterSpec,
     hosts: &Hosts,
@@ -43,7 +43,7 @@ pub async fn check_on(
         let host = host_of(hosts, &member.name)?;
         let clocks = Clocks {
             here: now,
-            member: Some(clock(host.as_ref()).await?),
+            member: Some(host_exec::clock(host.as_ref()).await?),
         };
         Ok::<_, CheckCertificatesError>(findings(member, &member.certificates, clocks))
     };
@@ -94,17 +94,9 @@ pub enum ObserveCertificatesError {
     /// A file could not be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// `date(1)` failed.
+    /// It does not tell the time.
     #[error(transparent)]
-    Clock(#[from] RunError),
-    /// `date(1)` printed something else.
-    #[error("`date -u +%s` on {host} said {said:?}, not the seconds since 1970")]
-    NoTime {
-        /// The host.
-        host: HostName,
-        /// What it said.
-        said: String,
-    },
+    Clock(#[from] ClockError),
 }
 
 /// What is wrong with the certificates that lie on the member's machine at `now`, by the clock here and by the
@@ -113,7 +105,7 @@ pub enum ObserveCertificatesError {
 ///
 /// # Errors
 ///
-/// A file cannot be read, or date(1) fails. A file that is not there is *not* an error and no finding: it is
+/// A file cannot be read, or the clock cannot be asked. A file that is not there is *not* an error and no finding: it is
 /// one that has yet to be written.
 pub async fn observe(
     member: &MemberSpec,
@@ -130,22 +122,9 @@ pub async fn observe(
     }
     let clocks = Clocks {
         here: now,
-        member: Some(clock(host).await?),
+        member: Some(host_exec::clock(host).await?),
     };
     let mut found = findings(member, &files, clocks);
     found.retain(|finding| finding.problem != CertificateProblem::Missing);
     Ok(found)
-}
-
-/// The clock of a machine, to the second.
-async fn clock(host: &dyn Host) -> Result<OffsetDateTime, ObserveCertificatesError> {
-    let date = Command::new("date").args(["-u", "+%s"]);
-    let output = host.run(&date).await?;
-    let text = output.stdout_text();
-    let seconds = text.trim().parse().ok();
-    let moment = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    moment.ok_or_else(|| ObserveCertificatesError::NoTime {
-        host: host.name().clone(),
-        said: text.trim().chars().take(80).collect(),
-    })
 }

@@ -175,9 +175,10 @@ impl Site<'_> {
         let unit = render::unit_name();
         // First: a member that booted between the two renames of a swap would found a cluster of its own. The plan that
         // starts it in the end enables it again.
-        let disable = Command::new("systemctl").args(["disable", "--quiet", unit.as_str()]);
-        self.run(&disable, "disable the service").await?;
-        let stopped = systemd::stop(self.host, slice::from_ref(&unit)).await;
+        let units = slice::from_ref(&unit);
+        let disabled = systemd::disable(self.host, units).await;
+        disabled.map_err(self.failed("disable the service"))?;
+        let stopped = systemd::stop(self.host, units).await;
         stopped.map_err(self.failed("stop the service"))?;
         self.done("stopped");
         Ok(())

@@ -9,7 +9,8 @@ use host_exec::{File, Mode, Sha256Hex, files};
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
-    io::{self, Read},
+    io::{self, Read, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -113,11 +114,35 @@ impl StoredSnapshot {
     /// The file cannot be read, was cut or changed at any place, or is another than its record says. No record is *not*
     /// an error: the checksum in the snapshot is enough.
     pub fn read(path: &Path) -> Result<Self, StoredSnapshotError> {
+        Self::judge(path, examine(path, |_| Ok(()))?)
+    }
+
+    /// Copies the snapshot at `from`, whose owner may change or remove it, to `to`, with mode 0600. It is read once, and
+    /// what is written are the bytes that were checked as by [`StoredSnapshot::read`]. The record is not copied, and one
+    /// that was at `to` is removed. Blocks the thread for as long as the disks take.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoredSnapshot::read`]; the copy cannot be written. What was at `to` before is there then.
+    pub fn copy(from: &Path, to: &Path) -> Result<Self, StoredSnapshotError> {
+        let copied = copy_to_part(from, to).and_then(|original| {
+            name_without_record(to)?;
+            Ok(original)
+        });
+        let original = copied.inspect_err(|_| forget_part(to))?;
+        Ok(Self {
+            path: to.to_owned(),
+            ..original
+        })
+    }
+
+    /// What was read at `path`, if it is whole and the one that was recorded.
+    fn judge(path: &Path, found: Checked) -> Result<Self, StoredSnapshotError> {
         let Checked {
             bytes,
             sha256,
             whole,
-        } = examine(path)?;
+        } = found;
         whole.map_err(|source| StoredSnapshotError::Damaged {
             path: path.to_owned(),
             source,
@@ -145,7 +170,7 @@ impl StoredSnapshot {
     ///
     /// The file cannot be read.
     pub fn copy_of_store(path: &Path) -> Result<Self, StoredSnapshotError> {
-        let Checked { bytes, sha256, .. } = examine(path)?;
+        let Checked { bytes, sha256, .. } = examine(path, |_| Ok(()))?;
         Ok(Self {
             path: path.to_owned(),
             sha256,
@@ -155,17 +180,38 @@ impl StoredSnapshot {
     }
 }
 
-fn examine(path: &Path) -> Result<Checked, StoredSnapshotError> {
+/// Reads a file to its end, and hands on each piece that has been looked at.
+fn examine(
+    path: &Path,
+    mut hand_on: impl FnMut(&[u8]) -> Result<(), StoredSnapshotError>,
+) -> Result<Checked, StoredSnapshotError> {
     let mut file = fs::File::open(path).map_err(io_error("read", path))?;
     let (mut check, mut piece) = (Check::new(), vec![0; PIECE_BYTES]);
     loop {
         match file.read(&mut piece) {
             Ok(0) => return Ok(check.end()),
-            Ok(read) => check.update(&piece[..read]),
+            Ok(read) => {
+                check.update(&piece[..read]);
+                hand_on(&piece[..read])?;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(io_error("read", path)(error)),
         }
     }
+}
+
+/// Makes the part of `to` of the snapshot at `from`, synced.
+fn copy_to_part(from: &Path, to: &Path) -> Result<StoredSnapshot, StoredSnapshotError> {
+    forget_part(to);
+    let part = part_path(to);
+    let mut options = fs::File::options();
+    let opened = options.write(true).create_new(true).mode(0o600).open(&part);
+    let mut file = opened.map_err(io_error("write", &part))?;
+    let found = examine(from, |piece| {
+        file.write_all(piece).map_err(io_error("write", &part))
+    })?;
+    file.sync_all().map_err(io_error("write", &part))?;
+    StoredSnapshot::judge(from, found)
 }
 
 fn read_record(path: &Path) -> Result<Option<SnapshotRecord>, StoredSnapshotError> {
@@ -194,8 +240,7 @@ pub(crate) fn name_part(path: &Path) -> Result<(), StoredSnapshotError> {
     synced.map_err(io_error("write", path))
 }
 
-/// Looks whether the part of `path` is a whole snapshot, and only then gives it its name; else takes it away. The record of
-/// what was there before goes first: it would not fit the new snapshot, and then nobody could use that.
+/// Looks whether the part of `path` is a whole snapshot, and only then gives it its name; else takes it away.
 pub(crate) fn store_part(path: &Path) -> Result<StoredSnapshot, StoredSnapshotError> {
     name_whole(path).inspect_err(|_| forget_part(path))
 }
@@ -206,8 +251,20 @@ fn name_whole(path: &Path) -> Result<StoredSnapshot, StoredSnapshotError> {
         bytes,
         sha256,
         whole,
-    } = examine(&part)?;
+    } = examine(&part, |_| Ok(()))?;
     whole.map_err(|source| StoredSnapshotError::Damaged { path: part, source })?;
+    name_without_record(path)?;
+    Ok(StoredSnapshot {
+        path: path.to_owned(),
+        sha256,
+        bytes,
+        record: None,
+    })
+}
+
+/// Gives the part of `path` its name. The record of what was there before goes first: it would not fit, and then nobody
+/// could use the new one.
+fn name_without_record(path: &Path) -> Result<(), StoredSnapshotError> {
     let aside = record_path(path);
     match fs::remove_file(&aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -215,13 +272,7 @@ fn name_whole(path: &Path) -> Result<StoredSnapshot, StoredSnapshotError> {
         }
         _ => {}
     }
-    name_part(path)?;
-    Ok(StoredSnapshot {
-        path: path.to_owned(),
-        sha256,
-        bytes,
-        record: None,
-    })
+    name_part(path)
 }
 
 /// Writes the record of the snapshot at `path`, with mode 0600: after it, so that a record without its snapshot never is.
@@ -245,4 +296,81 @@ fn parse(path: &Path, text: &[u8]) -> Result<SnapshotRecord, StoredSnapshotError
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// A page of a store and its checksum.
+    fn bytes() -> Vec<u8> {
+        let page = vec![7; 4096];
+        let sum = ring::digest::digest(&ring::digest::SHA256, &page);
+        [&page, sum.as_ref()].concat()
+    }
+
+    /// A record of a snapshot with this checksum.
+    fn record(sha256: &str) -> String {
+        let record = SnapshotRecord {
+            status: SnapshotStatus {
+                hash: 1,
+                revision: 2,
+                total_keys: 3,
+                total_bytes: 4096,
+            },
+            sha256: sha256.to_owned(),
+            cluster_id: ClusterId(5),
+            version: "3.7.3".parse().unwrap(),
+            member: "etcd-0".parse().unwrap(),
+        };
+        serde_json::to_string(&record).unwrap()
+    }
+
+    #[test]
+    fn a_copy_is_what_was_checked_and_has_no_old_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from.db"), dir.path().join("to.db"));
+        fs::write(&from, bytes()).unwrap();
+        fs::write(&to, "of an earlier run").unwrap();
+        fs::write(record_path(&to), record("0")).unwrap();
+        fs::write(part_path(&to), "of a killed run").unwrap();
+        let sha256 = Sha256Hex::of(&bytes());
+        fs::write(record_path(&from), record(sha256.as_str())).unwrap();
+        let copy = StoredSnapshot::copy(&from, &to).unwrap();
+        assert_eq!(
+            (copy.path.as_path(), &copy.sha256, copy.bytes),
+            (&*to, &sha256, 4128)
+        );
+        assert_eq!(copy.record.unwrap().status.revision, 2);
+        assert_eq!(fs::read(&to).unwrap(), bytes());
+        assert_eq!(
+            fs::metadata(&to).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(!record_path(&to).exists() && !part_path(&to).exists());
+        assert_eq!(StoredSnapshot::read(&to).unwrap().sha256, sha256);
+    }
+
+    #[test]
+    fn what_is_no_snapshot_leaves_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from.db"), dir.path().join("to.db"));
+        fs::write(&to, bytes()).unwrap();
+        let refused = || {
+            let error = StoredSnapshot::copy(&from, &to).unwrap_err();
+            assert_eq!(fs::read(&to).unwrap(), bytes());
+            assert!(!part_path(&to).exists());
+            error
+        };
+        assert!(matches!(
+            refused(),
+            StoredSnapshotError::Io { what: "read", .. }
+        ));
+        fs::write(&from, &bytes()[..4000]).unwrap();
+        assert!(matches!(refused(), StoredSnapshotError::Damaged { .. }));
+        fs::write(&from, bytes()).unwrap();
+        fs::write(record_path(&from), record("0")).unwrap();
+        assert!(matches!(refused(), StoredSnapshotError::Other { .. }));
+    }
 }

@@ -36,7 +36,7 @@ fn down_goes_on_after_a_down_that_was_killed() {
         dry.contains("machine worker-0, running") && dry.contains("nothing has been done"),
         "{dry}"
     );
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     for step in ["machines", "network", "files"] {
         killed_down(&lab, step);
     }

@@ -83,7 +83,7 @@ fn replaced(lab: &Lab<'_>) {
     assert!(done.ends_with("done\n"), "{done}");
     let again = lab.ok(&replace);
     assert_eq!(again, "etcd-1 takes reads and writes: nothing to replace\n");
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
 }
 
 fn moved(lab: &Lab<'_>) {
@@ -143,7 +143,7 @@ fn kept(scene: &Scene, lab: &Lab<'_>) {
     let gone = lab.run(&["kubectl", "get", "configmap", "after"]);
     assert!(gone.err.contains("NotFound"), "{gone:?}");
     lab.kubectl(&["get", "configmap", "before"]);
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     switched_off(scene, lab);
 }
 
@@ -159,7 +159,7 @@ fn switched_off(scene: &Scene, lab: &Lab<'_>) {
         "{plan}"
     );
     assert_eq!(lab.up(&off).result["changed"], true);
-    assert_eq!(lab.up(&off).result["changed"], false);
+    lab.up(&off).changed_nothing();
     let look = "systemctl list-units --all 'etcd-snapshot*'; ls /var/lib/etcd-snapshots";
     let found = lab.ok(&["exec", "etcd-1", "--", "sh", "-c", look]);
     assert!(
@@ -174,7 +174,7 @@ fn grown_and_shrunk(lab: &Lab<'_>) {
     assert!(plan.contains("then 5 of 5 healthy, 3 needed)"), "{plan}");
     lab.ok(&["etcd", "member", "add"]);
     assert_eq!(members(lab).1.len(), 5);
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     lab.check_in_a_while();
 
     let mut remove = lab.start(&["--output", "json", "etcd", "member", "remove"]);
@@ -183,5 +183,5 @@ fn grown_and_shrunk(lab: &Lab<'_>) {
     remove.kill();
     lab.up(&[]);
     assert_eq!(members(lab).1.len(), 3);
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
 }

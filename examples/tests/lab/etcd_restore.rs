@@ -98,7 +98,7 @@ fn etcd_is_upgraded_under_a_running_lab() {
     goes_back(&lab);
     assert_eq!(objects(&lab), OBJECTS);
     lab.check_in_a_while();
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     lab.down();
     scene.nothing_is_left();
 }

@@ -39,7 +39,7 @@ fn keeps_its_word(name: &'static str, wishes: &[&str], readyz: &str) {
         use_is_told(&lab);
     }
     lab.check_in_a_while();
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
     lab.down();
     scene.nothing_is_left();

@@ -64,7 +64,7 @@ fn killed_at_every_step_it_converges_to_the_same_cluster() {
     // What comes after these, Ready and DNS from a node, may come true while no run is there, and be found by the next.
     let plan = lab.ok(&["plan"]);
     assert!(plan.contains("nothing to do"), "{plan}");
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     let report = lab.check_in_a_while();
     eprintln!("{}", etcd_cluster(&report));
     kept.compare(&lab);

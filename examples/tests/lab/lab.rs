@@ -295,6 +295,14 @@ pub(crate) struct Up {
     pub(crate) result: Value,
 }
 
+impl Up {
+    /// Demands that everything was as it has to be; what was not is in the events.
+    #[track_caller]
+    pub(crate) fn changed_nothing(&self) {
+        assert_eq!(self.result["changed"], false, "{:?}", self.events);
+    }
+}
+
 /// Events, and the result, which is the last line.
 #[track_caller]
 fn split(out: &str) -> (Vec<Event>, Value) {

@@ -65,7 +65,7 @@ fn machines_come_back() {
         });
         lab.check_in_a_while();
     }
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     web.wait_ready();
     web.wait_answer("worker-0");
     assert_eq!(web.names(), pods, "the pods are the same objects");

@@ -73,7 +73,7 @@ fn forged(lab: &Lab<'_>) {
     );
     let node = ["--as", "system:node:worker-0", "--as-group", "system:nodes"];
     lab.kubectl(&[&node[..], &["create", "--filename", file]].concat());
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     let request = lab.get(&["csr", "forged"]);
     assert!(request["status"]["conditions"].is_null(), "{request}");
     let report = lab.run(&["check", "--output", "json"]).json();
@@ -135,7 +135,7 @@ fn a_worker_is_drained_given_back_and_taken_away() {
         "worker-1: nothing to do\n"
     );
     // A node that is drained is as it has to be: `up` does not give it back.
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     lab.ok(&["node", "uncordon", "worker-1"]);
     assert!(lab.get(&["node", "worker-1"])["spec"]["unschedulable"].is_null());
 

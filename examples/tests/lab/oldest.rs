@@ -17,7 +17,7 @@ fn the_oldest_kubernetes_runs() {
     let web = Web::deploy(&lab);
     web.wait_answer("worker-0");
     assert_eq!(versions(&lab)["cp-0"], "v1.28.3");
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     lab.down();
     scene.nothing_is_left();
 }

@@ -46,7 +46,7 @@ fn the_reference_lab_does_real_work() {
 fn second_up_changes_nothing(lab: &Lab<'_>, web: &Web<'_>, first_report: &Value) {
     let (files, pods) = (files_below(&lab.dir().join("pki")), uids(&web.pods()));
     let up = lab.up(&[]);
-    assert_eq!(up.result["changed"], false);
+    up.changed_nothing();
     assert_eq!(up.events, []);
     let text = lab.ok(&["up", "--patience", "2"]);
     assert!(text.starts_with("lab t-ref is up: nothing to do"), "{text}");

@@ -27,6 +27,15 @@ pub(crate) async fn check(host: &dyn Host, dir: &Path) {
     writes_many_at_once(host, &dir.join("batch")).await;
     replaces_files_as_a_whole(host, &dir.join("whole")).await;
     refuses_bad_paths(host, dir).await;
+    tells_the_time(host).await;
+}
+
+async fn tells_the_time(host: &dyn Host) {
+    // All of them have the clock of this machine.
+    let before = time::OffsetDateTime::now_utc().unix_timestamp();
+    let told = host_exec::clock(host).await.unwrap().unix_timestamp();
+    let after = time::OffsetDateTime::now_utc().unix_timestamp();
+    assert!((before..=after).contains(&told), "{before} {told} {after}");
 }
 
 /// The cases of [`Host::dial`]; `listener` listens where `host` sees `address`.

@@ -2,7 +2,7 @@
 
 use super::JoinReason;
 use crate::{ApiError, ObserveError, UnknownHost, kubeadm::WriteError};
-use host_exec::{FileError, HostName, RunError, https::TlsError};
+use host_exec::{ClockError, FileError, HostName, RunError, https::TlsError};
 use std::{convert::Infallible, error::Error, time::Duration};
 
 /// The plan could not be done to its end. What was done stays; the next run goes on from there.
@@ -34,13 +34,8 @@ pub enum ApplyError {
         reason: JoinReason,
     },
     /// A node does not tell the time.
-    #[error("{host} does not tell the time; `date +%s` printed `{printed}`")]
-    Clock {
-        /// The node.
-        host: HostName,
-        /// What it printed instead.
-        printed: String,
-    },
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     /// Something did not become so in time.
     #[error("no {what} after {:.0} s; last seen: {last}; the end of the log of {unit} on {host}:\n{log}", .after.as_secs_f64())]
     TimedOut {
@@ -83,7 +78,7 @@ impl From<ObserveError> for ApplyError {
             ObserveError::UnknownHost(error) => Self::UnknownHost(error),
             ObserveError::File(error) => Self::File(error),
             ObserveError::Run(error) => Self::Run(error),
-            ObserveError::Clock { host, printed } => Self::Clock { host, printed },
+            ObserveError::Clock(error) => Self::Clock(error),
             ObserveError::Tls(error) => Self::Tls(error),
             ObserveError::Api(error) => Self::Api(error),
         }

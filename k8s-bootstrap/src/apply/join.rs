@@ -1,6 +1,6 @@
 //! A node's way to its client certificate.
 
-use super::{ApplyError, Run, forget_kubelet_start};
+use super::{ApplyError, Run, forget_kubelet_start, told};
 use crate::{
     Api, ApiError, ClientIdentity, NodeSetup, Object,
     component::{Gate, kubelet},
@@ -25,12 +25,7 @@ impl Run<'_> {
     /// Waits until a node has its certificate, and says since when by the node's clock; `None` where the plan
     /// does not have it join.
     pub(super) async fn joined(&self, name: &HostName) -> Option<OffsetDateTime> {
-        let mut joined = self.joined.get(name)?.subscribe();
-        let moment = joined
-            .wait_for(Option::is_some)
-            .await
-            .expect("the run holds the sender");
-        *moment
+        told(self.joined.get(name)?, Option::is_some).await
     }
 
     /// Gets the node a client certificate of its own. Killed between two steps, the next run asks anew.
@@ -41,11 +36,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.open(name, Gate::ApiAnswers).await;
-        let mut prepared = self.prepared.subscribe();
-        prepared
-            .wait_for(|done| *done)
-            .await
-            .expect("the run holds the sender");
+        self.prepared().await;
         let moment = self
             .timed(name.as_str(), "join", self.get_certificate(name, setup))
             .await?;
@@ -68,7 +59,7 @@ impl Run<'_> {
     ) -> Result<OffsetDateTime, ApplyError> {
         let host = observe::host(self.hosts, name)?;
         install(&**host, setup, &identity.certificate_pem, &identity.key_pem).await?;
-        Ok(observe::clock(&**host).await?)
+        Ok(host_exec::clock(&**host).await?)
     }
 
     /// Returns the moment, by the node's clock, at which the certificate was found good.
@@ -86,7 +77,7 @@ impl Run<'_> {
         let request =
             CertificateRequest::create(subject).map_err(|e| failed(JoinReason::Request(e)))?;
         let pem = self.signed(name, host, &request).await?;
-        let now = observe::clock(&**host).await?;
+        let now = host_exec::clock(&**host).await?;
         let ca = Certificate::from_pem(&self.desired.ca_pem)
             .map_err(|e| failed(JoinReason::Authority(e)))?;
         let issued = request

@@ -137,11 +137,7 @@ fn starts_api(desired: &Desired, plan: &Plan, name: &HostName) -> bool {
 impl Run<'_> {
     /// Waits until the API server of a control plane has been started, if the plan starts it.
     async fn launched(&self, name: &HostName) {
-        let mut launched = self.launched[name].subscribe();
-        launched
-            .wait_for(|done| *done)
-            .await
-            .expect("the run holds the sender");
+        told(&self.launched[name], |launched| *launched).await;
     }
 
     async fn node(&self, name: &HostName, actions: Vec<&Action>) -> Result<(), ApplyError> {
@@ -216,30 +212,23 @@ impl Run<'_> {
             Gate::ApiAnswers => Stage::Answers,
             Gate::ApiReady | Gate::ApiPrepared | Gate::Spare => Stage::Ready,
         };
-        let mut stage = stage.subscribe();
-        stage
-            .wait_for(|stage| *stage >= wanted)
-            .await
-            .expect("the run holds the sender");
+        told(stage, |stage| *stage >= wanted).await;
         if gate == Gate::Spare {
             self.joined(node).await;
         }
         if gate == Gate::ApiPrepared {
-            let mut prepared = self.prepared.subscribe();
-            prepared
-                .wait_for(|done| *done)
-                .await
-                .expect("the run holds the sender");
+            self.prepared().await;
         }
+    }
+
+    /// Waits until the API has our objects.
+    async fn prepared(&self) {
+        told(&self.prepared, |prepared| *prepared).await;
     }
 
     /// Waits until some API server has come so far.
     async fn any(&self, wanted: Stage) {
-        let mut stage = self.any_stage.subscribe();
-        stage
-            .wait_for(|stage| *stage >= wanted)
-            .await
-            .expect("the run holds the sender");
+        told(&self.any_stage, |stage| *stage >= wanted).await;
     }
 
     /// Says how far an API server has come. The first that answers leads, until one is ready.
@@ -333,6 +322,13 @@ impl Run<'_> {
         }
         result
     }
+}
+
+/// Waits until the run has told something of which `is_so` holds, and gives it.
+async fn told<T: Clone>(teller: &watch::Sender<T>, is_so: impl FnMut(&T) -> bool) -> T {
+    let mut listener = teller.subscribe();
+    let told = listener.wait_for(is_so).await;
+    told.expect("the sender is borrowed here").clone()
 }
 
 /// Removes the record of the kubelet's last start: whatever happens then, it is started anew.

@@ -4,8 +4,9 @@ use super::{ApplyError, Run, Stage};
 use crate::{
     Api, ApiError, NodeSetup, ObjectKey, Readiness, Shape, blame,
     component::Gate,
-    kubeadm, last_words,
-    observe::{self, condition, ready_nodes},
+    kubeadm,
+    last_words::{self, Speaker},
+    observe::{self, condition, holds, ready_nodes},
 };
 use host_exec::{
     HostName,
@@ -113,7 +114,7 @@ impl Run<'_> {
         };
         let look = || async {
             Ok::<_, Infallible>(match self.leading().1.get(&key).await {
-                Ok(Some(found)) if condition(&found, "Available") => Attempt::Ready(()),
+                Ok(Some(found)) if holds(&found, "Available") => Attempt::Ready(()),
                 Ok(Some(found)) => {
                     let available = found["status"]["availableReplicas"].as_u64().unwrap_or(0);
                     Attempt::NotYet(format!("{available} pods available"))
@@ -192,7 +193,7 @@ impl Run<'_> {
             let unit: UnitName = format!("{unit}.service")
                 .parse()
                 .expect("component names are letters and '-'");
-            let lines = last_words::of(&**host, &unit, LOG_LINES).await;
+            let lines = last_words::of(Speaker::Anybody, &**host, &unit, LOG_LINES).await;
             lines
                 .map(|lines| lines.join("\n"))
                 .map_err(|error| error.to_string())
@@ -223,14 +224,8 @@ fn is_ready(
     if !ready_nodes(nodes).contains(name.as_str()) {
         return false;
     }
-    let conditions = nodes[name.as_str()]["status"]["conditions"].as_array();
-    let ready = conditions
-        .into_iter()
-        .flatten()
-        .find(|condition| condition["type"] == "Ready");
-    let said = ready
-        .and_then(|condition| condition["lastHeartbeatTime"].as_str())
-        .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    let said = condition(&nodes[name.as_str()], "Ready")["lastHeartbeatTime"].as_str();
+    let said = said.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
     since.is_none_or(|since| said.is_some_and(|said| said >= since))
 }
 
@@ -239,17 +234,9 @@ fn why_not_ready(node: Option<&Value>) -> String {
     let Some(node) = node else {
         return "no Node object".into();
     };
-    let conditions = node["status"]["conditions"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let ready = conditions.filter(|condition| condition["type"] == "Ready");
-    let message = ready
-        .filter_map(|condition| condition["message"].as_str())
-        .next_back();
-    message
-        .unwrap_or("the kubelet has said nothing yet")
-        .to_owned()
+    let message = condition(node, "Ready")["message"].as_str();
+    let message = message.unwrap_or("the kubelet has said nothing yet");
+    message.to_owned()
 }
 
 #[cfg(test)]

@@ -9,13 +9,18 @@ use host_exec::{
     poll::{self, Attempt, Wait, WaitError},
 };
 use serde_json::Value;
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::atomic::{AtomicU8, Ordering::Relaxed},
+    time::Duration,
+};
 
 /// Where the kubelet has a directory for each pod.
 const PODS: &str = "/var/lib/kubelet/pods";
 
-/// Where a pod has cgroups until the kubelet has done with it: they are the last that it removes (`SyncTerminatedPod`,
-/// pkg/kubelet/kubelet.go). The directory of the pod may go earlier.
+/// Where a pod has cgroups. They are the last that the kubelet removes of it (`SyncTerminatedPod`, pkg/kubelet/kubelet.go),
+/// unless its housekeeping comes first.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// How deep they lie there, below a controller's name (v1) and two slices.
@@ -27,6 +32,11 @@ const WAITS: &str = "lab/waits";
 /// For the end of the old pod. Less than the 10 s after which the kubelet looks again by itself (`backOffPeriod`,
 /// pkg/kubelet/kubelet.go): later there is nothing to be gained.
 const END_LIMIT: Duration = Duration::from_secs(8);
+
+/// How often in a row, and how long after each other, they have to be gone: after the housekeeping the kubelet still waits
+/// for volumes, for up to half a second as seen, before it calls the pod ended.
+const LOOKS: u8 = 6;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Writes the files of a machine, those that pods read before the manifests of these pods.
 ///
@@ -66,11 +76,20 @@ async fn hand_over(host: &dyn Host, manifest: &File) -> Result<(), WriteError> {
     let old = pods(host, &manifest.path).await?;
     if let Some(waiting) = waiting(manifest).filter(|_| !old.is_empty()) {
         host.write_file(&waiting).await?;
-        let wait = Wait::new("end of the static pod before", END_LIMIT);
+        let wait = Wait::new("end of the static pod before", END_LIMIT).longest_pause(PAUSE);
+        let in_a_row = AtomicU8::new(0);
         let look = || async {
-            Ok(match cgroups(host, &old).await? {
-                left if left.is_empty() => Attempt::Ready(()),
-                left => Attempt::NotYet(left),
+            let left = cgroups(host, &old).await?;
+            let looks = if left.is_empty() {
+                in_a_row.load(Relaxed) + 1
+            } else {
+                0
+            };
+            in_a_row.store(looks, Relaxed);
+            Ok(if looks < LOOKS {
+                Attempt::NotYet(left)
+            } else {
+                Attempt::Ready(())
             })
         };
         match poll::until(&wait, look).await {

@@ -5,7 +5,7 @@
 //! digest of the files that the program has read. A kubelet makes a mirror pod anew only when the old pod has ended.
 
 use super::{MANIFESTS, READS};
-use crate::{Desired, NodeSetup, Shape, component, observe::condition};
+use crate::{Desired, NodeSetup, Shape, component, observe::holds};
 use host_exec::HostName;
 use serde_json::Value;
 use std::{
@@ -68,7 +68,7 @@ pub(crate) fn lacking(
         Some(match pods.get(&name) {
             None => format!("{name} is not there"),
             Some(live) if !is_same(&pod, live) => format!("{name} is still the old one"),
-            Some(live) if !condition(live, "Ready") => format!("{name} is not ready"),
+            Some(live) if !holds(live, "Ready") => format!("{name} is not ready"),
             Some(_) => return None,
         })
     });

@@ -1,7 +1,7 @@
 //! What a host says about itself.
 
 use crate::{CgroupVersion, ClusterSpec, NodePart, NodeSpec, Role, Shape, component::Place};
-use host_exec::{Command, FileError, Host, RunError};
+use host_exec::{ClockError, Command, FileError, Host, RunError};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -50,14 +50,9 @@ pub enum FactsError {
     /// A file could not be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// `date` gave no number.
-    #[error("the clock of {host} says {said:?}, which is no number of seconds; look at its `date`")]
-    Clock {
-        /// The host.
-        host: host_exec::HostName,
-        /// What it said.
-        said: String,
-    },
+    /// It does not tell the time.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
 }
 
 /// Asks a host: one file, four commands, and one more for each program. Changes nothing.
@@ -82,12 +77,7 @@ pub async fn facts(
     let sockets = host.output(&find).await?;
     let ss = Command::new("ss").args(["-H", "-l", "-t", "-n", "-p"]);
     let listeners = host.run(&ss).await?;
-    let date = host.run(&Command::new("date").args(["+%s"])).await?;
-    let said = date.stdout_text().trim().to_owned();
-    let clock_s = said.parse().map_err(|_| FactsError::Clock {
-        host: node.name.clone(),
-        said,
-    })?;
+    let clock = host_exec::clock(host).await?;
     let place = Place {
         cluster: spec,
         node,
@@ -110,7 +100,7 @@ pub async fn facts(
         sockets: sockets.stdout_text().lines().map(PathBuf::from).collect(),
         listeners: parse_listeners(&listeners.stdout_text()),
         programs,
-        clock_s,
+        clock_s: clock.unix_timestamp(),
     })
 }
 

@@ -3,22 +3,24 @@
 //! [`drain`] keeps new pods away and moves those that are there, as `kubectl drain` does
 //! (<https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/>); [`uncordon`] takes pods again;
 //! [`remove`] drains a node, stops its kubelet and deletes its Node; [`reset`] makes the machine clean, as
-//! `kubeadm reset` does; [`prune`] takes from a node that stays what a changed spec no longer gives it. Each looks first, plans ([`RetirePlan`], [`ResetPlan`]) and then does what the plan says;
-//! killed anywhere, the next call goes on from what is there, and a call that finds everything done does nothing.
+//! `kubeadm reset` does; [`prune`] takes from a node that stays what a changed spec no longer gives it. Each looks
+//! first, plans ([`RetirePlan`], [`ResetPlan`]) and then does what the plan says; killed anywhere, the next call goes
+//! on from what is there, and a call that finds everything done does nothing.
 //! The members of etcd are no part of this.
 
-mod drain;
+mod apply;
 mod error;
 mod evict;
+mod observe;
+mod plan;
 mod pods;
 mod requests;
 mod reset;
 
-pub use drain::{
-    NodeFound, RetirePlan, RetireStep, drain, plan_drain, plan_remove, plan_uncordon, remove,
-    see_node, uncordon,
-};
+pub use apply::{drain, remove, uncordon};
 pub use error::RetireError;
+pub use observe::{NodeFound, see_node};
+pub use plan::{RetirePlan, RetireStep, plan_drain, plan_remove, plan_uncordon};
 pub use pods::{Blocker, PodFound, PodName, PodPlace};
 pub use reset::{
     Found, Leftover, ResetError, ResetPlan, ResetStep, plan_prune, plan_reset, prune, reset,

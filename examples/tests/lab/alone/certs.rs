@@ -31,7 +31,7 @@ fn certificates_are_renewed_and_rotated_under_load() {
     etcd_killed_and_resumed(&lab);
     front_proxy_and_back(&lab);
     kubernetes(&lab);
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     lab.check_in_a_while();
     lab.down();
     scene.nothing_is_left();

@@ -59,7 +59,7 @@ fn a_running_lab_is_upgraded() {
         lab.get(&["node", "worker-1"])["spec"]["unschedulable"],
         Value::Null
     );
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     let refused = lab.run(&["up", "--workers", "3"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
     lab.ok(&["exec", "worker-1", "--", "sh", "-c", MEND]);
@@ -83,7 +83,7 @@ fn a_running_lab_is_upgraded() {
     lab.check_in_a_while();
     let text = lab.ok(&["upgrade", "--to", NEW]);
     assert!(text.contains("nothing to do"), "{text}");
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
     let back = lab.run(&["upgrade", "--to", OLD]);
     assert!(back.err.contains("Kubernetes cannot go back"), "{back:?}");
     // A machine made after the upgrade is of the new version too, as is one that boots again.

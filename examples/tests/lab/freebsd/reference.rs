@@ -91,7 +91,7 @@ fn only_what_nobody_can_try_is_not_tried(report: &Value) {
 #[track_caller]
 fn second_up_changes_nothing(lab: &Lab<'_>, first_report: &Value) {
     let up = lab.up(&[]);
-    assert_eq!(up.result["changed"], false);
+    up.changed_nothing();
     assert_eq!(up.events, []);
     assert_eq!(lab.json(&["plan"])["nothing_to_do"], true);
     assert_eq!(etcd_cluster(&lab.check()), etcd_cluster(first_report));
@@ -254,7 +254,7 @@ fn etcd_is_restored(lab: &Lab<'_>) {
     lab.kubectl(&["get", "configmap", "before"]);
     let gone = lab.run(&["kubectl", "get", "configmap", "after"]);
     assert!(gone.err.contains("NotFound"), "{gone:?}");
-    assert_eq!(lab.up(&["--workers", "2"]).result["changed"], false);
+    lab.up(&["--workers", "2"]).changed_nothing();
 }
 
 /// Killed while it drains, and again when the VM goes, the next run finishes; the host has nothing of it any more.

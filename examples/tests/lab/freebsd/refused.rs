@@ -140,10 +140,11 @@ fn strangers(refusals: &Refusals<'_>) {
         "authorized_keys",
     ];
     refusals.up_with_login("IdentityFile", &file("none"), &denied);
+    // ssh says of it that the connection was closed, or that its pipe broke, whichever it meets first.
     refusals.up_with_login(
         "ProxyCommand",
         "/bin/false",
-        &["freebsd", "host unreachable", "Connection closed"],
+        &["freebsd: LC_ALL=C uname -s: host unreachable: "],
     );
 }
 

@@ -148,7 +148,7 @@ pub fn plan_reset(
     let runtime = runtime(desired);
     let lives = |unit: &UnitName| {
         let state = found.units.get(unit);
-        state.is_some_and(|s| s.is_enabled() || !matches!(&*s.active, "inactive" | "failed" | ""))
+        state.is_some_and(|state| !state.is_at_rest())
     };
     // The kubelet first: it would make pods again. What it leaves runs on without it.
     let mut units: Vec<UnitName> = setup.units().into_iter().filter(lives).collect();

@@ -6,10 +6,7 @@ use super::{
     work::{self, routes_of},
 };
 use crate::{Desired, Hosts, Route};
-use host_exec::{
-    EventSink, HostName,
-    systemd::{UnitName, UnitState},
-};
+use host_exec::{EventSink, HostName, systemd::UnitName};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -32,13 +29,10 @@ pub fn plan_prune(
     let records = stays.services.iter().map(|service| &service.record.path);
     let files = stays.files.iter().map(|file| &file.path);
     let files: BTreeSet<&Path> = files.chain(records).map(PathBuf::as_path).collect();
-    let lives = |state: &UnitState| {
-        state.is_enabled() || !matches!(&*state.active, "inactive" | "failed" | "")
-    };
     let ended = found
         .units
         .iter()
-        .filter(|(unit, state)| !units.contains(*unit) && lives(state));
+        .filter(|(unit, state)| !units.contains(*unit) && !state.is_at_rest());
     let ended: Vec<UnitName> = ended.map(|(unit, _)| unit.clone()).collect();
     let wanted = routes_of(is, node);
     let routes = found.routes.iter().filter(|route| !wanted.contains(route));

@@ -66,7 +66,7 @@ async fn step_done(
 ) -> Result<(), ResetError> {
     match step {
         ResetStep::Stop(units) => {
-            disable(host, units).await?;
+            systemd::disable(host, units).await?;
             systemd::stop(host, units).await?;
         }
         ResetStep::EndPods => {
@@ -125,18 +125,11 @@ pub(super) fn routes_of<'d>(desired: &'d Desired, node: &HostName) -> &'d [Route
     Place::of(&desired.spec, node).map_or(&[], |place| &place.node.routes)
 }
 
-async fn disable(host: &dyn Host, units: &[UnitName]) -> Result<(), RunError> {
-    let units = units.iter().map(UnitName::as_str);
-    let disable = Command::new("systemctl").args(["disable", "--quiet", "--"]);
-    host.run(&disable.args(units)).await?;
-    Ok(())
-}
-
 /// A runtime leaves the shims in its cgroup when it stops (`KillMode=process`), so all are killed before that; what it
 /// keeps on disk is made for being killed.
 async fn end_runtime(host: &dyn Host, unit: &UnitName) -> Result<(), RunError> {
     let units = std::slice::from_ref(unit);
-    disable(host, units).await?;
+    systemd::disable(host, units).await?;
     let states = systemd::states(host, units).await?;
     if states.values().any(systemd::UnitState::is_up) {
         let kill = [
