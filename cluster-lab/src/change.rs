@@ -1,6 +1,6 @@
 //! What a lab that exists cannot become.
 
-use crate::{BhyveSpec, LabSpec, MetricsServer, UnderWay, VmSize};
+use crate::{BhyveSpec, LabSpec, UnderWay, VmSize};
 use netplan::Net;
 
 /// A wish that a lab which exists cannot follow.
@@ -20,8 +20,6 @@ const ANEW: &str = "run `lab down` first, or give the lab another --name";
 const UPGRADE: &str =
     "`lab upgrade --to VERSION` goes to a newer one; for an older one run `lab down` first";
 const MEANWHILE: &str = "finish the upgrade that is under way first, with `lab upgrade`";
-const LATER_IMAGE: &str =
-    "nodes get the image when they are made; name one that they can pull, or run `lab down` first";
 
 /// The first wish that cannot be followed.
 pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
@@ -45,7 +43,6 @@ pub(crate) fn refused(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
         })
         .or_else(|| change("shape", &|spec| spec.shape.as_str().to_owned()))
         .or_else(|| change("profile", &|spec| spec.profile.as_str().to_owned()))
-        .or_else(|| later_image(is, wanted))
         .or_else(|| change("authorities", &authorities))
         .or_else(|| change("the keys of its authorities", &sealed))
         .or_else(|| other_networks(is, wanted))
@@ -87,22 +84,6 @@ pub(crate) fn refused_meanwhile(
         found,
         wanted,
         remedy: MEANWHILE,
-    })
-}
-
-/// Nodes get the images that are made here when they are made themselves.
-fn later_image(is: &LabSpec, wanted: &LabSpec) -> Option<Change> {
-    let text = |spec: &LabSpec| match &spec.addons.metrics_server {
-        MetricsServer::None => "none".to_owned(),
-        MetricsServer::Built => "built here".to_owned(),
-        MetricsServer::Image(name) => name.to_string(),
-    };
-    let (found, asked) = (&is.addons.metrics_server, &wanted.addons.metrics_server);
-    (found != asked && *asked == MetricsServer::Built).then(|| Change {
-        field: "metrics-server",
-        found: text(is),
-        wanted: text(wanted),
-        remedy: LATER_IMAGE,
     })
 }
 
@@ -181,7 +162,7 @@ mod tests {
                 None,
             ),
             ("[machines]\nworkers = 3", "[machines]\nworkers = 1", None),
-            ("", "addons.metrics_server = true", Some("metrics-server")),
+            ("", "addons.metrics_server = true", None),
             ("addons.metrics_server = true", "", None),
             (
                 "addons.metrics_server = true",

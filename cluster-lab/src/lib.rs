@@ -42,6 +42,7 @@ mod etcd;
 mod facts;
 mod first_boot;
 mod guest;
+mod images;
 mod inotify;
 mod lab;
 mod machines;
@@ -75,6 +76,7 @@ pub use etcd::{
 pub use facts::{Facts, FactsError, FreebsdFacts, GuestFacts};
 pub use guest::{GuestError, GuestStep, SendProgramsError};
 pub use host_exec::Condition;
+pub use images::ImportError;
 pub use k8s_bootstrap::cis;
 pub use lab::{DraftError, Hosts, Lab, ObserveError, Wired};
 pub use machines::{MachineState, Machines, MachinesPlan, VmsPlan};
@@ -91,6 +93,4 @@ pub use state::{FORMAT, LabLock, Places, Record, StateDir, StateError};
 pub use status::{MachineStatus, Status};
 pub use supplies::SupplyError;
 pub use up::{Up, UpError};
-pub use upgrade::{
-    Backup, ImportError, StepError, UnderWay, UpgradeError, UpgradePlan, Upgraded, Upgrades,
-};
+pub use upgrade::{Backup, StepError, UnderWay, UpgradeError, UpgradePlan, Upgraded, Upgrades};

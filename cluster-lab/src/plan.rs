@@ -142,7 +142,7 @@ impl Lab {
             None => Vec::new(),
         };
         let guests = plan_guests(&blueprint, &seen).await?;
-        let images = self.plan_later_images(&blueprint, &seen).await;
+        let images = self.plan_added_images(&blueprint, &seen).await;
         let images = images.map_err(Box::new)?;
         let Layers {
             mut machines,

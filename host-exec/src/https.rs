@@ -12,7 +12,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
 };
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject},
+};
 use std::{
     future::Future,
     io,
@@ -36,7 +39,7 @@ pub enum TlsError {
         what: &'static str,
         /// The cause.
         #[source]
-        source: rustls_pki_types::pem::Error,
+        source: pem::Error,
     },
     /// rustls refuses them.
     #[error("cannot use the certificates")]
@@ -52,10 +55,14 @@ pub fn client_config(
     ca_pem: &str,
     identity: Option<(&str, &str)>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let pem = |what| move |source| TlsError::Pem { what, source };
+    let unread = |what| move |source| TlsError::Pem { what, source };
     let mut roots = RootCertStore::empty();
     for ca in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
-        roots.add(ca.map_err(pem("CA certificate"))?)?;
+        roots.add(ca.map_err(unread("CA certificate"))?)?;
+    }
+    // Else every server would be refused for its certificate, which is not what is wrong.
+    if roots.is_empty() {
+        return Err(unread("CA certificate")(pem::Error::NoItemsFound));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
@@ -66,8 +73,8 @@ pub fn client_config(
     };
     let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
         .collect::<Result<Vec<_>, _>>()
-        .map_err(pem("client certificate"))?;
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(pem("client key"))?;
+        .map_err(unread("client certificate"))?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(unread("client key"))?;
     Ok(Arc::new(builder.with_client_auth_cert(chain, key)?))
 }
 

@@ -82,6 +82,18 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
+
+    /// Whether nothing is changed by it: all that is left is to wait for what comes by itself, as a node that is not Ready
+    /// for a moment. So it is with an empty one.
+    pub fn only_waits(&self) -> bool {
+        let mut actions = self.steps.iter().map(|step| &step.action);
+        actions.all(|action| {
+            matches!(
+                action,
+                Action::AwaitApi | Action::AwaitPods | Action::AwaitNode | Action::AwaitDns
+            )
+        })
+    }
 }
 
 /// Works out what turns `observed` into `desired`. Pure; empty when everything is as it has to be.

@@ -6,7 +6,7 @@
 
 use crate::{
     Api, ApiError, ClusterSpec, Desired, Hosts, NodePart, NodePath, NodePrograms, ObserveError,
-    Readiness, Role, Shape,
+    Readiness, Shape,
     component::Place,
     kubeadm,
     observe::{self, holds},
@@ -131,7 +131,7 @@ fn replaces_static_pods(spec: &ClusterSpec, node: &HostName) -> bool {
     spec.shape == Shape::StaticPods && is_last
 }
 
-/// What is not as it has to be; `None` if nothing.
+/// What is not as it has to be; `None` if nothing. The first thing found, in the order in which a person would look.
 async fn look(
     desired: &Desired,
     hosts: &Hosts,
@@ -140,20 +140,12 @@ async fn look(
     let Some(place) = Place::of(&desired.spec, name) else {
         return Ok(None);
     };
-    let version = |part| format!("v{}", place.version_of(part));
     let apis = observe::apis(desired, hosts)?;
-    for (own, api) in apis.iter().filter(|_| place.role == Role::ControlPlane) {
-        if own != name {
-            continue;
-        }
-        let readiness = api.readiness().await;
-        if readiness != Readiness::Ready {
-            return Ok(Some(format!("its API server is {readiness}")));
-        }
-        let (found, wanted) = (api.version().await?, version(NodePart::ControlPlane));
-        if found != wanted {
-            return Ok(Some(format!("its API server is {found}, not {wanted}")));
-        }
+    // A worker has none of its own.
+    if let Some((_, own)) = apis.iter().find(|(node, _)| node == name)
+        && let Some(why) = look_at_api(place, own).await?
+    {
+        return Ok(Some(why));
     }
     // Any that answers; the one of this node may be the only one.
     let mut found = None;
@@ -166,27 +158,48 @@ async fn look(
     let Some((nodes, pods)) = found else {
         return Ok(Some("no API server lists the nodes".to_owned()));
     };
-    let Some(live) = nodes.get(name.as_str()) else {
-        return Ok(Some("it has no Node object".to_owned()));
+    if let Some(why) = look_at_node(place, nodes.get(name.as_str())) {
+        return Ok(Some(why));
+    }
+    let Some(setup) = desired.nodes.get(name) else {
+        return Ok(None);
     };
-    let found = live["status"]["nodeInfo"]["kubeletVersion"].as_str();
-    let wanted = version(NodePart::Node);
-    if found != Some(&*wanted) {
-        let found = found.unwrap_or("unknown");
-        return Ok(Some(format!("its kubelet is {found}, not {wanted}")));
-    }
-    if !holds(live, "Ready") {
-        return Ok(Some("it is not Ready".to_owned()));
-    }
-    let setup = desired.nodes.get(name);
-    let lacking = setup.map(|setup| kubeadm::lacking(name, setup, &pods));
-    if let Some(lacking) = lacking.filter(|lacking| !lacking.is_empty()) {
+    let lacking = kubeadm::lacking(name, setup, &pods);
+    if !lacking.is_empty() {
         return Ok(Some(lacking.join("; ")));
     }
-    let units = setup.map(crate::NodeSetup::units).unwrap_or_default();
-    let states = systemd::states(&**observe::host(hosts, name)?, &units).await?;
+    let states = systemd::states(&**observe::host(hosts, name)?, &setup.units()).await?;
     let down = states.iter().find(|(_, state)| !state.is_up());
     Ok(down.map(|(unit, state)| format!("{unit} is {state}")))
+}
+
+async fn look_at_api(place: Place<'_>, api: &Api) -> Result<Option<String>, ApiError> {
+    let readiness = api.readiness().await;
+    if readiness != Readiness::Ready {
+        return Ok(Some(format!("its API server is {readiness}")));
+    }
+    let found = api.version().await?;
+    let wanted = version_word(place, NodePart::ControlPlane);
+    Ok((found != wanted).then(|| format!("its API server is {found}, not {wanted}")))
+}
+
+/// `live` is its Node.
+fn look_at_node(place: Place<'_>, live: Option<&Value>) -> Option<String> {
+    let Some(live) = live else {
+        return Some("it has no Node object".to_owned());
+    };
+    let found = live["status"]["nodeInfo"]["kubeletVersion"].as_str();
+    let found = found.unwrap_or("unknown");
+    let wanted = version_word(place, NodePart::Node);
+    if found != wanted {
+        return Some(format!("its kubelet is {found}, not {wanted}"));
+    }
+    (!holds(live, "Ready")).then(|| "it is not Ready".to_owned())
+}
+
+/// As programs say it of themselves, such as `v1.37.2`.
+fn version_word(place: Place<'_>, part: NodePart) -> String {
+    format!("v{}", place.version_of(part))
 }
 
 /// The nodes, and the pods where some of them are static.

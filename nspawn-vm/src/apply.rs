@@ -35,6 +35,9 @@ pub async fn apply(
     if plan.is_empty() {
         return Ok(());
     }
+    let starting: BTreeSet<&HostName> = plan.machines_to_start().collect();
+    let machines = starting.iter().map(|name| spec(group, name));
+    let machines = machines.collect::<Result<Vec<_>, _>>()?;
     make_places(group)?;
     for step in &plan.steps {
         match step {
@@ -49,16 +52,15 @@ pub async fn apply(
             }
             Step::Prepare { machine, .. } => {
                 let path = group.places.machine(machine);
-                machine::prepare(group, spec(group, machine))
+                machine::prepare(group, spec(group, machine)?)
                     .map_err(|source| ApplyError::Make { path, source })?;
             }
             Step::Start { .. } | Step::Await { .. } => {}
         }
     }
-    let starting: BTreeSet<&HostName> = plan.machines_to_start().collect();
-    let starts = starting
+    let starts = machines
         .iter()
-        .map(|name| start(group, spec(group, name), kind, host, events));
+        .map(|machine| start(group, machine, kind, host, events));
     futures::future::try_join_all(starts).await?;
     let awaited: BTreeSet<&HostName> = plan.machines_to_await().collect();
     for name in &awaited {
@@ -67,9 +69,11 @@ pub async fn apply(
     settle::settle(group, &starting, &awaited, patience, events).await
 }
 
-fn spec<'g>(group: &'g Group, name: &HostName) -> &'g MachineSpec {
+fn spec<'g>(group: &'g Group, name: &HostName) -> Result<&'g MachineSpec, ApplyError> {
     let found = group.machines.iter().find(|machine| machine.name == *name);
-    found.expect("a plan names only machines of the group it was made for")
+    found.ok_or_else(|| ApplyError::ForeignPlan {
+        machine: name.clone(),
+    })
 }
 
 fn make_places(group: &Group) -> Result<(), ApplyError> {

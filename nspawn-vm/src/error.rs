@@ -34,6 +34,12 @@ pub enum ObserveError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApplyError {
+    /// The plan is of another group.
+    #[error("{machine} is in the plan and not in the group; plan and apply the same group")]
+    ForeignPlan {
+        /// The machine of the plan.
+        machine: HostName,
+    },
     /// A file or directory could not be made.
     #[error("cannot make {}", .path.display())]
     Make {

@@ -1,6 +1,8 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
-use super::{API_PORT, Blueprint, BlueprintError, both, both_nets, host_name, ranges};
+use super::{
+    API_PORT, Blueprint, BlueprintError, both, both_nets, host_name, metrics_server, ranges,
+};
 use crate::{GuestFacts, LabSpec, MetricsServer, OciRuntime, Profile, Shape};
 use etcd_bootstrap::MemberSpec;
 use host_exec::{File, HostName};
@@ -12,6 +14,7 @@ use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
 use pki::{AltNames, ApiUrl, KubeletClients, NodeNames, PkiSpec};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU8,
     path::Path,
 };
 
@@ -21,7 +24,7 @@ const KEEPALIVED: &str = "/usr/sbin/keepalived";
 /// On the loopback of every node; the API servers have 6443 on all addresses.
 const BALANCER_PORT: u16 = 7443;
 /// The only virtual router on the network of a lab.
-const ROUTER_ID: u8 = 51;
+const ROUTER_ID: NonZeroU8 = NonZeroU8::new(51).expect("not zero");
 
 impl Blueprint {
     /// The cluster of etcd, with these certificates for each member.
@@ -184,13 +187,7 @@ impl Blueprint {
         let metrics_server = match &self.spec.addons.metrics_server {
             MetricsServer::None => None,
             MetricsServer::Image(name) => Some(name.clone()),
-            MetricsServer::Built => {
-                let version = self.programs.versions.metrics_server();
-                let version =
-                    version.map_err(BlueprintError::part("this version of Kubernetes"))?;
-                let name = format!("lab.local/metrics-server:{}", version.tag()).parse();
-                Some(name.map_err(BlueprintError::part("the name of an image"))?)
-            }
+            MetricsServer::Built => Some(metrics_server(&self.programs.versions)?),
         };
         Ok(Addons { metrics_server })
     }

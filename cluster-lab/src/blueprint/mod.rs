@@ -12,11 +12,12 @@ pub(crate) use etcd::etcd_of;
 pub(crate) use vms::vm_name;
 
 use crate::{
-    EtcdRecord, Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, MetricsServer, OciRuntime,
-    Places, Shape, Upgrades, guest,
+    EtcdRecord, Facts, FreebsdFacts, GuestFacts, LabSpec, Machines, OciRuntime, Places, Shape,
+    Upgrades, guest,
 };
-use artifacts::{Architecture, Version, Wanted};
+use artifacts::{Architecture, Version, VersionSet, Wanted};
 use host_exec::HostName;
+use k8s_bootstrap::ImageName;
 use netplan::{
     Addresses, Allow, Diff, Finding, KubernetesVersion, Lock, Machine, Nets, Plan, Policy,
     Requirement, Role, RouterSpec,
@@ -292,20 +293,26 @@ fn refuse_old_crun(spec: &LabSpec, guests: &GuestFacts) -> Result<(), BlueprintE
     }
 }
 
-/// The programs that a lab of this version needs, for this processor.
+/// The programs and images that a lab of this version is made with, for this processor.
 pub(crate) fn programs_wanted(spec: &LabSpec) -> Result<Wanted, BlueprintError> {
     let versions = spec
         .versions()
         .map_err(BlueprintError::part("this version of Kubernetes"))?;
     let here = Architecture::here().map_err(BlueprintError::part("this processor"))?;
-    let mut wanted = Wanted::lab(versions, here);
-    if spec.addons.metrics_server == MetricsServer::Built {
-        wanted = wanted.with_metrics_server();
-    }
+    let wanted = Wanted::lab(versions, here);
     Ok(match spec.shape {
         Shape::Services => wanted,
         Shape::StaticPods => wanted.with_control_plane_images(),
     })
+}
+
+/// The image of metrics-server that goes with these versions, as it is named where it is built here.
+pub(crate) fn metrics_server(versions: &VersionSet) -> Result<ImageName, BlueprintError> {
+    let version = versions
+        .metrics_server()
+        .map_err(BlueprintError::part("this version of Kubernetes"))?;
+    let name = format!("lab.local/metrics-server:{}", version.tag()).parse();
+    name.map_err(BlueprintError::part("the name of an image"))
 }
 
 /// How `artifacts` wants the same directories told.

@@ -19,7 +19,7 @@ pub enum MetricsServer {
     /// None.
     #[default]
     None,
-    /// The one that goes with the version of Kubernetes, built here and given to every node when it is made.
+    /// The one that goes with the version of Kubernetes that the lab was made with, built here and given to the workers.
     Built,
     /// This image, which nodes pull, or which is in the workers' containerd.
     Image(ImageName),

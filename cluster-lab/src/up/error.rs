@@ -59,7 +59,7 @@ pub enum UpError {
     /// Names and firewall of a machine.
     #[error(transparent)]
     Guest(#[from] GuestError),
-    /// Images of the version that the lab was upgraded to.
+    /// Images beyond those that the lab was made with.
     #[error(transparent)]
     Images(Box<ImportError>),
     /// What is there could not be found out.

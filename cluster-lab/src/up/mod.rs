@@ -5,7 +5,8 @@ mod error;
 pub use error::UpError;
 
 use crate::{
-    Blueprint, DraftError, Hosts, Lab, Machines, ObserveError, Profile, Record, StateError, Wired,
+    Blueprint, DraftError, Hosts, Lab, Machines, MetricsServer, ObserveError, Profile, Record,
+    StateError, Wired,
     blueprint::programs_wanted,
     check::dns,
     etcd::settle_schedule,
@@ -39,10 +40,20 @@ const DNS_LOOK_FAR: Duration = Duration::from_millis(900);
 /// What `up` made, or found made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Up {
-    /// Whether anything had to be done.
+    /// Whether anything was changed.
     pub changed: bool,
+    /// Whether something was waited for that comes by itself, as for a node that was not Ready for a moment.
+    pub waited: bool,
     /// The kubeconfig that reaches the lab from this machine.
     pub kubeconfig: PathBuf,
+}
+
+/// What a run had to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effort {
+    Nothing,
+    Waiting,
+    Changing,
 }
 
 impl Lab {
@@ -89,8 +100,10 @@ impl Lab {
             .await?;
         blueprint.refuse_restoring()?;
         changed |= made;
-        changed |= self.import_later_images(&blueprint, &hosts, events).await?;
-        changed |= self.clusters(&wired, &token, &hosts, events).await?;
+        changed |= self.import_added_images(&blueprint, &hosts, events).await?;
+        let effort = self.clusters(&wired, &token, &hosts, events).await?;
+        changed |= effort == Effort::Changing;
+        let waited = effort == Effort::Waiting;
         if let Some(shrinking) = &shrinking {
             shrinking.remove(&wired.kubernetes, events).await?;
             changed = true;
@@ -101,11 +114,12 @@ impl Lab {
                 .await
                 .map_err(ObserveError::from)?;
         }
-        if changed {
+        if changed || waited {
             self.await_dns(&blueprint, &hosts, events).await?;
         }
         Ok(Up {
             changed,
+            waited,
             kubeconfig: state.kubeconfig(),
         })
     }
@@ -169,7 +183,8 @@ impl Lab {
             wanted.programs = vec![only];
         }
         let set = self.get_programs(&wanted, events).await?;
-        if wanted.metrics_server && only.is_none() {
+        if self.spec.addons.metrics_server == MetricsServer::Built && only.is_none() {
+            let wanted = wanted.with_metrics_server();
             self.get_images(&wanted, &set, events).await?;
         }
         Ok(set.dir)
@@ -281,7 +296,7 @@ impl Lab {
         token: &ExpiringToken,
         hosts: &Hosts,
         events: &dyn EventSink,
-    ) -> Result<bool, UpError> {
+    ) -> Result<Effort, UpError> {
         let etcd = async {
             self.remember_founders(&wired.etcd)?;
             let members = etcd_hosts(&wired.etcd, hosts);
@@ -293,11 +308,14 @@ impl Lab {
             etcd_bootstrap::apply(&wired.etcd, &plan, &members, &wired.etcd_tls, events).await?;
             let settled = pending && self.settle_members(wired, hosts, events).await?;
             let scheduled = settle_schedule(&wired.etcd, &members, events).await?;
-            Ok::<_, UpError>(settled || scheduled || !plan.is_empty())
+            Ok::<_, UpError>(match settled || scheduled || !plan.is_empty() {
+                true => Effort::Changing,
+                false => Effort::Nothing,
+            })
         };
         let (etcd, kubernetes) =
             tokio::try_join!(etcd, self.kubernetes(wired, token, hosts, events))?;
-        Ok(etcd || kubernetes)
+        Ok(etcd.max(kubernetes))
     }
 
     /// Kubernetes calls its name server available before kube-proxy leads anybody to it.
@@ -335,18 +353,21 @@ impl Lab {
         token: &ExpiringToken,
         hosts: &Hosts,
         events: &dyn EventSink,
-    ) -> Result<bool, UpError> {
+    ) -> Result<Effort, UpError> {
         let desired = &wired.kubernetes;
         let seen = observe_kubernetes(wired, hosts).await?;
         let plan = k8s_bootstrap::plan(desired, &seen);
         if plan.is_empty() {
-            return Ok(false);
+            return Ok(Effort::Nothing);
         }
         self.judge_nodes(desired, &seen, hosts, events).await?;
         // Before it is handed out: a run that is killed after that must find the same one.
         self.state().remember_token(&token.token, token.expires)?;
         k8s_bootstrap::apply(desired, &plan, hosts, events).await?;
-        Ok(true)
+        Ok(match plan.only_waits() {
+            true => Effort::Waiting,
+            false => Effort::Changing,
+        })
     }
 
     /// Machines that come from an image, on which nothing of ours has run yet, are looked at as `kubeadm init` does.

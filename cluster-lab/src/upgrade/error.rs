@@ -1,9 +1,8 @@
 //! Why an upgrade cannot be, or did not come to its end.
 
-use super::ImportError;
 use crate::{
-    BlueprintError, DraftError, GuestError, LabPlanError, ObserveError, RenewError, RotatingError,
-    StateError, UpError, blueprint::PROGRAMS_DIR,
+    BlueprintError, DraftError, GuestError, ImportError, LabPlanError, ObserveError, RenewError,
+    RotatingError, StateError, UpError, blueprint::PROGRAMS_DIR,
 };
 use artifacts::Version;
 use host_exec::{FileError, HostName, RunError};

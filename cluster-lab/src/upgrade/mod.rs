@@ -6,13 +6,11 @@
 
 mod backup;
 mod error;
-mod images;
 mod programs;
 mod record;
 
 pub use backup::Backup;
 pub use error::{StepError, UpgradeError};
-pub use images::ImportError;
 pub use record::{UnderWay, Upgrades};
 
 use crate::{
@@ -123,7 +121,7 @@ impl Lab {
         self.at_version(to).programs(None, events).await?;
         let (blueprint, hosts) = self.machines_for_upgrade(blueprint).await?;
         programs::send(&blueprint.clone().at(under_way), &hosts, events).await?;
-        self.import_images(&blueprint, to, &hosts, events).await?;
+        self.import_version(&blueprint, to, &hosts, events).await?;
         let run = Run {
             lab: self,
             blueprint,

@@ -4,7 +4,7 @@ use crate::{
     lab::{Lab, Scene},
     turn::Room,
     waiting::{so, wait_for},
-    work::Web,
+    work::{self, Web},
 };
 use std::path::Path;
 
@@ -36,7 +36,7 @@ fn keeps_its_word(name: &'static str, wishes: &[&str], readyz: &str) {
     pods_work(&lab);
     slots_take_their_manifests(&lab);
     if wishes.contains(&"--metrics-server") {
-        use_is_told(&lab);
+        work::use_is_told(&lab, &["cp-0", "worker-0"]);
     }
     lab.check_in_a_while();
     lab.up(&[]).changed_nothing();
@@ -160,33 +160,6 @@ fn pods_work(lab: &Lab<'_>) {
     assert!(
         refused.err.contains("violates PodSecurity \"baseline:"),
         "{refused:?}"
-    );
-}
-
-/// metrics-server believes kubelets by their certificate, and the API server leads to it.
-#[track_caller]
-fn use_is_told(lab: &Lab<'_>) {
-    for (words, names) in [
-        (&["top", "nodes"][..], &["cp-0", "worker-0"][..]),
-        (
-            &["top", "pods", "--namespace", "kube-system"],
-            &["coredns-", "metrics-server-"],
-        ),
-    ] {
-        // A pod's first figures come with the second look at its kubelet.
-        wait_for("figures of all", || {
-            let all: Vec<&str> = ["kubectl"].iter().chain(words).copied().collect();
-            let told = lab.run(&all);
-            let is_there = |name: &&str| told.out.lines().any(|line| line.starts_with(name));
-            so(told.code == Some(0) && names.iter().all(is_there), &told)
-        });
-    }
-    let service = lab.get(&["apiservice", "v1beta1.metrics.k8s.io"]);
-    let conditions = service["status"]["conditions"].as_array().unwrap();
-    assert!(
-        conditions
-            .iter()
-            .any(|c| c["type"] == "Available" && c["status"] == "True")
     );
 }
 

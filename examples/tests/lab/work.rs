@@ -194,3 +194,30 @@ pub(crate) fn versions(lab: &Lab<'_>) -> BTreeMap<String, String> {
         })
         .collect()
 }
+
+/// metrics-server believes kubelets by their certificate, and the API server leads to it.
+#[track_caller]
+pub(crate) fn use_is_told(lab: &Lab<'_>, nodes: &[&str]) {
+    for (words, names) in [
+        (&["top", "nodes"][..], nodes),
+        (
+            &["top", "pods", "--namespace", "kube-system"],
+            &["coredns-", "metrics-server-"],
+        ),
+    ] {
+        // A pod's first figures come with the second look at its kubelet.
+        wait_for("figures of all", || {
+            let all: Vec<&str> = ["kubectl"].iter().chain(words).copied().collect();
+            let told = lab.run(&all);
+            let is_there = |name: &&str| told.out.lines().any(|line| line.starts_with(name));
+            so(told.code == Some(0) && names.iter().all(is_there), &told)
+        });
+    }
+    let service = lab.get(&["apiservice", "v1beta1.metrics.k8s.io"]);
+    let conditions = service["status"]["conditions"].as_array().unwrap();
+    assert!(
+        conditions
+            .iter()
+            .any(|c| c["type"] == "Available" && c["status"] == "True")
+    );
+}

@@ -141,10 +141,12 @@ async fn a_name_is_no_address() {
 
 #[test]
 fn texts_that_are_no_certificates_are_named() {
-    // PEM without any certificate makes a client that trusts nobody; broken PEM is an error.
     let broken = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
     for (ca, identity, what) in [
         (broken, None, "CA certificate"),
+        // A client that trusts nobody would refuse every server, and blame its certificate.
+        ("", None, "CA certificate"),
+        (KEY, None, "CA certificate"),
         (CA, Some((broken, KEY)), "client certificate"),
         (CA, Some((CERTIFICATE, "no key")), "client key"),
     ] {

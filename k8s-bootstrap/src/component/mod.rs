@@ -76,6 +76,27 @@ impl Place<'_> {
         self.version_of(NodePart::Node)
     }
 
+    /// The TCP ports of the machine at which the programs of the node listen, and whose each is.
+    pub(crate) fn ports(&self) -> Vec<(u16, &'static str)> {
+        let mut ports = vec![
+            (10250, "kubelet"),
+            // Of its own health.
+            (10248, "kubelet"),
+            (10249, "kube-proxy"),
+            (10256, "kube-proxy"),
+        ];
+        if self.role == Role::ControlPlane {
+            ports.extend([
+                (self.cluster.api_port, "kube-apiserver"),
+                (10257, "kube-controller-manager"),
+                (10259, "kube-scheduler"),
+            ]);
+        }
+        let balancer = self.cluster.balancer.iter();
+        ports.extend(balancer.map(|own| (own.port, "the balancer")));
+        ports
+    }
+
     /// A Kubernetes program of the node.
     pub(crate) fn program(&self, name: &str) -> String {
         let part = match name {

@@ -87,20 +87,6 @@ fn sockets(place: Place<'_>, facts: &HostFacts) -> Option<Finding> {
 }
 
 fn ports(place: Place<'_>, facts: &HostFacts) -> Vec<Finding> {
-    let mut ports = vec![
-        (10250, "kubelet"),
-        (10249, "kube-proxy"),
-        (10256, "kube-proxy"),
-    ];
-    if place.role == Role::ControlPlane {
-        ports.extend([
-            (place.cluster.api_port, "kube-apiserver"),
-            (10257, "kube-controller-manager"),
-            (10259, "kube-scheduler"),
-        ]);
-    }
-    let balancer = place.cluster.balancer.iter();
-    ports.extend(balancer.map(|own| (own.port, "the balancer")));
     let taken = |(port, wanted_by): (u16, &str)| {
         let listener = facts.listeners.iter().find(|other| other.port == port)?;
         let who = match listener.process.as_str() {
@@ -113,7 +99,7 @@ fn ports(place: Place<'_>, facts: &HostFacts) -> Vec<Finding> {
         let node = &place.node.name;
         Some(finding(Severity::Error, check, node, evidence, remedy))
     };
-    ports.into_iter().filter_map(taken).collect()
+    place.ports().into_iter().filter_map(taken).collect()
 }
 
 fn programs(place: Place<'_>, facts: &HostFacts) -> Vec<Finding> {

@@ -1,13 +1,17 @@
 //! What types cannot rule out.
 
-use super::{ClusterSpec, Route, Runtime};
+use super::{ClusterSpec, NodeSpec, Route, Runtime};
 use crate::{
+    component::Place,
     join::USER_PREFIX,
     version::skew::{self, ClusterVersions, RuntimeName, RuntimeVersion, SkewError},
 };
 use host_exec::HostName;
 use ipnet::IpNet;
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 /// A cluster that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +64,9 @@ pub enum SpecError {
         b: IpNet,
     },
     /// Pods of a node outside the pods of the cluster.
-    #[error("pods of {node} are {net}, outside the cluster's pods {cluster}")]
+    #[error(
+        "pods of {node} are {net}, outside the cluster's pods {cluster}; give it a part of these, or widen `pods`"
+    )]
     Outside {
         /// The node.
         node: HostName,
@@ -70,7 +76,9 @@ pub enum SpecError {
         cluster: IpNet,
     },
     /// A route whose gateway is of the other family.
-    #[error("the route of {node} to {to} goes via {via}, which is of the other family")]
+    #[error(
+        "the route of {node} to {to} goes via {via}, which is of the other family; name a gateway of the same"
+    )]
     RouteFamily {
         /// The node.
         node: HostName,
@@ -78,6 +86,18 @@ pub enum SpecError {
         to: IpNet,
         /// The gateway.
         via: IpAddr,
+    },
+    /// Two programs of a node would listen at one port.
+    #[error("{a} and {b} would both listen at port {port} of {node}; give one of them another")]
+    Port {
+        /// The node.
+        node: HostName,
+        /// The port.
+        port: u16,
+        /// One program.
+        a: &'static str,
+        /// The other.
+        b: &'static str,
     },
     /// Versions that may not run together.
     #[error(transparent)]
@@ -99,7 +119,8 @@ impl ClusterSpec {
     pub fn check(&self) -> Result<(), SpecError> {
         self.check_lists()?;
         self.check_services()?;
-        self.check_pods()?;
+        self.check_networks()?;
+        self.check_ports()?;
         skew::check(&ClusterVersions::of(self))?;
         self.check_crio()?;
         if !(0.1..=1000.0).contains(&self.patience) {
@@ -164,25 +185,10 @@ impl ClusterSpec {
         Ok(())
     }
 
-    fn check_pods(&self) -> Result<(), SpecError> {
-        let mut taken: Vec<(String, IpNet)> = Vec::new();
-        let mut claim = |field: String, net: IpNet| {
-            let clash = taken
-                .iter()
-                .find(|(_, other)| net.contains(other) || other.contains(&net));
-            if let Some((b_field, b)) = clash.cloned() {
-                return Err(SpecError::Overlap {
-                    a_field: field,
-                    a: net,
-                    b_field,
-                    b,
-                });
-            }
-            taken.push((field, net));
-            Ok(())
-        };
+    fn check_networks(&self) -> Result<(), SpecError> {
+        let mut claims = Claims::default();
         for net in self.services.both() {
-            claim("services".into(), net)?;
+            claims.claim("services", net)?;
         }
         for (_, node) in self.nodes() {
             for (net, cluster) in node.pods.both().into_iter().zip(self.pods.both()) {
@@ -193,31 +199,72 @@ impl ClusterSpec {
                         cluster,
                     });
                 }
-                claim(format!("pods of {}", node.name), net)?;
+                claims.claim(format!("pods of {}", node.name), net)?;
             }
             for address in node.address.both() {
-                claim(format!("address of {}", node.name), address.into())?;
+                claims.claim(format!("address of {}", node.name), address.into())?;
             }
-            if let Some(route) = node
-                .routes
-                .iter()
-                .find(|r| r.to.addr().is_ipv4() != r.via.is_ipv4())
-            {
-                let (node, Route { to, via }) = (node.name.clone(), *route);
-                return Err(SpecError::RouteFamily { node, to, via });
-            }
+            check_routes(node)?;
         }
+        let virtual_address = self.virtual_address.iter();
+        for address in virtual_address.flat_map(|own| own.address.both()) {
+            claims.claim("virtual_address", address.into())?;
+        }
+        // Also where no node has this part of them yet.
+        let mut claims = Claims::default();
         for (services, pods) in self.services.both().into_iter().zip(self.pods.both()) {
-            if services.contains(&pods) || pods.contains(&services) {
-                let (a_field, b_field) = ("services".into(), "pods".into());
-                return Err(SpecError::Overlap {
-                    a_field,
-                    a: services,
-                    b_field,
-                    b: pods,
-                });
+            claims.claim("pods", pods)?;
+            claims.claim("services", services)?;
+        }
+        Ok(())
+    }
+
+    /// What of the spec listens beside ports that are fixed. Somebody else's programs are for
+    /// [`preflight`](crate::preflight) to find.
+    fn check_ports(&self) -> Result<(), SpecError> {
+        for place in Place::all(self) {
+            let mut taken: BTreeMap<u16, &'static str> = BTreeMap::new();
+            for (port, b) in place.ports() {
+                if let Some(a) = taken.insert(port, b) {
+                    let node = place.node.name.clone();
+                    return Err(SpecError::Port { node, port, a, b });
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// Networks that have an owner, by the owner's field.
+#[derive(Default)]
+struct Claims(Vec<(String, IpNet)>);
+
+impl Claims {
+    fn claim(&mut self, field: impl Into<String>, net: IpNet) -> Result<(), SpecError> {
+        let a_field = field.into();
+        let overlaps = |other: &IpNet| net.contains(other) || other.contains(&net);
+        let clash = self.0.iter().find(|(_, other)| overlaps(other));
+        if let Some((b_field, b)) = clash.cloned() {
+            return Err(SpecError::Overlap {
+                a_field,
+                a: net,
+                b_field,
+                b,
+            });
+        }
+        self.0.push((a_field, net));
+        Ok(())
+    }
+}
+
+fn check_routes(node: &NodeSpec) -> Result<(), SpecError> {
+    let mixes = |route: &&Route| route.to.addr().is_ipv4() != route.via.is_ipv4();
+    match node.routes.iter().find(mixes) {
+        None => Ok(()),
+        Some(Route { to, via }) => Err(SpecError::RouteFamily {
+            node: node.name.clone(),
+            to: *to,
+            via: *via,
+        }),
     }
 }

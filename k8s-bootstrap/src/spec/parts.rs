@@ -2,6 +2,7 @@
 
 use super::DualAddress;
 use crate::{ImageName, InterfaceName, NodePath};
+use std::num::NonZeroU8;
 
 /// Images of the cluster itself; the runtime pulls them or has them already.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,8 +120,8 @@ pub struct VirtualAddress {
     pub address: DualAddress,
     /// The interface of that network on every control plane.
     pub interface: InterfaceName,
-    /// The number of the virtual router, 1 to 255, which no other on this network has.
-    pub router_id: u8,
+    /// The number of the virtual router, which no other on this network has (VRID, RFC 9568, section 5.2.3).
+    pub router_id: NonZeroU8,
 }
 
 /// What the cluster has beyond its own parts.

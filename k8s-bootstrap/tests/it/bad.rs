@@ -9,7 +9,14 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use time::OffsetDateTime;
 
 fn of_spec(change: impl FnOnce(&mut ClusterSpec)) -> String {
-    let mut spec = cluster::spec("1.37.2");
+    refused(cluster::spec("1.37.2"), change)
+}
+
+fn of_three(change: impl FnOnce(&mut ClusterSpec)) -> String {
+    refused(cluster::spec_of_three("1.37.2"), change)
+}
+
+fn refused(mut spec: ClusterSpec, change: impl FnOnce(&mut ClusterSpec)) -> String {
     change(&mut spec);
     let result = Desired::new(spec, &cluster::material());
     result.unwrap_err().to_string()
@@ -135,6 +142,18 @@ fn specs() -> Vec<(&'static str, String)> {
         (
             "a route of two families",
             of_spec(|s| s.workers[0].routes[0].via = "fd10:1::10".parse().unwrap()),
+        ),
+        (
+            "a virtual address that is a node's",
+            of_three(|s| s.virtual_address.as_mut().unwrap().address.v4 = [10, 10, 1, 11].into()),
+        ),
+        (
+            "a balancer at the port of the API server beside it",
+            of_three(|s| s.balancer.as_mut().unwrap().port = 6443),
+        ),
+        (
+            "an API server at the port of the kubelet",
+            of_spec(|s| s.api_port = 10250),
         ),
         ("no patience", of_spec(|s| s.patience = 0.0)),
         (

@@ -80,7 +80,7 @@ pub(crate) fn spec_of_three(version: &str) -> ClusterSpec {
             v6: "fd10:1::5".parse().unwrap(),
         },
         interface: "kube0".parse().unwrap(),
-        router_id: 51,
+        router_id: std::num::NonZeroU8::new(51).unwrap(),
     });
     spec.api_endpoint = pki::ApiUrl::new("https://10.10.1.5:6443").unwrap();
     spec

@@ -368,6 +368,24 @@ fn a_joined_cluster_does_not_want_its_token_back() {
     assert!(plan(&desired, &observed).is_empty());
 }
 
+#[test]
+fn waiting_changes_nothing() {
+    let desired = cluster::desired("1.37.2");
+    let mut observed = fresh(&desired);
+    converge(&desired, &mut observed);
+    assert!(plan(&desired, &observed).only_waits());
+    let cluster = observed.cluster.as_mut().unwrap();
+    cluster.dns_available = false;
+    cluster.ready_nodes.remove("worker-0");
+    let waits = plan(&desired, &observed);
+    assert_eq!(waits.steps.len(), 2, "{waits}");
+    assert!(waits.only_waits(), "{waits}");
+    let key = desired.objects[0].key().clone();
+    let cluster = observed.cluster.as_mut().unwrap();
+    cluster.objects.insert(key, ObjectDrift::Differs);
+    assert!(!plan(&desired, &observed).only_waits());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

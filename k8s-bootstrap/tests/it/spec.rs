@@ -55,11 +55,13 @@ fn contradictions_are_named() {
         ),
         (
             message(|s| s.pods.v4 = "10.245.0.0/16".parse().unwrap()),
-            "pods of cp-0 are 10.244.10.0/24, outside the cluster's pods 10.245.0.0/16",
+            "pods of cp-0 are 10.244.10.0/24, outside the cluster's pods 10.245.0.0/16; give it a part of these, or widen \
+             `pods`",
         ),
         (
             message(|s| s.workers[0].routes[0].via = "fd10:1::10".parse().unwrap()),
-            "the route of worker-0 to 10.244.10.0/24 goes via fd10:1::10, which is of the other family",
+            "the route of worker-0 to 10.244.10.0/24 goes via fd10:1::10, which is of the other family; name a gateway of \
+             the same",
         ),
         (
             message(|s| s.patience = f64::NAN),

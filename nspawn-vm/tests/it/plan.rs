@@ -59,3 +59,22 @@ fn a_plan_from_nothing_makes_everything_in_order() {
         include_str!("../data/two-machines.ip")
     );
 }
+
+#[tokio::test]
+async fn a_plan_of_another_group_is_refused_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = || Places::new(dir.path().join("state"), dir.path().join("run"));
+    let plan = plan(&group("demo", places()), &Observed::nothing());
+    let mut smaller = group("demo", places());
+    smaller.machines.truncate(1);
+    let here = host_exec::LocalHost::new("here".parse().unwrap());
+    let kind = nspawn_vm::CgroupKind::CgroupV2;
+    let patience = std::time::Duration::from_secs(1);
+    let events = &host_exec::event::Silent;
+    let refused = nspawn_vm::apply(&smaller, &plan, kind, &here, patience, events).await;
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "two is in the plan and not in the group; plan and apply the same group"
+    );
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+}

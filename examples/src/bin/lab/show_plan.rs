@@ -65,7 +65,33 @@ fn findings(plan: &LabPlan) -> Vec<String> {
 
 /// What each machine gets, gathered from all layers.
 pub(crate) fn work(plan: &LabPlan) -> BTreeMap<String, MachineWork> {
-    let mut work: BTreeMap<String, MachineWork> = BTreeMap::new();
+    let mut work = Gathered::default();
+    gather_machines(plan, &mut work);
+    gather_etcd(plan, &mut work);
+    gather_kubernetes(plan, &mut work);
+    let mut work = work.0;
+    work.retain(|_, own| !(own.files.is_empty() && own.units.is_empty()));
+    work
+}
+
+/// By machine.
+#[derive(Default)]
+struct Gathered(BTreeMap<String, MachineWork>);
+
+impl Gathered {
+    fn files<'p>(&mut self, machine: &impl ToString, files: impl IntoIterator<Item = &'p PathBuf>) {
+        let own = self.0.entry(machine.to_string()).or_default();
+        own.files.extend(files.into_iter().cloned());
+    }
+
+    fn units<U: ToString>(&mut self, machine: &impl ToString, units: impl IntoIterator<Item = U>) {
+        let own = self.0.entry(machine.to_string()).or_default();
+        own.units
+            .extend(units.into_iter().map(|unit| unit.to_string()));
+    }
+}
+
+fn gather_machines(plan: &LabPlan, work: &mut Gathered) {
     for step in namespace_steps(plan) {
         if let nspawn_vm::Step::Prepare {
             machine,
@@ -73,56 +99,47 @@ pub(crate) fn work(plan: &LabPlan) -> BTreeMap<String, MachineWork> {
             units,
         } = step
         {
-            let own = work.entry(machine.to_string()).or_default();
-            own.files.extend(files.iter().cloned());
-            own.units.extend(units.iter().cloned());
+            work.files(machine, files);
+            work.units(machine, units);
         }
     }
     for (name, steps) in &plan.guests {
         for step in steps {
             if let GuestStep::Write { paths } = step {
-                let own = work.entry(name.to_string()).or_default();
-                own.files.extend(paths.iter().cloned());
+                work.files(name, paths);
             }
         }
     }
+}
+
+fn gather_etcd(plan: &LabPlan, work: &mut Gathered) {
+    use etcd_bootstrap::Step::{Enable, Restart, WriteFiles};
     for step in plan.etcd.steps() {
-        use etcd_bootstrap::Step::{Enable, Restart, WriteFiles};
-        let Some(member) = step.member() else {
-            continue;
-        };
-        let own = work.entry(member.to_string()).or_default();
         match step {
-            WriteFiles { paths, .. } | Restart { paths, .. } => {
-                own.files.extend(paths.iter().cloned());
-            }
-            Enable { .. } => own.units.push("etcd.service".to_owned()),
+            WriteFiles { member, paths } | Restart { member, paths } => work.files(member, paths),
+            Enable { member } => work.units(member, ["etcd.service"]),
             _ => {}
         }
     }
     for step in &plan.etcd_schedule.steps {
-        let own = work.entry(step.member().to_string()).or_default();
         match step {
-            ScheduleStep::WriteFiles { paths, .. } => own.files.extend(paths.iter().cloned()),
-            ScheduleStep::Enable { .. } => own.units.push("etcd-snapshot.timer".to_owned()),
+            ScheduleStep::WriteFiles { member, paths } => work.files(member, paths),
+            ScheduleStep::Enable { member } => work.units(member, ["etcd-snapshot.timer"]),
             _ => {}
         }
     }
+}
+
+fn gather_kubernetes(plan: &LabPlan, work: &mut Gathered) {
     for step in &plan.kubernetes.steps {
-        let Some(node) = &step.node else {
-            continue;
-        };
-        let own = work.entry(node.to_string()).or_default();
-        match &step.action {
-            Action::WriteFiles { files, .. } => {
-                own.files.extend(files.iter().map(|(path, _)| path.clone()));
+        match (&step.node, &step.action) {
+            (Some(node), Action::WriteFiles { files, .. }) => {
+                work.files(node, files.iter().map(|(path, _)| path));
             }
-            Action::Enable(units) => own.units.extend(units.iter().map(ToString::to_string)),
+            (Some(node), Action::Enable(units)) => work.units(node, units),
             _ => {}
         }
     }
-    work.retain(|_, own| !(own.files.is_empty() && own.units.is_empty()));
-    work
 }
 
 fn namespace_steps(plan: &LabPlan) -> &[nspawn_vm::Step] {

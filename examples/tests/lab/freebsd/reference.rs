@@ -39,13 +39,15 @@ fn the_reference_lab_runs_on_vms() {
     a_crash_is_mended_by_the_supervisor(&host, &lab);
     vms_are_moved(&lab);
     etcd_survives_the_end_of_a_member(&lab, &report);
-    assert_eq!(lab.up(&["--workers", "2"]).result["changed"], true);
+    let later = lab.up(&["--workers", "2", "--metrics-server"]);
+    assert_eq!(later.result["changed"], true);
     assert!(boot_of(&lab, "worker-1").unwrap().1);
     etcd_is_restored(&lab);
     a_worker_is_taken_away(&host, &lab);
     lab.check_in_a_while();
     web.wait_ready();
     web.all_answer("http://web/");
+    work::use_is_told(&lab, &["cp-0", "worker-0"]);
 
     lab.down();
     host.is_as_before(&before);

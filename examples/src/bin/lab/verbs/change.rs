@@ -59,14 +59,15 @@ pub(crate) async fn up(
     match global.output {
         Format::Json => {
             let mut result = json!({
-                "changed": up.changed, "kubeconfig": up.kubeconfig, "seconds": seconds,
+                "changed": up.changed, "waited": up.waited, "kubeconfig": up.kubeconfig,
+                "seconds": seconds,
             });
             if with_timings {
                 result["timings"] = json!(steps);
             }
             screen::print_json(&json!({ "result": result }))?;
         }
-        Format::Text if up.changed => {
+        Format::Text if up.changed || up.waited => {
             let next = next_steps::text(&lab, global, &up.kubeconfig);
             let name = &lab.spec.name;
             screen::print(&format!(

@@ -84,112 +84,24 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
 
 /// lab.toml with every field at its value in `spec`, and what may be written there.
 fn commented(spec: &LabSpec) -> String {
-    let LabSpec {
-        name,
-        kubernetes,
-        machines,
-        runtime,
-        shape,
-        profile,
-        patience,
-        pki,
-        ..
-    } = spec;
-    let (oldest, newest) = (artifacts::OLDEST_MINOR, artifacts::NEWEST_MINOR);
     let bhyve = BhyveSpec::default();
     format!(
-        "\
-# A lab, for `lab up`. Every field may be left out; what is written here is what counts then.
-
-# From this name those of namespaces, interfaces and directories are made: a-z, 0-9 and -.
-name = \"{name}\"
-
-# 1.{oldest}.x up to 1.{newest}.x; the versions of etcd and CoreDNS follow from it.
-kubernetes = \"{kubernetes}\"
-
-# A newer one is brought up by the rules of 1.{newest}, if it can be, with:
-# unsupported_version = true
-
-# The program under containerd that starts containers: crun or runc. containerd is the first in PATH that lies below /usr,
-# 1.6 or later; another one goes to /usr/local/bin with its shim and ctr. containerd 2 needs crun 1.14.3 or later, or runc.
-runtime = \"{runtime}\"
-
-# Who keeps the control plane running: services (systemd) or static-pods (the kubelet, as kubeadm has it).
-shape = \"{shape}\"
-
-# How much the cluster trusts by default: standard (kubeadm's defaults) or hardened (the CIS benchmark).
-profile = \"{profile}\"
-
-# Multiplies every time limit; more than 1 for slow machines.
-patience = {patience:?}
-
-[machines]
-# Members of etcd, on machines of their own: 1, 3 or 5.
-etcd = {etcd}
-# 1 to 7; may grow while the lab runs. With several, every node has a balancer, and one address leads to all.
-control_planes = {control_planes}
-# 1 to 20; may grow while the lab runs.
-workers = {workers}
-
-# Each member of etcd can take snapshots of itself by a timer, try each, and keep the newest. When:
-[etcd.snapshots]
-# 5m to 30m, 1h, 2h, 3h, 4h, 6h, 8h, 12h, 24h, or never. Hours of the day (UTC) may be given instead, as at = [2, 14].
-# every = \"12h\"
-keep = {keep}
-
-# Networks are chosen so that they clash with nothing on this machine. To have them at a certain place:
-[network]
-# v4 = \"10.99.0.0/16\"
-# v6 = \"fd12:3456:789a::/48\"
-# What `lab plan` finds to say about them, and is meant so:
-# allow = [{{ lint = \"route-shadowed\", reason = \"that VPN is never up together with the lab\" }}]
-
-# Keys and certificates, in the words of kubeadm.
-[pki]
-# ECDSA-P256 or ECDSA-P384; in a build with the feature aws-lc-rs also RSA-2048, RSA-3072, RSA-4096.
-encryption_algorithm = \"{encryption_algorithm}\"
-# Of what is issued from now on: leaves, and authorities.
-certificate_validity_days = {leaf_days}
-ca_certificate_validity_days = {ca_days}
-# Authorities of yours, as kubeadm lays them out: ca.crt and ca.key, front-proxy-ca.*, etcd/ca.*, etcd/peer-ca.*; the
-# others are made. Paths are relative to this file.
-# authorities = \"/etc/kubernetes/pki\"
-# A file of mode 0600 with a pass phrase, under which the keys of the authorities lie in the lab's directory.
-# authority_passphrase_file = \"/root/lab-passphrase\"
-
-# What the cluster has beyond its own parts.
-[addons]
-# metrics-server, for `kubectl top` and autoscalers: true has it built here with Go, for a lab that is made with it; or the
-# name of an image that nodes can pull, which namespaces cannot, such as
-# \"registry.k8s.io/metrics-server/metrics-server:v0.9.0\". Its first figures come half a minute after `lab up`.
-# metrics_server = true
-
-# Machines are namespaces of this machine. To have them as bhyve VMs on a FreeBSD 14 or 15 host:
-# [bhyve]
-# As ssh(1) reaches it, with your own configuration, agent and jump hosts.
-# host = \"ssh://root@bhyve.example\"
-# Everything of all labs lies below this dataset.
-# dataset = \"{dataset}\"
-# The interface to the outside; left out, the one of the default route.
-# uplink = \"em0\"
-# The guests' system: debian-12, debian-13, or a path or URL of a raw or qcow2 image with its image_checksum.
-# image = \"{image}\"
-# How IPv6 leaves the lab: auto, nat66, routed (somebody routes network.v6 to the host) or inside (not at all).
-# ipv6 = \"auto\"
-# etcd = {etcd_size}
-# control_plane = {control_plane_size}
-# worker = {worker_size}
-",
-        runtime = runtime.as_str(),
-        shape = shape.as_str(),
-        profile = profile.as_str(),
-        etcd = machines.etcd,
-        control_planes = machines.control_planes,
-        workers = machines.workers,
+        include_str!("lab.toml.in"),
+        name = spec.name,
+        oldest = artifacts::OLDEST_MINOR,
+        newest = artifacts::NEWEST_MINOR,
+        kubernetes = spec.kubernetes,
+        runtime = spec.runtime.as_str(),
+        shape = spec.shape.as_str(),
+        profile = spec.profile.as_str(),
+        patience = spec.patience,
+        etcd = spec.machines.etcd,
+        control_planes = spec.machines.control_planes,
+        workers = spec.machines.workers,
         keep = SnapshotsSpec::default().keep,
-        encryption_algorithm = pki.encryption_algorithm,
-        leaf_days = pki.certificate_validity_days,
-        ca_days = pki.ca_certificate_validity_days,
+        encryption_algorithm = spec.pki.encryption_algorithm,
+        leaf_days = spec.pki.certificate_validity_days,
+        ca_days = spec.pki.ca_certificate_validity_days,
         dataset = bhyve.dataset,
         image = bhyve.image,
         etcd_size = size(bhyve.etcd),

@@ -1,79 +1,18 @@
 //! From what is wanted and what is there to what has to be done. Pure.
 
+mod step;
+
+pub use step::{Plan, Step};
+
 use crate::{
     ClusterId, ClusterSpec, MemberName, MemberObservation, MemberSpec, MemberState, Observed,
     render,
     upgrade::{PathError, check_path},
 };
-use serde::Serialize;
 use std::{
     collections::BTreeSet,
-    fmt,
     path::{Path, PathBuf},
 };
-
-/// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "do")]
-pub enum Step {
-    /// Write these files of a member.
-    WriteFiles {
-        /// The member.
-        member: MemberName,
-        /// The files, in this order.
-        paths: Vec<PathBuf>,
-    },
-    /// Have its systemd read the unit again.
-    ReloadUnits {
-        /// The member.
-        member: MemberName,
-    },
-    /// Start its service, and wait for its peer port before the next start.
-    Start {
-        /// The member.
-        member: MemberName,
-        /// Ask the running members before, whether they know it as joined: its data directory is empty
-        /// and others have a log, and nobody could say so while the plan was made.
-        confirm_new: bool,
-    },
-    /// Have its service started at boot.
-    Enable {
-        /// The member.
-        member: MemberName,
-    },
-    /// Wait until these take reads and writes.
-    WaitReady {
-        /// The members.
-        members: Vec<MemberName>,
-    },
-    /// Wait until these have taken reads and writes for some seconds without a break. One that ends again and again is
-    /// ready between two ends, and restarting another one then would cost the majority.
-    WaitSteady {
-        /// The members.
-        members: Vec<MemberName>,
-    },
-    /// Stop its service, write these files and start it again: what it runs on reads them only at its start.
-    /// They are written while it is stopped, so that a run killed here leaves a difference to be seen.
-    Restart {
-        /// The member.
-        member: MemberName,
-        /// The files because of which it is restarted, and any other that differs.
-        paths: Vec<PathBuf>,
-    },
-}
-
-/// What has to be done, in four phases. Empty when nothing is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Plan {
-    /// Files and units; all members at the same time.
-    pub prepare: Vec<Step>,
-    /// Starts, and restarts of members that never were in a majority; one after the other, gated.
-    pub start: Vec<Step>,
-    /// Enable, and wait for the members; at the same time.
-    pub settle: Vec<Step>,
-    /// Restarts, one at a time, each after all others are ready.
-    pub roll: Vec<Step>,
-}
 
 /// A cluster that must not be touched. Nothing was done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -158,52 +97,31 @@ struct Subject<'a> {
 /// A member belongs to another cluster or lost its data: what would heal that could also lose writes, so
 /// it is not begun. Members that are down, forming or without a majority are *not* errors.
 pub fn plan(spec: &ClusterSpec, observed: &Observed) -> Result<Plan, PlanError> {
-    let members = spec
-        .members()
-        .iter()
-        // They are [`crate::change`]'s: started before it is added, etcd takes a member for a stranger, and one
-        // without a vote is never ready.
-        .filter(|member| {
-            use MemberState::{Learner, NotAdded, Removed};
-            let state = observed.state(spec, &member.name);
-            !matches!(state, Some(Learner | NotAdded | Removed))
-        })
+    let members = spec.members().iter();
+    let members = members
+        .filter(|member| is_ours(spec, observed, member))
         .map(|member| judge(spec, observed, member))
         .collect::<Result<Vec<_>, _>>()?;
+    let rolling: Vec<&Subject> = members
+        .iter()
+        .filter(|member| member.needs_restart() && member.state != MemberState::Forming)
+        .collect();
     let mut plan = Plan::default();
     for member in members.iter().filter(|member| !member.needs_restart()) {
         member.plan_files(&mut plan.prepare);
     }
     plan_starts(&members, &mut plan.start);
-    for member in members
-        .iter()
-        .filter(|member| !member.found.unit.is_enabled())
-    {
-        plan.settle.push(Step::Enable {
-            member: member.name(),
-        });
-    }
-    let rolling: Vec<&Subject> = members
-        .iter()
-        .filter(|member| member.needs_restart() && member.state != MemberState::Forming)
-        .collect();
-    let waiting = members
-        .iter()
-        .filter(|m| !m.found.client.is_ready())
-        .filter(|m| rolling.iter().all(|r| r.spec.name != m.spec.name));
-    let waiting: Vec<MemberName> = waiting.map(Subject::name).collect();
-    if !waiting.is_empty() {
-        plan.settle.push(Step::WaitReady { members: waiting });
-    }
-    let unsteady = members
-        .iter()
-        .filter(|m| m.is_unsteady() && !m.needs_restart());
-    let unsteady: Vec<MemberName> = unsteady.map(Subject::name).collect();
-    if !unsteady.is_empty() && !rolling.is_empty() {
-        plan.settle.push(Step::WaitSteady { members: unsteady });
-    }
+    plan_settle(&members, &rolling, &mut plan.settle);
     plan_roll(&members, rolling, &mut plan.roll);
     Ok(plan)
+}
+
+/// Not those that are [`crate::change`]'s: started before it is added, etcd takes a member for a stranger, and one without
+/// a vote is never ready.
+fn is_ours(spec: &ClusterSpec, observed: &Observed, member: &MemberSpec) -> bool {
+    use MemberState::{Learner, NotAdded, Removed};
+    let state = observed.state(spec, &member.name);
+    !matches!(state, Some(Learner | NotAdded | Removed))
 }
 
 fn judge<'a>(
@@ -257,6 +175,27 @@ fn plan_starts(members: &[Subject], steps: &mut Vec<Step>) {
             member: member.name(),
             confirm_new,
         }));
+    }
+}
+
+/// Enables, and waits for those that no restart waits for. Nobody is restarted while another may end again and again.
+fn plan_settle(members: &[Subject], rolling: &[&Subject], steps: &mut Vec<Step>) {
+    let disabled = members.iter().filter(|m| !m.found.unit.is_enabled());
+    steps.extend(disabled.map(|member| Step::Enable {
+        member: member.name(),
+    }));
+    let rolls = |member: &Subject| rolling.iter().any(|r| r.spec.name == member.spec.name);
+    let waiting = members.iter();
+    let waiting = waiting.filter(|m| !m.found.client.is_ready() && !rolls(m));
+    let waiting: Vec<MemberName> = waiting.map(Subject::name).collect();
+    if !waiting.is_empty() {
+        steps.push(Step::WaitReady { members: waiting });
+    }
+    let unsteady = members.iter();
+    let unsteady = unsteady.filter(|m| m.is_unsteady() && !m.needs_restart());
+    let unsteady: Vec<MemberName> = unsteady.map(Subject::name).collect();
+    if !unsteady.is_empty() && !rolling.is_empty() {
+        steps.push(Step::WaitSteady { members: unsteady });
     }
 }
 
@@ -342,83 +281,6 @@ impl Subject<'_> {
             steps.push(Step::ReloadUnits {
                 member: self.name(),
             });
-        }
-    }
-}
-
-impl Plan {
-    /// Whether nothing has to be done.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.steps().next().is_none()
-    }
-
-    /// All steps, in the order of their phases.
-    pub fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.prepare
-            .iter()
-            .chain(&self.start)
-            .chain(&self.settle)
-            .chain(&self.roll)
-    }
-}
-
-impl Step {
-    /// The member concerned; `None` for a wait for several.
-    #[must_use]
-    pub fn member(&self) -> Option<&MemberName> {
-        match self {
-            Self::WriteFiles { member, .. }
-            | Self::ReloadUnits { member }
-            | Self::Start { member, .. }
-            | Self::Enable { member }
-            | Self::Restart { member, .. } => Some(member),
-            Self::WaitReady { .. } | Self::WaitSteady { .. } => None,
-        }
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.steps().try_for_each(|step| writeln!(f, "{step}"))
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |paths: &[PathBuf]| {
-            let paths = paths.iter().map(|path| path.display().to_string());
-            paths.collect::<Vec<_>>().join(" ")
-        };
-        let names = |members: &[MemberName]| {
-            let names: Vec<&str> = members.iter().map(MemberName::as_str).collect();
-            names.join(" ")
-        };
-        match self {
-            Self::WriteFiles { member, paths } => write!(f, "{member}: write {}", list(paths)),
-            Self::ReloadUnits { member } => write!(f, "{member}: reload systemd"),
-            Self::Start {
-                member,
-                confirm_new: false,
-            } => write!(f, "{member}: start etcd"),
-            Self::Start {
-                member,
-                confirm_new: true,
-            } => {
-                write!(f, "{member}: start etcd, if the others never saw it join")
-            }
-            Self::Enable { member } => write!(f, "{member}: start etcd at boot"),
-            Self::WaitReady { members } => write!(f, "wait until ready: {}", names(members)),
-            Self::WaitSteady { members } => {
-                write!(
-                    f,
-                    "wait until ready for 3 s without a break: {}",
-                    names(members)
-                )
-            }
-            Self::Restart { member, paths } => {
-                write!(f, "{member}: restart etcd with {}", list(paths))
-            }
         }
     }
 }
