@@ -107,14 +107,22 @@ fn kubeadm(lab: &Lab<'_>, machine: &str, words: &[&str]) -> Done {
 
 #[track_caller]
 fn the_control_plane_is_pods(lab: &Lab<'_>) {
-    let pods = lab.get(&["pods", "--namespace", "kube-system"]);
-    let pods = pods["items"].as_array().unwrap().iter();
-    let names: BTreeSet<&str> = pods
-        .filter_map(|pod| pod["metadata"]["name"].as_str())
+    let parts = ["apiserver", "controller-manager", "scheduler"];
+    let wanted: BTreeSet<String> = parts
+        .iter()
+        .map(|part| format!("kube-{part}-cp-0"))
         .collect();
-    for part in ["apiserver", "controller-manager", "scheduler"] {
-        let name = format!("kube-{part}-cp-0");
-        assert!(names.contains(name.as_str()), "{name} of {names:?}");
+    // A kubelet that found no API to tell of a static pod tries again within a minute and a half.
+    wait_for("static pods that the API knows", || {
+        let pods = lab.get(&["pods", "--namespace", "kube-system"]);
+        let pods = pods["items"].as_array().unwrap().iter();
+        let names: BTreeSet<String> = pods
+            .filter_map(|pod| pod["metadata"]["name"].as_str())
+            .map(str::to_owned)
+            .collect();
+        so(wanted.is_subset(&names), names)
+    });
+    for part in parts {
         let unit = format!("kube-{part}.service");
         let units = lab.run(&["exec", "cp-0", "--", "systemctl", "is-active", &unit]);
         assert_ne!(units.code, Some(0), "{units:?}");
