@@ -1,28 +1,23 @@
 //! etcd, Kubernetes and their certificates, as their crates want them told.
 
 use super::{
-    API_PORT, Blueprint, BlueprintError, both, both_nets, host_name, metrics_server, ranges,
+    API_PORT, Blueprint, BlueprintError,
+    api::{BALANCER_PORT, has_several_control_planes},
+    both, both_nets, host_name, metrics_server, ranges,
 };
-use crate::{GuestFacts, LabSpec, MetricsServer, OciRuntime, Profile, Shape};
+use crate::{GuestFacts, MetricsServer, OciRuntime, Profile};
 use etcd_bootstrap::MemberSpec;
 use host_exec::{File, HostName};
 use k8s_bootstrap::{
-    Addons, Balancer, Containerd, ContainerdMajor, DualAddress, DualNet, Images, NodePath,
-    NodeSpec, Runtime, Tuning, VirtualAddress,
+    Addons, Balancer, Containerd, ContainerdMajor, DualAddress, DualNet, ImageName, Images,
+    NodePath, NodeSpec, Runtime, Tuning, VirtualAddress,
 };
 use netplan::{ETCD_NETWORK, KUBE_NETWORK, Machine, Nets, Plan, Role};
-use pki::{AltNames, ApiUrl, KubeletClients, NodeNames, PkiSpec};
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    num::NonZeroU8,
-    path::Path,
-};
+use std::{net::IpAddr, num::NonZeroU8, path::Path};
 
 /// Debian's and most others' place.
 const HAPROXY: &str = "/usr/sbin/haproxy";
 const KEEPALIVED: &str = "/usr/sbin/keepalived";
-/// On the loopback of every node; the API servers have 6443 on all addresses.
-const BALANCER_PORT: u16 = 7443;
 /// The only virtual router on the network of a lab.
 const ROUTER_ID: NonZeroU8 = NonZeroU8::new(51).expect("not zero");
 
@@ -78,7 +73,6 @@ impl Blueprint {
 
     /// The cluster of Kubernetes.
     pub(crate) fn kubernetes(&self) -> Result<k8s_bootstrap::ClusterSpec, BlueprintError> {
-        let versions = &self.programs.versions;
         let nodes = |role| {
             self.network
                 .role(role)
@@ -86,14 +80,6 @@ impl Blueprint {
                 .collect::<Vec<_>>()
         };
         let etcd = self.network.addresses(Role::Etcd, ETCD_NETWORK);
-        let path = |text: &str| {
-            text.parse::<NodePath>()
-                .map_err(BlueprintError::part("a path"))
-        };
-        let image = |text: String| {
-            text.parse()
-                .map_err(BlueprintError::part("the name of an image"))
-        };
         let version = self.base_version();
         self.upgraded(k8s_bootstrap::ClusterSpec {
             version: self.supported(version)?,
@@ -121,18 +107,8 @@ impl Blueprint {
             // Machines share them with this one, or have the package.
             trust_dirs: k8s_bootstrap::debian_trust_dirs(),
             upstream_dns: self.upstream_dns(),
-            images: Images {
-                repository: image("lab.local".to_owned())?,
-                pause: image(format!("lab.local/pause:{}", versions.pause))?,
-                coredns: image(format!("lab.local/coredns:{}", versions.coredns.tag()))?,
-                registry: false,
-            },
-            runtime: Runtime::Containerd(Containerd {
-                program: path(&self.facts.guests.containerd_program)?,
-                major: containerd_major(self.facts.guests.containerd),
-                oci_runtime: path(&oci_runtime(&self.facts.guests, self.spec.runtime))?,
-                restrict_oom_score_adj: !self.facts.guests.may_protect_from_oom,
-            }),
+            images: self.images()?,
+            runtime: Runtime::Containerd(self.containerd()?),
             shape: self.spec.shape.into(),
             profile: self.spec.profile.into(),
             balancer: self.balancer()?,
@@ -151,14 +127,33 @@ impl Blueprint {
 }
 
 impl Blueprint {
+    fn images(&self) -> Result<Images, BlueprintError> {
+        let versions = &self.programs.versions;
+        Ok(Images {
+            repository: image("lab.local")?,
+            pause: image(&format!("lab.local/pause:{}", versions.pause))?,
+            coredns: image(&format!("lab.local/coredns:{}", versions.coredns.tag()))?,
+            registry: false,
+        })
+    }
+
+    fn containerd(&self) -> Result<Containerd, BlueprintError> {
+        let guests = &self.facts.guests;
+        Ok(Containerd {
+            program: path(&guests.containerd_program)?,
+            major: containerd_major(guests.containerd),
+            oci_runtime: path(&oci_runtime(guests, self.spec.runtime))?,
+            restrict_oom_score_adj: !guests.may_protect_from_oom,
+        })
+    }
+
     /// In front of several API servers only: one more program on the way to a single one helps nobody.
     fn balancer(&self) -> Result<Option<Balancer>, BlueprintError> {
         if !has_several_control_planes(&self.network) {
             return Ok(None);
         }
-        let program = HAPROXY.parse();
         Ok(Some(Balancer {
-            program: program.map_err(BlueprintError::part("a path"))?,
+            program: path(HAPROXY)?,
             port: BALANCER_PORT,
         }))
     }
@@ -173,10 +168,9 @@ impl Blueprint {
             .find_map(|plane| plane.nic(KUBE_NETWORK))
             .expect("nodes are on the kube network");
         let (v4, v6) = both(ranges(&self.network).endpoint);
-        let program = KEEPALIVED.parse();
         let interface = nic.name.as_str().parse();
         Ok(Some(VirtualAddress {
-            program: program.map_err(BlueprintError::part("a path"))?,
+            program: path(KEEPALIVED)?,
             address: DualAddress { v4, v6 },
             interface: interface.map_err(BlueprintError::part("an interface"))?,
             router_id: ROUTER_ID,
@@ -199,6 +193,15 @@ impl Blueprint {
             None => Vec::new(),
         }
     }
+}
+
+fn path(text: &str) -> Result<NodePath, BlueprintError> {
+    text.parse().map_err(BlueprintError::part("a path"))
+}
+
+fn image(name: &str) -> Result<ImageName, BlueprintError> {
+    let parsed = name.parse();
+    parsed.map_err(BlueprintError::part("the name of an image"))
 }
 
 /// 2.0 has the format of 2.1 but for `bin_dirs`, and reads that of 1.x as every 2.x does.
@@ -224,110 +227,6 @@ fn etcd_version(version: artifacts::Version) -> Result<k8s_bootstrap::EtcdVersio
     let text = version.to_string();
     text.parse()
         .map_err(BlueprintError::part("this version of etcd"))
-}
-
-pub(super) fn pki_spec(spec: &LabSpec, network: &Plan) -> Result<PkiSpec, BlueprintError> {
-    let name = |text: &str| pki::HostName::new(text).map_err(BlueprintError::part("a name"));
-    let names = |machine: &Machine| {
-        let ips = machine
-            .nics
-            .iter()
-            .flat_map(|nic| nic.address.iter())
-            .collect();
-        Ok::<_, BlueprintError>(NodeNames {
-            name: name(machine.name.as_str())?,
-            ips,
-            api_server_url: None,
-        })
-    };
-    let role = |role| network.role(role).map(names).collect::<Result<Vec<_>, _>>();
-    let url = |ip: IpAddr, port| {
-        ApiUrl::of_address(ip, port).map_err(BlueprintError::part("the address of the API"))
-    };
-    // Controllers speak to the API server beside them: when it is gone, so are they, and others take over.
-    let mut control_planes = role(Role::ControlPlane)?;
-    let own = network.addresses(Role::ControlPlane, KUBE_NETWORK);
-    for (plane, address) in control_planes.iter_mut().zip(own) {
-        plane.api_server_url = Some(url(both(address).0.into(), API_PORT)?);
-    }
-    let mut nodes = [role(Role::ControlPlane)?, role(Role::Worker)?].concat();
-    if has_several_control_planes(network) {
-        let balancer = url(Ipv4Addr::LOCALHOST.into(), BALANCER_PORT)?;
-        for node in &mut nodes {
-            node.api_server_url = Some(balancer.clone());
-        }
-    }
-    let endpoint = ranges(network).endpoint;
-    let link = network
-        .link
-        .iter()
-        .flat_map(|link| link.router.iter())
-        .collect();
-    Ok(PkiSpec {
-        cluster_name: name(spec.name.as_str())?,
-        kubernetes_version: spec
-            .kubernetes
-            .to_string()
-            .parse()
-            .map_err(BlueprintError::part("this version"))?,
-        dns_domain: name("cluster.local")?,
-        api_service_ips: ranges(network).services.api.iter().collect(),
-        // The kubeconfig of this machine names the link's address, or with VMs this machine's end of a tunnel.
-        api_extra_names: AltNames::new(
-            vec![name("localhost")?],
-            // The virtual address is among them before there are several control planes: certificates then stay
-            // as they are when one is added.
-            [
-                link,
-                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
-                endpoint.iter().collect(),
-            ]
-            .concat(),
-        )
-        .map_err(BlueprintError::part("a name of the API"))?,
-        api_server_url: url(api_address(network).into(), API_PORT)?,
-        nodes,
-        control_planes,
-        etcd_members: role(Role::Etcd)?,
-        authority_life: spec.pki.authority_life(),
-        leaf_life: spec.pki.leaf_life(),
-        kubelet_clients: match spec.shape {
-            Shape::Services => KubeletClients::None,
-            Shape::StaticPods => KubeletClients::ControlPlanes,
-        },
-        key: spec.pki.encryption_algorithm,
-    })
-}
-
-/// Where the API is found on the network of the nodes: the only control plane, or the address that leads to any.
-pub(super) fn api_address(network: &Plan) -> Ipv4Addr {
-    let (first, any) = api_addresses(network);
-    match has_several_control_planes(network) {
-        true => any,
-        false => first,
-    }
-}
-
-/// Where it is not, and would be if the lab had one control plane instead of several, or several instead of one.
-pub(super) fn other_api_address(network: &Plan) -> Ipv4Addr {
-    let (first, any) = api_addresses(network);
-    match has_several_control_planes(network) {
-        true => first,
-        false => any,
-    }
-}
-
-/// The address of the first control plane, and the one that leads to any.
-fn api_addresses(network: &Plan) -> (Ipv4Addr, Ipv4Addr) {
-    let mut planes = network.addresses(Role::ControlPlane, KUBE_NETWORK);
-    let first = planes.next();
-    let first = first.expect("a plan has at least one control plane");
-    (both(first).0, both(ranges(network).endpoint).0)
-}
-
-/// Whether there is more than one API server to lead to.
-pub(super) fn has_several_control_planes(network: &Plan) -> bool {
-    network.role(Role::ControlPlane).count() > 1
 }
 
 fn node(network: &Plan, machine: &Machine) -> NodeSpec {

@@ -2,6 +2,8 @@
 //!
 //! Every crate gets its own specification from here, so that two of them can never mean different things.
 
+mod api;
+mod certified;
 mod clusters;
 mod etcd;
 mod machines;
@@ -23,11 +25,11 @@ use netplan::{
     Requirement, Role, RouterSpec,
 };
 use nspawn_vm::GroupName;
-use pki::{ApiUrl, PkiSpec};
+use pki::PkiSpec;
 use std::{
     collections::BTreeMap,
     error::Error as StdError,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr},
 };
 
 /// Where machines see the programs of the lab.
@@ -163,7 +165,7 @@ impl Blueprint {
             }
         };
         let certified = versions::certified(spec, upgrades);
-        let pki = clusters::pki_spec(&spec.at_version(certified), &network)?;
+        let pki = certified::pki_spec(&spec.at_version(certified), &network)?;
         Ok(Self {
             spec: spec.clone(),
             programs,
@@ -222,37 +224,6 @@ impl Blueprint {
                 self.kubernetes_to_send(machine.role)
             }
         }
-    }
-
-    /// The address at which the API is reached from this machine.
-    pub(crate) fn api_url_here(&self) -> ApiUrl {
-        let several = clusters::has_several_control_planes(&self.network);
-        let here = match self.network.link {
-            // The router would go on sending some to one that is gone.
-            Some(_) if several => (clusters::api_address(&self.network), API_PORT).into(),
-            Some(link) => (both(link.router).0, API_PORT).into(),
-            None => self.tunnel().0,
-        };
-        ApiUrl::of_address(here.ip(), here.port()).expect("an address of a single machine")
-    }
-
-    /// This machine's end of the tunnel to the API of a lab that is elsewhere, and the other end.
-    pub(crate) fn tunnel(&self) -> (SocketAddr, SocketAddr) {
-        let here = (Ipv4Addr::LOCALHOST, self.tunnel_port());
-        let there = (clusters::api_address(&self.network), API_PORT);
-        (here.into(), there.into())
-    }
-
-    /// Where that tunnel led while the lab had one control plane instead of several, or several instead of one.
-    pub(crate) fn other_end_of_tunnel(&self) -> SocketAddr {
-        (clusters::other_api_address(&self.network), API_PORT).into()
-    }
-
-    /// The port of this machine that leads to the API of a lab that is elsewhere: 20000 to 29999, from its name,
-    /// so that two labs differ and a kubeconfig stays good.
-    fn tunnel_port(&self) -> u16 {
-        let number = seed(&[self.spec.name.as_str()]) % 10_000;
-        20_000 + u16::try_from(number).expect("below 10000")
     }
 
     /// What a machine has to have of a system of its own.

@@ -3,12 +3,16 @@
 mod addons;
 mod bhyve;
 mod certificates;
+mod control_plane;
+mod error;
 mod etcd;
 mod runtime;
 
 pub use addons::{AddonsSpec, MetricsServer};
 pub use bhyve::{BhyveSpec, OutwardV6, VmSize};
 pub use certificates::CertificatesSpec;
+pub use control_plane::{Profile, Shape};
+pub use error::SpecError;
 pub use etcd::{EtcdSpec, Every, SnapshotsSpec};
 pub use runtime::{OciRuntime, RuntimeError};
 
@@ -16,10 +20,7 @@ use artifacts::{UnknownKubernetes, Version, VersionSet};
 use k8s_bootstrap::SupportedVersion;
 use netplan::{Allow, LabName, MachineCounts, Net};
 use serde::{Deserialize, Serialize};
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 /// A lab, as `lab.toml` describes it; every field has a default, and an unknown one is an error.
 ///
@@ -74,64 +75,6 @@ pub struct NetworkSpec {
     pub allow: Vec<Allow>,
 }
 
-/// Who keeps the programs of the control plane running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Shape {
-    /// systemd: each program is a service.
-    Services,
-    /// The kubelet, from static pods as kubeadm writes them: stock kubeadm works on such a lab.
-    StaticPods,
-}
-
-/// How much the cluster trusts by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Profile {
-    /// kubeadm's defaults.
-    Standard,
-    /// What the CIS benchmark asks for and a program can check.
-    Hardened,
-}
-
-impl Shape {
-    /// The word in lab.toml.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Services => "services",
-            Self::StaticPods => "static-pods",
-        }
-    }
-}
-
-impl Profile {
-    /// The word in lab.toml.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Hardened => "hardened",
-        }
-    }
-}
-
-impl From<Shape> for k8s_bootstrap::Shape {
-    fn from(shape: Shape) -> Self {
-        match shape {
-            Shape::Services => Self::Services,
-            Shape::StaticPods => Self::StaticPods,
-        }
-    }
-}
-
-impl From<Profile> for k8s_bootstrap::Profile {
-    fn from(profile: Profile) -> Self {
-        match profile {
-            Profile::Standard => Self::Standard,
-            Profile::Hardened => Self::Hardened,
-        }
-    }
-}
-
 impl Default for LabSpec {
     /// The reference lab: three etcd members, one control plane, one worker, the newest Kubernetes.
     fn default() -> Self {
@@ -151,75 +94,6 @@ impl Default for LabSpec {
             bhyve: None,
         }
     }
-}
-
-/// What may be done about a version that is too new.
-const TRY_NEWER: &str =
-    "; to try it all the same, say unsupported_version = true (--unsupported-version)";
-
-/// A specification that cannot be read, or that asks for something impossible. Nothing was touched.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SpecError {
-    /// The file cannot be read.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The text is not a specification; the message has line, column and the line itself.
-    #[error("{}{source}", .path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default())]
-    Parse {
-        /// The file, if it was one.
-        path: Option<PathBuf>,
-        /// What the parser says.
-        source: Box<toml::de::Error>,
-    },
-    /// A number is out of its range.
-    #[error("{field} = {value}: {remedy}")]
-    Range {
-        /// The field, as in lab.toml.
-        field: &'static str,
-        /// The value.
-        value: String,
-        /// What it may be.
-        remedy: &'static str,
-    },
-    /// The size of a VM is out of its range.
-    #[error("{field} = {value}: {remedy}")]
-    Size {
-        /// The field, as in lab.toml.
-        field: String,
-        /// The value.
-        value: u32,
-        /// What it may be.
-        remedy: &'static str,
-    },
-    /// The image of VMs.
-    #[error("{field} = {value:?}: {why}")]
-    Image {
-        /// The field, as in lab.toml.
-        field: &'static str,
-        /// The value.
-        value: String,
-        /// What is wrong with it, and what to do.
-        why: String,
-    },
-    /// Snapshots of etcd by a timer.
-    #[error("etcd.snapshots: {why}")]
-    Snapshots {
-        /// What is wrong with it, and what to do.
-        why: String,
-    },
-    /// A version that is not in the catalogue.
-    #[error("{unknown}{}", if .unknown.is_newer() { TRY_NEWER } else { "" })]
-    Kubernetes {
-        /// What the catalogue says.
-        unknown: UnknownKubernetes,
-    },
 }
 
 impl LabSpec {

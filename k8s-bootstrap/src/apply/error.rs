@@ -1,7 +1,7 @@
 //! Why a plan could not be done.
 
 use super::JoinReason;
-use crate::{ApiError, ObserveError, UnknownHost};
+use crate::{ApiError, ObserveError, UnknownHost, kubeadm::WriteError};
 use host_exec::{ClockError, FileError, HostName, RunError, https::TlsError};
 use std::{convert::Infallible, error::Error, time::Duration};
 
@@ -60,6 +60,15 @@ pub enum ApplyError {
 impl From<Infallible> for ApplyError {
     fn from(never: Infallible) -> Self {
         match never {}
+    }
+}
+
+impl From<WriteError> for ApplyError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::File(error) => Self::File(error),
+            WriteError::Run(error) => Self::Run(error),
+        }
     }
 }
 

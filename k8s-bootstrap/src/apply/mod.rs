@@ -19,10 +19,11 @@ use crate::{
 use futures::future::{BoxFuture, FutureExt as _, try_join_all};
 use host_exec::{
     EventSink, Host, HostName,
+    files::Drift,
     systemd::{self, UnitName},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -342,7 +343,7 @@ async fn forget_kubelet_start(host: &dyn Host, setup: &NodeSetup) -> Result<(), 
 async fn write_files(
     host: &dyn Host,
     setup: &NodeSetup,
-    files: &[(PathBuf, host_exec::files::Drift)],
+    files: &[(PathBuf, Drift)],
     readers: &[UnitName],
 ) -> Result<(), ApplyError> {
     let records = setup
@@ -350,22 +351,13 @@ async fn write_files(
         .iter()
         .filter(|service| readers.contains(&service.unit));
     try_join_all(records.map(|service| host.remove_file(&service.record.path))).await?;
-    let wanted: BTreeSet<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
+    let drifts: BTreeMap<&Path, Drift> = files.iter().map(|(p, d)| (p.as_path(), *d)).collect();
     let known = setup.files.iter();
     let found: Vec<_> = known
-        .filter(|file| wanted.contains(file.path.as_path()))
+        .filter_map(|file| Some((file, *drifts.get(file.path.as_path())?)))
         .collect();
-    if found.len() != wanted.len() {
+    if found.len() != drifts.len() {
         return Err(ApplyError::ForeignPlan("a file to be written".into()));
     }
-    // The kubelet starts a pod at the sight of its manifest, and has it read the others.
-    let (manifests, others): (Vec<_>, Vec<_>) = found
-        .into_iter()
-        .partition(|file| kubeadm::is_manifest(&file.path));
-    for files in [others, manifests] {
-        if !files.is_empty() {
-            host.write_files(&files).await?;
-        }
-    }
-    Ok(())
+    Ok(kubeadm::write(host, &found).await?)
 }

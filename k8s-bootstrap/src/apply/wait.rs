@@ -23,9 +23,11 @@ const API_LIMIT: Duration = Duration::from_secs(60);
 const NODE_LIMIT: Duration = Duration::from_secs(60);
 /// For the name server, from the prepared API on; its image may have to be pulled.
 const DNS_LIMIT: Duration = Duration::from_secs(180);
-/// For static pods that are made anew: 30 s of grace, which an API server takes for its watches, and up to 20 s until
+/// For static pods that are made anew: 30 s of grace, which an API server takes for streams without an end, and up to 20 s until
 /// its startup probe, which comes every 10 s, has seen it.
 const PODS_LIMIT: Duration = Duration::from_secs(150);
+/// What the events of that wait are about.
+const POD_STEP: &str = "static pods";
 /// How much of a unit's log an error carries.
 const LOG_LINES: usize = 20;
 
@@ -48,14 +50,7 @@ impl Run<'_> {
             if readiness == Readiness::Ready {
                 return Ok::<_, Infallible>(Attempt::Ready(()));
             }
-            let text = readiness.to_string();
-            if let Ok(mut said) = said.lock()
-                && *said != text
-            {
-                self.events.running(name.as_str(), "API", &text);
-                said.clone_from(&text);
-            }
-            Ok(Attempt::NotYet(text))
+            Ok(self.tell(name, "API", &said, readiness.to_string()))
         };
         let ready = async {
             self.or_log(poll::until(&wait, look).await, name, "kube-apiserver")
@@ -91,12 +86,13 @@ impl Run<'_> {
     ) -> Result<(), ApplyError> {
         self.any(Stage::Ready).await;
         let wait = self.wait(format!("new static pods on {name}"), PODS_LIMIT);
+        let said = Mutex::new(String::new());
         let look = || async {
             let pods = self.leading().1.list("v1", "Pod").await;
             Ok::<_, Infallible>(match pods {
                 Ok(pods) => match kubeadm::lacking(name, setup, &pods) {
                     lacking if lacking.is_empty() => Attempt::Ready(()),
-                    lacking => Attempt::NotYet(lacking.join("; ")),
+                    lacking => self.tell(name, POD_STEP, &said, lacking.join("; ")),
                 },
                 Err(error) => self.not_yet(&error),
             })
@@ -105,7 +101,7 @@ impl Run<'_> {
             self.or_log(poll::until(&wait, look).await, name, "kubelet")
                 .await
         };
-        self.timed(name.as_str(), "static pods", new).await
+        self.timed(name.as_str(), POD_STEP, new).await
     }
 
     pub(super) async fn await_dns(&self) -> Result<(), ApplyError> {
@@ -134,6 +130,23 @@ impl Run<'_> {
         };
         self.or_log(poll::until(&wait, look).await, culprit, unit)
             .await
+    }
+
+    /// Not yet, for a reason that an event tells when it is another one than before.
+    fn tell<T>(
+        &self,
+        name: &HostName,
+        step: &str,
+        said: &Mutex<String>,
+        text: String,
+    ) -> Attempt<T> {
+        if let Ok(mut said) = said.lock()
+            && *said != text
+        {
+            self.events.running(name.as_str(), step, &text);
+            said.clone_from(&text);
+        }
+        Attempt::NotYet(text)
     }
 
     /// A request without an answer; the next goes to another API server.

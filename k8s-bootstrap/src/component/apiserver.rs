@@ -59,8 +59,8 @@ const STOP_LIMIT: (&str, &str) = ("TimeoutStopSec", "7s");
 
 /// When it stops, it ends the watches that it serves, whose clients begin them anew at another API server at once, and
 /// waits so long at most (`WithWatchTerminationDuringShutdown` of k8s.io/apiserver; there since 1.27). Without it, it
-/// waits for its clients to end them, which they do not.
-const WATCHES: (&str, &str) = ("shutdown-watch-termination-grace-period", "1s");
+/// waits for its clients to end them, which they do not: a static pod takes all its 30 s of grace then.
+pub(crate) const WATCHES: &str = "shutdown-watch-termination-grace-period";
 
 fn flags(place: Place<'_>) -> Flags {
     let spec = place.cluster;
@@ -105,13 +105,14 @@ fn flags(place: Place<'_>) -> Flags {
         .set("service-cluster-ip-range", spec.services.list())
         .set("tls-cert-file", pki_file("apiserver.crt"))
         .set("tls-private-key-file", pki_file("apiserver.key"));
+    flags.set(WATCHES, "1s");
     if spec.shape == Shape::Services {
         // kubeadm leaves it out, and believes any kubelet; a static pod is as kubeadm writes it.
         flags.set("kubelet-certificate-authority", CA);
-        flags.set(WATCHES.0, WATCHES.1);
         if spec.balancer.is_some() {
             // It says first that it is not ready any more: a connection that is waiting when it closes its port would
-            // be lost, and the balancers see within a second that no more are to come.
+            // be lost, and the balancers see within a second that no more are to come. A static pod has no time for
+            // that: a kubelet of another minor, which takes it for an unknown one, kills it after 2 s.
             flags.set("shutdown-delay-duration", "2s");
         }
     }

@@ -6,9 +6,13 @@ use crate::{
 };
 use serde_json::{Map, Value, json};
 
-/// Flags of the controller manager that are ours in every cluster of this shape; in
-/// [`controller_manager`] they stand among the others.
-const OURS: [&str; 2] = ["--allocate-node-cidrs=", "--flex-volume-plugin-dir="];
+/// Flags that are ours in every cluster of this shape; in [`apiserver`] and [`controller_manager`] they stand among the
+/// others.
+const OURS: [&str; 3] = [
+    "allocate-node-cidrs",
+    "flex-volume-plugin-dir",
+    apiserver::WATCHES,
+];
 
 /// The extra arguments of the three programs.
 pub(super) struct ExtraArgs {
@@ -80,12 +84,13 @@ pub(super) fn first(spec: &ClusterSpec) -> Place<'_> {
 }
 
 fn difference(arguments: &[String], defaults: &[String]) -> Vec<(String, String)> {
-    let ours = |argument: &String| OURS.iter().any(|flag| argument.starts_with(flag));
+    let is_default = |name: &str, argument| !OURS.contains(&name) && defaults.contains(argument);
     arguments
         .iter()
-        .filter(|argument| ours(argument) || !defaults.contains(argument))
-        .filter_map(|argument| argument.strip_prefix("--")?.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .filter_map(|argument| {
+            let (name, value) = argument.strip_prefix("--")?.split_once('=')?;
+            (!is_default(name, argument)).then(|| (name.to_owned(), value.to_owned()))
+        })
         .collect()
 }
 

@@ -10,6 +10,8 @@
 //! - A static pod has the annotation [`READS`], the digest of the files that its program reads at its start: the kubelet starts it
 //!   anew when a certificate changes, which kubeadm leaves to the administrator.
 //! - Our objects carry the annotation [`APPLIED`](crate::APPLIED).
+//! - The API server has `--shutdown-watch-termination-grace-period`, an `extraArg` to kubeadm: without it, it takes all its
+//!   30 s of grace to end.
 //! - Pod ranges are part of the spec, so the controller manager has `--allocate-node-cidrs=false`.
 //! - The drivers of flexvolumes, which kubeadm mounts until 1.35, lie below `/var/lib/kubelet`, since `/usr` may be
 //!   read-only.
@@ -30,12 +32,14 @@
 mod addons;
 mod args;
 mod config;
+mod handover;
 mod kubelet;
 mod objects;
 mod running;
 mod static_pod;
 
 pub use config::cluster_configuration;
+pub(crate) use handover::{WriteError, write};
 pub(crate) use kubelet::{
     adapt as adapt_kubelet, api_url as kubelet_api_url, local_config as local_kubelet_config,
 };

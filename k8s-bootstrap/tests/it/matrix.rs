@@ -133,6 +133,10 @@ const STATIC_PODS: [&[Change]; 9] = {
     ];
     changes[7] = &[
         (
+            "/etc/kubernetes/manifests/kube-apiserver.yaml",
+            "the order of extraArgs, kubernetes#135400",
+        ),
+        (
             "/etc/kubernetes/manifests/kube-controller-manager.yaml",
             "kubernetes#136423",
         ),

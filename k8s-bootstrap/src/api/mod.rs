@@ -1,5 +1,11 @@
 //! The Kubernetes API of one control plane, spoken to from a host that reaches it.
 
+mod error;
+mod readiness;
+
+pub use error::ApiError;
+pub use readiness::Readiness;
+
 use crate::{ClientIdentity, Object, ObjectKey};
 use host_exec::{
     Host,
@@ -22,75 +28,6 @@ use zeroize::Zeroizing;
 
 /// The name under which this crate owns fields (server-side apply).
 const FIELD_MANAGER: &str = "lab";
-
-/// What an API server says about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Readiness {
-    /// Nothing that speaks TLS with our trust; the text says why.
-    Silent(String),
-    /// It answers, but is not ready; the text says which of its checks fail.
-    Answers(String),
-    /// It is ready.
-    Ready,
-}
-
-impl fmt::Display for Readiness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Silent(why) => write!(f, "silent: {why}"),
-            Self::Answers(why) => write!(f, "not ready: {why}"),
-            Self::Ready => f.write_str("ready"),
-        }
-    }
-}
-
-/// A request that the API did not fulfil.
-#[derive(Debug, thiserror::Error)]
-#[error("the API at {address} did not {verb} {what}")]
-#[non_exhaustive]
-pub struct ApiError {
-    /// The API server.
-    pub address: SocketAddr,
-    /// `get`, `list`, `apply`, `create`, `cordon`, `evict`, ...
-    pub verb: &'static str,
-    /// The object or objects.
-    pub what: String,
-    /// The cause.
-    #[source]
-    pub source: Box<kube::Error>,
-}
-
-impl ApiError {
-    /// Whether the API did not know the caller (401).
-    pub fn is_unauthorized(&self) -> bool {
-        matches!(&*self.source, kube::Error::Api(status) if status.code == 401)
-    }
-
-    /// Whether a Service was refused since its address is another one's (`ErrAllocated` in
-    /// pkg/registry/core/service/ipallocator).
-    pub(crate) fn is_about_a_taken_address(&self) -> bool {
-        let taken = "provided IP is already allocated";
-        matches!(&*self.source, kube::Error::Api(status) if status.message.contains(taken))
-    }
-
-    /// Whether an object was refused since the one that is there has two entries of one key in a list, which
-    /// server-side apply of old versions does not read (structured-merge-diff 4.2.3, which 1.28.3 has, `typed/validate.go`).
-    pub(crate) fn is_about_equal_keys(&self) -> bool {
-        let equal = "duplicate entries for key";
-        matches!(&*self.source, kube::Error::Api(status) if status.message.contains(equal))
-    }
-
-    /// Whether the same request may succeed later: no answer, or one of a server that is still starting.
-    ///
-    /// While it starts, a server forbids (403) what its admission plugins cannot judge yet, and does not
-    /// know (404) the namespaces that it is about to make. What is malformed (400, 422) stays so.
-    pub fn is_transient(&self) -> bool {
-        match &*self.source {
-            kube::Error::Api(status) => !matches!(status.code, 400 | 401 | 405 | 415 | 422),
-            _ => true,
-        }
-    }
-}
 
 /// A client of one API server.
 #[derive(Clone)]
@@ -188,7 +125,7 @@ impl Api {
             Ok(answer) if https::is_ok(&answer) => Readiness::Ready,
             Ok(answer) => {
                 let text = String::from_utf8_lossy(answer.body());
-                Readiness::Answers(failing_checks(&text, answer.status().as_u16()))
+                Readiness::Answers(readiness::failing_checks(&text, answer.status().as_u16()))
             }
         }
     }
@@ -282,30 +219,20 @@ impl Api {
         let body: DynamicObject =
             serde_json::from_value(object.body().clone()).expect("an object has type and metadata");
         let (api, params) = (self.resource(key), PostParams::default());
-        match self
-            .bounded("create", key, api.create(&params, &body))
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) => match &*error.source {
-                kube::Error::Api(status) if status.code == 409 => Ok(()),
-                _ => Err(error),
-            },
+        let created = self.bounded("create", key, api.create(&params, &body));
+        match created.await {
+            Err(error) if error.status() != Some(409) => Err(error),
+            _ => Ok(()),
         }
     }
 
     /// Deletes an object. One that is not there is *not* an error.
     pub(crate) async fn delete(&self, key: &ObjectKey) -> Result<(), ApiError> {
         let (api, params) = (self.resource(key), DeleteParams::default());
-        match self
-            .bounded("delete", key, api.delete(&key.name, &params))
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) => match &*error.source {
-                kube::Error::Api(status) if status.code == 404 => Ok(()),
-                _ => Err(error),
-            },
+        let deleted = self.bounded("delete", key, api.delete(&key.name, &params));
+        match deleted.await {
+            Err(error) if error.status() != Some(404) => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -374,39 +301,4 @@ fn to_value(object: &DynamicObject) -> Value {
         value["kind"] = kind.as_str().into();
     }
     value
-}
-
-/// The names of the checks that fail, out of the answer of `/readyz?verbose` (kube-apiserver 1.37):
-///
-/// ```text
-/// [+]ping ok
-/// [-]poststarthook/rbac/bootstrap-roles failed: reason withheld
-/// readyz check failed
-/// ```
-fn failing_checks(text: &str, status: u16) -> String {
-    let names: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("[-]"))
-        .map(|line| line.split(' ').next().unwrap_or(line))
-        .collect();
-    if names.is_empty() {
-        return format!("status {status}");
-    }
-    names.join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failing_checks_are_named() {
-        let text = "[+]ping ok\n[-]etcd failed: reason withheld\n[+]log ok\n\
-            [-]poststarthook/rbac/bootstrap-roles failed: reason withheld\nreadyz check failed\n";
-        assert_eq!(
-            failing_checks(text, 500),
-            "etcd, poststarthook/rbac/bootstrap-roles"
-        );
-        assert_eq!(failing_checks("Forbidden", 403), "status 403");
-    }
 }
