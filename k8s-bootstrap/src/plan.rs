@@ -134,7 +134,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     Plan { steps }
 }
 
-/// What a node has to be done to, before the API is asked about it.
+/// What has to be done on a node before the API is asked about it.
 fn node_actions(setup: &NodeSetup, found: &NodeObserved) -> Vec<Action> {
     let gap = Gap::of(setup, found);
     let services = setup.services.iter();

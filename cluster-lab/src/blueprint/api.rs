@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 /// On the loopback of every node; the API servers have 6443 on all addresses.
 pub(super) const BALANCER_PORT: u16 = 7443;
+
 impl Blueprint {
     /// The address at which the API is reached from this machine.
     pub(crate) fn api_url_here(&self) -> ApiUrl {

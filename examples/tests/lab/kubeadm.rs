@@ -70,7 +70,7 @@ fn bring_up(lab: &Lab<'_>, version: &[&str]) {
     lab.check_in_a_while();
     the_control_plane_is_pods(lab);
     let up = lab.up(&[]);
-    assert_eq!(up.result["changed"], false);
+    up.changed_nothing();
     assert_eq!(up.events, []);
 }
 
@@ -86,7 +86,7 @@ fn kubeadm_is_content(lab: &Lab<'_>, expected: &Expected) {
     let up = lab.up(&[]);
     assert_eq!(up.result["changed"], true);
     lab.check_in_a_while();
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
 }
 
 /// kubeadm on a machine.
@@ -168,7 +168,7 @@ fn etcd_is_restored(lab: &Lab<'_>) {
     let gone = lab.run(&["kubectl", "get", "configmap", "after"]);
     assert!(gone.err.contains("NotFound"), "{gone:?}");
     lab.check_in_a_while();
-    assert_eq!(lab.up(&[]).result["changed"], false);
+    lab.up(&[]).changed_nothing();
 }
 
 #[track_caller]

@@ -23,8 +23,8 @@ const API_LIMIT: Duration = Duration::from_secs(60);
 const NODE_LIMIT: Duration = Duration::from_secs(60);
 /// For the name server, from the prepared API on; its image may have to be pulled.
 const DNS_LIMIT: Duration = Duration::from_secs(180);
-/// For static pods that are made anew: 30 s of grace, which an API server takes for streams without an end, and up to 20 s until
-/// its startup probe, which comes every 10 s, has seen it.
+/// For static pods that are made anew: 30 s of grace, which an API server takes for streams without an end, and up to 20 s
+/// until its startup probe, which comes every 10 s, has seen it.
 const PODS_LIMIT: Duration = Duration::from_secs(150);
 /// What the events of that wait are about.
 const POD_STEP: &str = "static pods";
