@@ -42,12 +42,19 @@ pub(super) fn is_of_minor(target: &str, version: EtcdVersion) -> bool {
     target == minor_of(version)
 }
 
-/// Whether a member runs the minor of `to` already, or its store can be opened by it.
-pub(super) fn is_prepared(status: &Status, to: EtcdVersion) -> bool {
+/// Whether a member runs the minor of `to`.
+pub(super) fn runs_minor(status: &Status, to: EtcdVersion) -> bool {
     let runs = status.version.parse::<EtcdVersion>();
     runs.is_ok_and(|runs| (runs.major, runs.minor) == (to.major, to.minor))
-        || status.downgrade.as_deref() == Some(&minor_of(to))
-            && is_of_minor(&status.storage_version, to)
+}
+
+/// Whether a member runs the minor of `to` already, or its store can be opened by it and stays so: while the downgrade is
+/// under way, and beside a member of that minor, above whose version the cluster does not go. A leader of 3.5 ends the
+/// downgrade before all members are older: it asks them for the version of the cluster, not for theirs
+/// (`isMatchedVersions`, seen with 3.5.35).
+pub(super) fn is_prepared(status: &Status, to: EtcdVersion, beside_older: bool) -> bool {
+    let stays = beside_older || status.downgrade.as_deref() == Some(&minor_of(to));
+    runs_minor(status, to) || stays && is_of_minor(&status.storage_version, to)
 }
 
 fn minor_of(version: EtcdVersion) -> String {
@@ -60,8 +67,8 @@ fn minor_of(version: EtcdVersion) -> String {
 ///
 /// # Errors
 ///
-/// Not one minor down, or before 3.6; etcd refuses; the stores are not rewritten in time. One that has begun already is
-/// *not* an error.
+/// Not one minor down, or before 3.6; etcd refuses; the stores are not rewritten in time. One that has begun already, or
+/// that etcd has ended although only some members run the older version, is *not* an error.
 pub async fn begin_downgrade(
     spec: &ClusterSpec,
     member: &MemberName,
@@ -70,12 +77,14 @@ pub async fn begin_downgrade(
 ) -> Result<(), DowngradeError> {
     check_downgrade_path(spec.version(), to)?;
     let minor = &minor_of(to);
-    let mut under_way = false;
+    let (mut under_way, mut beside_older) = (false, false);
     for own in spec.members() {
-        let status = probe.status(&own.name).await;
-        under_way |= status.is_ok_and(|status| status.downgrade.as_deref() == Some(minor));
+        if let Ok(status) = probe.status(&own.name).await {
+            under_way |= status.downgrade.as_deref() == Some(minor);
+            beside_older |= runs_minor(&status, to);
+        }
     }
-    if !under_way {
+    if !under_way && !beside_older {
         validate(member, minor, probe).await?;
         probe
             .downgrade(member, DowngradeAction::Enable, minor)
@@ -85,7 +94,7 @@ pub async fn begin_downgrade(
     let look = || async move {
         for own in spec.members() {
             let seen = match probe.status(&own.name).await {
-                Ok(status) if is_prepared(&status, to) => continue,
+                Ok(status) if is_prepared(&status, to, beside_older) => continue,
                 Ok(status) => format!("has {}", status.storage_version),
                 Err(why) => format!("says {why}"),
             };

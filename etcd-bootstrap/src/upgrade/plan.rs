@@ -2,7 +2,7 @@
 
 use super::{
     Facts,
-    downgrade::{is_of_minor, is_prepared},
+    downgrade::{is_of_minor, is_prepared, runs_minor},
     preflight, preflight_downgrade,
 };
 use crate::{
@@ -170,9 +170,10 @@ pub fn plan_downgrade(
     let mut steps = Vec::new();
     way.first_of_all(&mut steps);
     let member = way.leader.clone();
+    let beside_older = statuses(seen).any(|status| runs_minor(status, to.version));
     let unprepared = way.order.iter().any(|member| {
         let status = seen.status(&member.name);
-        status.is_some_and(|status| !is_prepared(status, to.version))
+        status.is_some_and(|status| !is_prepared(status, to.version, beside_older))
     });
     if unprepared {
         steps.push(UpgradeStep::Downgrade {
@@ -190,8 +191,11 @@ pub fn plan_downgrade(
 
 /// The minors to which members say that a downgrade is under way.
 fn downgrades(seen: &Seen) -> impl Iterator<Item = &str> {
-    let statuses = seen.members.values().filter_map(ClientAnswer::status);
-    statuses.filter_map(|status| status.downgrade.as_deref())
+    statuses(seen).filter_map(|status| status.downgrade.as_deref())
+}
+
+fn statuses(seen: &Seen) -> impl Iterator<Item = &Status> {
+    seen.members.values().filter_map(ClientAnswer::status)
 }
 
 /// A leader, the members whose turn it is, and the rest of what both ways have in common.

@@ -216,6 +216,30 @@ async fn a_downgrade_to_3_5_is_taken_back_before_and_after_members_were_replaced
     taken_back(6, 106, 4).await;
 }
 
+/// A leader of 3.5 ends it as soon as the cluster is of that version, while its former leader still runs 3.6.
+#[tokio::test]
+#[ignore = "needs etcd"]
+async fn a_downgrade_that_etcd_has_ended_early_is_gone_on_with() {
+    let mut ways = Ways::new(6, 108).await;
+    let older = ways.older.clone();
+    let mut plan = ways.plan(&older).await.unwrap();
+    let led = |step: &UpgradeStep| matches!(step, UpgradeStep::MoveLeader { .. });
+    let last = plan.steps.iter().position(led).unwrap();
+    plan.steps.truncate(last + 1);
+    ways.apply(&plan, &older).await;
+    let (member, probe) = (&name(1), &ways.lab.probe());
+    let look = || async move {
+        Ok::<_, String>(match probe.downgrades(member).await? {
+            false => Attempt::Ready(()),
+            true => Attempt::NotYet("it is under way".into()),
+        })
+    };
+    let wait = Wait::new("end of the downgrade", LIMIT);
+    poll::until(&wait, look).await.unwrap();
+    ways.go(&older, 1).await;
+    ways.settle(&older).await;
+}
+
 #[tokio::test]
 #[ignore = "needs etcd"]
 async fn a_downgrade_by_two_minors_is_refused() {
