@@ -8,12 +8,13 @@ use time::{Duration, OffsetDateTime};
 use crate::authority::{Authority, IssueError, LoadError};
 use crate::decide::{Action, Existing, Reason};
 use crate::ledger::{Intent, LedgerError, Reserved};
+use crate::lock::WriteLock;
 use crate::plan::{PkiPlan, PlanError, PlanItem, Snapshot};
 use crate::random::{Random, RandomError};
 use crate::request::{RequestError, Subject};
 use crate::role::CaRole;
 use crate::spec::{ItemId, WantedLeaf};
-use crate::store::{KEY_MODE, PUBLIC_MODE, Store, WriteError, WriteLock, WriteStep};
+use crate::store::{KEY_MODE, PUBLIC_MODE, Store, WriteError, WriteStep};
 use crate::x509::{KeyError, KeySpec, PrivateKey};
 
 /// A plan was not carried out to its end. What was done stays, and the next run goes on from there.

@@ -11,12 +11,13 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::disk::read_text;
+use crate::lock::WriteLock;
 use crate::moment::rfc3339;
 use crate::random::{Random, RandomError};
 use crate::role::CaRole;
 use crate::serial::{self, SerialLedger, SerialNumber};
 use crate::spec::ItemId;
-use crate::store::{KEY_MODE, ReadError, Store, WriteError, WriteLock};
+use crate::store::{KEY_MODE, ReadError, Store, WriteError};
 
 /// One certificate that was issued, or was to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

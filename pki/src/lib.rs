@@ -60,6 +60,7 @@ mod expiry;
 mod files;
 mod kubeconfig;
 mod ledger;
+mod lock;
 mod manifest;
 mod moment;
 mod name;

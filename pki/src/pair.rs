@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::decide::Existing;
 use crate::disk::{failed, read_secret, read_text, sync_directory};
+use crate::lock::WriteLock;
 use crate::spec::ItemId;
-use crate::store::{KEY_MODE, PUBLIC_MODE, ReadError, Store, WriteError, WriteLock, WriteStep};
+use crate::store::{KEY_MODE, PUBLIC_MODE, ReadError, Store, WriteError, WriteStep};
 
 /// How often a reader looks again when a writer was quicker; each time the writer has replaced the pair once more.
 const READS_MAX: usize = 8;

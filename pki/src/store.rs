@@ -10,9 +10,8 @@
 //! ledger.txt  .lock
 //! ```
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -20,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::disk::{failed, list, make_directory, read_text, sync_directory, write_temporary};
 use crate::files::FileContent;
 use crate::kubeconfig::kubeconfig;
+use crate::lock::WriteLock;
 use crate::rotation::{self, Rotated};
 use crate::spec::ItemId;
 use crate::x509::{Certificate, CertificateError, KeyError, Passphrase};
@@ -184,12 +184,6 @@ pub struct Store {
     pub(crate) passphrase: Option<Passphrase>,
 }
 
-/// The right to write, held until dropped; the system takes it back from a killed process.
-#[derive(Debug)]
-pub(crate) struct WriteLock {
-    _file: File,
-}
-
 impl Store {
     /// A store in a directory, which need not exist yet: nothing is touched by this call.
     #[must_use]
@@ -326,26 +320,7 @@ impl Store {
     }
 
     pub(crate) fn lock(&self) -> Result<WriteLock, WriteError> {
-        make_directory(&self.root)?;
-        let path = self.root.join(".lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(KEY_MODE)
-            .open(&path)
-            .map_err(failed("opening", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(WriteLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(WriteError::Locked {
-                store: self.root.clone(),
-            }),
-            Err(TryLockError::Error(source)) => Err(WriteError::Io {
-                step: "locking",
-                path,
-                source,
-            }),
-        }
+        WriteLock::take(&self.root)
     }
 
     /// Writes a file so that a crash leaves the old or the new one, whole, and no other process

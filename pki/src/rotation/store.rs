@@ -15,10 +15,11 @@ use time::OffsetDateTime;
 use super::{Generation, NoWayBack, Phase, Rotated, next_common_name};
 use crate::authority::{Authority, IssueError, LoadError};
 use crate::disk::{failed, read_text, sync_directory};
+use crate::lock::WriteLock;
 use crate::random::{Random, RandomError};
 use crate::request::{Life, RequestError, Subject};
 use crate::role::CaRole;
-use crate::store::{KEY_MODE, PUBLIC_MODE, ReadError, Store, WriteError, WriteLock};
+use crate::store::{KEY_MODE, PUBLIC_MODE, ReadError, Store, WriteError};
 use crate::x509::{Certificate, CertificateError, KeyError, KeySpec, PrivateKey};
 
 /// A step of a rotation could not be made in the store. The step before it still counts.
