@@ -62,8 +62,8 @@ macro_rules! tests {
     };
 }
 
-/// Rows that mind how long writes fail or members take, or that a client is answered in time, and bear little beside them: `./lab test` runs nothing else
-/// meanwhile.
+/// Rows that mind how long writes fail or members take, or that a client is answered in time, and bear little beside them:
+/// `./lab test` runs nothing else meanwhile.
 mod alone {
     tests! {
         ca_rotation: "ca-rotation",
