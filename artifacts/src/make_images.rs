@@ -117,39 +117,12 @@ async fn make(
             pack(wanted, recipe, &set.path(program), ROOT, Vec::new()).await
         }
         ImageStep::PackWithTools { recipe, tools } => {
-            let reference = || recipe.reference.clone();
-            let files = tools.files(here).await;
-            let files = files.map_err(|source| ImagesError::Libraries {
-                reference: reference(),
-                source,
-            })?;
-            let files = files.map_err(|source| ImagesError::Pack {
-                reference: reference(),
-                source,
-            })?;
             let program = set.path(ProgramName::KubeProxy);
+            let files = with_libraries(here, recipe, tools).await?;
             pack(wanted, recipe, &program, ROOT, files).await
         }
         ImageStep::Compile { recipe, cc } => {
-            let dir = store::directory(places.cache_dir.join("images/pause"))?;
-            let (source, program) = (dir.join("pause.c"), dir.join("pause"));
-            store::write_atomically(&source, PAUSE_SOURCE.as_bytes())?;
-            let compile = Command::new(path_text(cc))
-                .args([
-                    "-static",
-                    "-O2",
-                    "-s",
-                    "-o",
-                    &path_text(&program),
-                    &path_text(&source),
-                ])
-                .timeout(COMPILE_TIMEOUT);
-            here.run(&compile)
-                .await
-                .map_err(|source| ImagesError::Compile {
-                    reference: recipe.reference.clone(),
-                    source,
-                })?;
+            let program = compile_pause(here, recipe, cc, places).await?;
             pack(wanted, recipe, &program, NONROOT, Vec::new()).await
         }
         ImageStep::BuildGo { recipe, go } => {
@@ -163,6 +136,45 @@ async fn make(
             pack(wanted, recipe, &program, NONROOT, Vec::new()).await
         }
     }
+}
+
+/// The tools of a host, and the libraries that they are linked to.
+async fn with_libraries(
+    here: &LocalHost,
+    recipe: &ImageRecipe,
+    tools: &HostTools,
+) -> Result<Vec<ImageFile>, ImagesError> {
+    let reference = || recipe.reference.clone();
+    let found = tools.files(here).await;
+    let found = found.map_err(|source| ImagesError::Libraries {
+        reference: reference(),
+        source,
+    })?;
+    found.map_err(|source| ImagesError::Pack {
+        reference: reference(),
+        source,
+    })
+}
+
+/// Compiles the pause program, which needs no libraries then, and returns its file.
+async fn compile_pause(
+    here: &LocalHost,
+    recipe: &ImageRecipe,
+    cc: &Path,
+    places: &Places,
+) -> Result<PathBuf, ImagesError> {
+    let dir = store::directory(places.cache_dir.join("images/pause"))?;
+    let (source, program) = (dir.join("pause.c"), dir.join("pause"));
+    store::write_atomically(&source, PAUSE_SOURCE.as_bytes())?;
+    let (from, to) = (path_text(&source), path_text(&program));
+    let words = ["-static", "-O2", "-s", "-o", &to, &from];
+    let compile = Command::new(path_text(cc)).args(words);
+    let compiled = here.run(&compile.timeout(COMPILE_TIMEOUT)).await;
+    compiled.map_err(|source| ImagesError::Compile {
+        reference: recipe.reference.clone(),
+        source,
+    })?;
+    Ok(program)
 }
 
 /// Builds the program of the web image, which is of use outside of an image too, and returns its file.

@@ -105,47 +105,8 @@ pub(super) async fn lines(
     let (etcd, kubernetes) = tokio::join!(etcd, kubernetes);
     let mut etcd = etcd.map_err(ObserveError::from)?;
     let mut kubernetes = kubernetes.map_err(ObserveError::from)?;
-    for member in wired.etcd.members() {
-        let paths = changed(pki, member.name.as_str(), changes);
-        if let Some(found) = etcd.members.get_mut(&member.name) {
-            for path in paths {
-                if found.drifted.iter().all(|(known, _)| *known != path) {
-                    found.drifted.push((path, Drift::Contents));
-                }
-            }
-        }
-    }
-    for (name, setup) in &wired.kubernetes.nodes {
-        let paths = changed(pki, name.as_str(), changes);
-        let Some(found) = kubernetes.nodes.get_mut(name) else {
-            continue;
-        };
-        let mut known: Vec<PathBuf> = paths
-            .into_iter()
-            .filter(|path| {
-                // Without a rotation there is no such file.
-                path == Path::new(SIGNER_CA) || setup.files.iter().any(|file| file.path == *path)
-            })
-            .collect();
-        let read = known.iter().map(PathBuf::as_path).collect();
-        known.extend(wired.kubernetes.manifests_reading(name, &read));
-        for path in known {
-            let readers = setup.readers(&[path.as_path()].into());
-            found
-                .recorded_otherwise
-                .extend(readers.iter().map(|service| service.unit.clone()));
-            found
-                .unrecorded
-                .extend(readers.iter().map(|service| service.unit.clone()));
-            found.files.entry(path).or_insert(Drift::Contents);
-        }
-    }
-    if changes.kubelets {
-        for found in kubernetes.nodes.values_mut() {
-            let old = NodeCertificate::Unusable("it is of the old authority".to_owned());
-            (found.certificate, found.serving) = (old.clone(), old);
-        }
-    }
+    mark_members(&mut etcd, wired, pki, changes);
+    mark_nodes(&mut kubernetes, wired, pki, changes);
     let mut lines: Vec<String> = etcd_bootstrap::plan(&wired.etcd, &etcd)?
         .to_string()
         .lines()
@@ -156,6 +117,60 @@ pub(super) async fn lines(
         lines.extend(own.to_string().lines().map(str::to_owned));
     }
     Ok(lines)
+}
+
+/// Has the members look as if their files were other ones already.
+fn mark_members(
+    found: &mut etcd_bootstrap::Observed,
+    wired: &Wired,
+    pki: &PkiSpec,
+    changes: &Changes,
+) {
+    for member in wired.etcd.members() {
+        let Some(found) = found.members.get_mut(&member.name) else {
+            continue;
+        };
+        for path in changed(pki, member.name.as_str(), changes) {
+            if found.drifted.iter().all(|(known, _)| *known != path) {
+                found.drifted.push((path, Drift::Contents));
+            }
+        }
+    }
+}
+
+/// The same of the nodes, whose programs then run on what was recorded otherwise.
+fn mark_nodes(
+    found: &mut k8s_bootstrap::Observed,
+    wired: &Wired,
+    pki: &PkiSpec,
+    changes: &Changes,
+) {
+    for (name, setup) in &wired.kubernetes.nodes {
+        let Some(found) = found.nodes.get_mut(name) else {
+            continue;
+        };
+        let is_there = |path: &PathBuf| {
+            // Without a rotation there is no such file.
+            path == Path::new(SIGNER_CA) || setup.files.iter().any(|file| file.path == *path)
+        };
+        let paths = changed(pki, name.as_str(), changes).into_iter();
+        let mut known: Vec<PathBuf> = paths.filter(is_there).collect();
+        let read = known.iter().map(PathBuf::as_path).collect();
+        known.extend(wired.kubernetes.manifests_reading(name, &read));
+        for path in known {
+            for service in setup.readers(&[path.as_path()].into()) {
+                found.recorded_otherwise.insert(service.unit.clone());
+                found.unrecorded.insert(service.unit.clone());
+            }
+            found.files.entry(path).or_insert(Drift::Contents);
+        }
+    }
+    if changes.kubelets {
+        for found in found.nodes.values_mut() {
+            let old = NodeCertificate::Unusable("it is of the old authority".to_owned());
+            (found.certificate, found.serving) = (old.clone(), old);
+        }
+    }
 }
 
 /// The files of a machine that change.

@@ -13,6 +13,7 @@ use crate::{
     lab::{etcd_hosts, guest_steps},
     plan::{look_at_etcd, observe_kubernetes, plan_machines},
     preflight as here,
+    shrink::Shrinking,
     supplies::Supplies,
 };
 use artifacts::{ProgramName, Version};
@@ -42,7 +43,7 @@ const DNS_LOOK_FAR: Duration = Duration::from_millis(900);
 pub struct Up {
     /// Whether anything was changed.
     pub changed: bool,
-    /// Whether something was waited for that comes by itself, as for a node that was not Ready for a moment.
+    /// Whether nothing was changed, and something waited for that comes by itself, as a node that was not Ready for a moment.
     pub waited: bool,
     /// The kubeconfig that reaches the lab from this machine.
     pub kubeconfig: PathBuf,
@@ -85,6 +86,30 @@ impl Lab {
         if let Some(shrinking) = &shrinking {
             shrinking.drain(events).await?;
         }
+        let (blueprint, hosts, effort) = self.raise(blueprint, shrinking.as_ref(), events).await?;
+        state.remember_kubeconfig(&blueprint.kubeconfig(&self.store())?)?;
+        if self.spec.bhyve.is_some() {
+            self.open_tunnel(&blueprint)
+                .await
+                .map_err(ObserveError::from)?;
+        }
+        if effort != Effort::Nothing {
+            self.await_dns(&blueprint, &hosts, events).await?;
+        }
+        Ok(Up {
+            changed: effort == Effort::Changing,
+            waited: effort == Effort::Waiting,
+            kubeconfig: state.kubeconfig(),
+        })
+    }
+
+    /// Machines with all that they are to have and run; those that leave are taken out of the cluster in the end.
+    async fn raise(
+        &self,
+        blueprint: Blueprint,
+        shrinking: Option<&Shrinking>,
+        events: &dyn EventSink,
+    ) -> Result<(Blueprint, Hosts, Effort), UpError> {
         let mut blueprint = self.hold_networks(blueprint).await?;
         let supplies = self.supplies(&blueprint, events).await?;
         for version in blueprint.later_versions() {
@@ -102,26 +127,12 @@ impl Lab {
         changed |= made;
         changed |= self.import_added_images(&blueprint, &hosts, events).await?;
         let effort = self.clusters(&wired, &token, &hosts, events).await?;
-        changed |= effort == Effort::Changing;
-        let waited = effort == Effort::Waiting;
-        if let Some(shrinking) = &shrinking {
+        if let Some(shrinking) = shrinking {
             shrinking.remove(&wired.kubernetes, events).await?;
             changed = true;
         }
-        state.remember_kubeconfig(&blueprint.kubeconfig(&self.store())?)?;
-        if self.spec.bhyve.is_some() {
-            self.open_tunnel(&blueprint)
-                .await
-                .map_err(ObserveError::from)?;
-        }
-        if changed || waited {
-            self.await_dns(&blueprint, &hosts, events).await?;
-        }
-        Ok(Up {
-            changed,
-            waited,
-            kubeconfig: state.kubeconfig(),
-        })
+        let effort = if changed { Effort::Changing } else { effort };
+        Ok((blueprint, hosts, effort))
     }
 
     /// In the middle of a restore of etcd, which needs its machines, `up` starts those that are down and does nothing else.
