@@ -182,10 +182,11 @@ pub async fn finish(
     let settle = plan
         .settle
         .iter()
-        .map(|step| finish_step(spec, step, hosts, probe, events));
+        .map(|step| finish_step(spec, step, &[], hosts, probe, events));
     try_join_all(settle).await?;
-    for step in &plan.roll {
-        finish_step(spec, step, hosts, probe, events).await?;
+    for (index, step) in plan.roll.iter().enumerate() {
+        let later = &plan.roll[index + 1..];
+        finish_step(spec, step, later, hosts, probe, events).await?;
     }
     Ok(())
 }
@@ -193,6 +194,7 @@ pub async fn finish(
 async fn finish_step(
     spec: &ClusterSpec,
     step: &Step,
+    later: &[Step],
     hosts: &Hosts,
     probe: &Probe,
     events: &dyn EventSink,
@@ -200,7 +202,7 @@ async fn finish_step(
     match step {
         Step::Enable { member } => Site::of(spec, hosts, member)?.enable().await,
         Step::Restart { member, paths } => {
-            hand_over(spec, member, probe, events).await;
+            hand_over(spec, member, later, probe, events).await;
             Site::of(spec, hosts, member)?.restart(paths, events).await
         }
         Step::WaitReady { members } => {

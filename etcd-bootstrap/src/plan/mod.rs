@@ -6,7 +6,7 @@ pub use step::{Plan, Step};
 
 use crate::{
     ClusterId, ClusterSpec, MemberName, MemberObservation, MemberSpec, MemberState, Observed,
-    render,
+    Status, render,
     upgrade::{PathError, check_path},
 };
 use std::{
@@ -199,9 +199,10 @@ fn plan_settle(members: &[Subject], rolling: &[&Subject], steps: &mut Vec<Step>)
     }
 }
 
-/// Restarts those that are not ready before those that are, and never one while another has yet to come back.
+/// Restarts those that are not ready before those that are, and never one while another has yet to come back. The leader
+/// comes last: whoever takes over then has been restarted already, so the lead is handed over once.
 fn plan_roll(members: &[Subject], mut rolling: Vec<&Subject>, steps: &mut Vec<Step>) {
-    rolling.sort_by_key(|member| member.state == MemberState::Healthy);
+    rolling.sort_by_key(|member| (member.state == MemberState::Healthy, member.leads()));
     for (index, member) in rolling.iter().enumerate() {
         steps.push(member.restart());
         let later: BTreeSet<_> = rolling[index + 1..]
@@ -232,6 +233,10 @@ impl Subject<'_> {
     fn is_unsteady(&self) -> bool {
         use MemberState::{Failing, Starting, Unready};
         matches!(self.state, Failing | Starting | Unready)
+    }
+
+    fn leads(&self) -> bool {
+        self.found.client.status().is_some_and(Status::leads)
     }
 
     fn drifted(&self) -> Vec<PathBuf> {

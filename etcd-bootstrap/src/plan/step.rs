@@ -46,6 +46,9 @@ pub enum Step {
     },
     /// Stop its service, write these files and start it again: what it runs on reads them only at its start.
     /// They are written while it is stopped, so that a run killed here leaves a difference to be seen.
+    ///
+    /// One of several that leads at that moment hands over the lead first, to a member that is ready: to one that no later
+    /// step restarts if there is one, else to the one whose turn comes last.
     Restart {
         /// The member.
         member: MemberName,

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     ApplyError, ClusterSpec, EtcdVersion, Hosts, MemberName, MemberProgram, ObserveError,
     PlanError, Probe, RequestFailed, SnapshotError, SpecError, Tls, Unreachable,
-    observe::ANSWER_TIMEOUT, probe::host_of, ready::wait_well, snapshot,
+    handover::give_lead, observe::ANSWER_TIMEOUT, probe::host_of, ready::wait_well, snapshot,
 };
 use host_exec::{EventSink, poll::WaitError};
 use std::{convert::Infallible, error::Error as StdError, path::PathBuf, time::Duration};
@@ -201,12 +201,8 @@ async fn hand_over(
     tls: &Tls,
 ) -> Result<(), UpgradeError> {
     let probe = patient(spec, hosts, tls)?;
-    let leads = probe.status(from).await.is_ok_and(|status| status.leads());
-    let Some(target) = spec.member_ids().get(to).copied().filter(|_| leads) else {
-        return Ok(());
-    };
-    let moved = probe.move_leader(from, target).await;
-    moved.map_err(|source| UpgradeError::Leader {
+    let moved = give_lead(spec, from, to, &probe).await;
+    moved.map(drop).map_err(|source| UpgradeError::Leader {
         leader: from.clone(),
         source,
     })

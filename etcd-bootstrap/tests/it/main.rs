@@ -17,6 +17,7 @@ mod lab;
 mod model;
 mod plan;
 mod real;
+mod roll;
 mod schedule;
 mod served;
 mod spec;

@@ -1,6 +1,6 @@
 //! Plans for the states of `MemberState`, one by one.
 
-use crate::world::{self, healthy, name, serving, silent, spec, unit};
+use crate::world::{self, healthy, name, ready, serving, silent, spec, unit};
 use etcd_bootstrap::{
     ClientAnswer, ClusterId, ClusterSpec, MemberObservation, MemberState, Observed, PeerAnswer,
     PlanError, conditions, plan, render,
@@ -147,6 +147,20 @@ fn a_changed_authority_or_setting_rolls_through_the_members() {
         };
         assert_eq!(text, (0..3).map(one).collect::<String>());
     }
+}
+
+/// Whoever takes over from it has been restarted already, and keeps the lead.
+#[test]
+fn the_leader_is_restarted_last() {
+    let text = text(healthy(&spec()), |observed| {
+        for (index, member) in observed.members.values_mut().enumerate() {
+            member.drifted = drift(render::ENVIRONMENT_FILE);
+            member.client = ready(&spec(), index, "3.7.3", &[]);
+        }
+    });
+    let restarts = text.lines().filter_map(|line| line.split_once(": restart"));
+    let restarted: Vec<&str> = restarts.map(|(member, _)| member).collect();
+    assert_eq!(restarted, ["etcd-1", "etcd-2", "etcd-0"], "{text}");
 }
 
 #[test]

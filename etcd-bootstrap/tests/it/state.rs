@@ -1,34 +1,9 @@
 //! What observed facts mean, for a member and for the cluster.
 
-use crate::world::{healthy, name, serving, silent, spec, unit};
+use crate::world::{healthy, name, ready, serving, silent, spec, unit};
 use etcd_bootstrap::{
-    CertificateFault, ClientAnswer, ClusterSpec, ClusterState, MemberState, Observed, PeerAnswer,
-    Status,
+    CertificateFault, ClientAnswer, ClusterState, MemberState, Observed, PeerAnswer,
 };
-
-/// A ready member that says this of itself.
-fn ready(spec: &ClusterSpec, index: usize, version: &str, errors: &[&str]) -> ClientAnswer {
-    let ids = spec.member_ids();
-    ClientAnswer::Serving {
-        unready: None,
-        status: Some(Status {
-            cluster_id: spec.cluster_id(),
-            member_id: ids[&name(index)],
-            leader: Some(ids[&name(0)]),
-            is_learner: false,
-            raft_term: 2,
-            raft_index: 9,
-            revision: 1,
-            db_size_bytes: 1,
-            db_in_use_bytes: 1,
-            version: version.into(),
-            storage_version: String::new(),
-            downgrade: None,
-            quota_bytes: 0,
-            errors: errors.iter().map(|&error| error.into()).collect(),
-        }),
-    }
-}
 
 fn says(observed: &mut Observed, index: usize, answer: ClientAnswer) {
     observed.members.get_mut(&name(index)).unwrap().client = answer;

@@ -2,7 +2,7 @@
 
 use etcd_bootstrap::{
     ClientAnswer, ClusterSpec, EtcdVersion, ListedMember, MemberName, MemberObservation,
-    MemberSpec, Observed, PeerAnswer,
+    MemberSpec, Observed, PeerAnswer, Status,
 };
 use host_exec::systemd::UnitState;
 use std::net::IpAddr;
@@ -75,6 +75,35 @@ pub(crate) fn serving(spec: &ClusterSpec, formed: bool, joined: &[MemberName]) -
         cluster_id: Some(spec.cluster_id()),
         formed,
         members: list.collect(),
+    }
+}
+
+/// A ready member that says this of itself, and follows the first one.
+pub(crate) fn ready(
+    spec: &ClusterSpec,
+    index: usize,
+    version: &str,
+    errors: &[&str],
+) -> ClientAnswer {
+    let ids = spec.member_ids();
+    ClientAnswer::Serving {
+        unready: None,
+        status: Some(Status {
+            cluster_id: spec.cluster_id(),
+            member_id: ids[&name(index)],
+            leader: Some(ids[&name(0)]),
+            is_learner: false,
+            raft_term: 2,
+            raft_index: 9,
+            revision: 1,
+            db_size_bytes: 1,
+            db_in_use_bytes: 1,
+            version: version.into(),
+            storage_version: String::new(),
+            downgrade: None,
+            quota_bytes: 0,
+            errors: errors.iter().map(|&error| error.into()).collect(),
+        }),
     }
 }
 

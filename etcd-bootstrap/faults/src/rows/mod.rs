@@ -6,6 +6,7 @@ mod members;
 mod network;
 mod proof;
 mod restore;
+mod rolling;
 mod space;
 mod trouble;
 mod trust;
@@ -47,6 +48,7 @@ pub const ROWS: &[Row] = &[
     row!("kill-member-while-forming", false, forming::kill_member),
     row!("kill-leader", false, leader::kill),
     row!("stop-leader", false, leader::stop),
+    row!("rolling-restart", false, rolling::restart),
     row!("pause", true, leader::pause),
     row!("partition", true, network::partition),
     row!("latency-and-loss", true, network::latency_and_loss),

@@ -73,6 +73,7 @@ mod alone {
         latency_and_loss: "latency-and-loss",
         partition: "partition",
         pause: "pause",
+        rolling_restart: "rolling-restart",
         stale_reads_are_found: "stale-reads-are-found",
         stop_leader: "stop-leader",
     }

@@ -1,0 +1,82 @@
+//! Restarts of all members of a real cluster, one after the other, and where the lead goes meanwhile.
+
+use crate::lab::{Lab, name};
+use etcd_bootstrap::{Plan, observe, plan, tuning::Tuning};
+use host_exec::{Event, EventSink, Progress};
+use std::sync::{Mutex, PoisonError};
+
+const ALL: [u8; 3] = [1, 2, 3];
+
+/// Who handed over to whom, in the words of the events.
+#[derive(Default)]
+struct HandOvers(Mutex<Vec<String>>);
+
+impl EventSink for HandOvers {
+    fn emit(&self, event: Event) {
+        if let Progress::Running(said) = event.progress
+            && said.starts_with("hands over")
+        {
+            let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            told.push(format!("{} {said}", event.machine));
+        }
+    }
+}
+
+/// Has `member` lead.
+async fn lead(lab: &Lab, member: u8) {
+    let (from, to) = (lab.leader().await, name(member));
+    if from != to {
+        let id = lab.spec.member_ids()[&to];
+        lab.probe().move_leader(&from, id).await.unwrap();
+    }
+}
+
+/// The plan of a setting that all members read at their start.
+async fn planned(lab: &mut Lab) -> Plan {
+    let tuning = Tuning {
+        snapshot_count: Some(5000),
+        ..Tuning::default()
+    };
+    lab.spec = lab.spec.clone().with_tuning(tuning).unwrap();
+    let found = observe(&lab.spec, &lab.hosts(), &lab.tls).await.unwrap();
+    plan(&lab.spec, &found).unwrap()
+}
+
+async fn applied(lab: &Lab, plan: &Plan) -> Vec<String> {
+    let told = HandOvers::default();
+    etcd_bootstrap::apply(&lab.spec, plan, &lab.hosts(), &lab.tls, &told)
+        .await
+        .unwrap();
+    lab.assert_healthy().await;
+    told.0.into_inner().unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs etcd"]
+async fn the_lead_is_handed_over_once_whoever_has_it() {
+    for leader in ALL {
+        let mut lab = Lab::new(7, 20 + leader, 3, 3).await;
+        lead(&lab, leader).await;
+        let plan = planned(&mut lab).await;
+        let told = applied(&lab, &plan).await;
+        let heir = ALL.into_iter().find(|other| *other != leader).unwrap();
+        let once = format!("etcd-{leader} hands over the lead to etcd-{heir}");
+        assert_eq!(told, [once], "{plan}");
+    }
+}
+
+/// The plan is of a leader that does not lead any more: the one that does has its turn first.
+#[tokio::test]
+#[ignore = "needs etcd"]
+async fn a_lead_that_moved_goes_to_the_member_whose_turn_is_last() {
+    let mut lab = Lab::new(7, 24, 3, 3).await;
+    lead(&lab, 3).await;
+    let plan = planned(&mut lab).await;
+    lead(&lab, 1).await;
+    let told = applied(&lab, &plan).await;
+    let expected = [
+        "etcd-1 hands over the lead to etcd-3",
+        "etcd-3 hands over the lead to etcd-1",
+    ];
+    assert_eq!(told, expected, "{plan}");
+}
