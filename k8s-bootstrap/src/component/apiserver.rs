@@ -62,6 +62,19 @@ const STOP_LIMIT: (&str, &str) = ("TimeoutStopSec", "7s");
 /// waits for its clients to end them, which they do not: a static pod takes all its 30 s of grace then.
 pub(crate) const WATCHES: &str = "shutdown-watch-termination-grace-period";
 
+/// When it stops, it says first that it is not ready any more, and goes on for so long: a connection that is waiting when
+/// it closes its port would be lost, and the balancers see within a second that no more are to come.
+pub(crate) const PAUSE: &str = "shutdown-delay-duration";
+
+fn pause(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Services => "2s",
+        // A kubelet of another minor takes the pod for an unknown one, and kills it after 2 s: half of them is for what it
+        // has begun.
+        Shape::StaticPods => "1s",
+    }
+}
+
 fn flags(place: Place<'_>) -> Flags {
     let spec = place.cluster;
     let etcd: Vec<String> = spec
@@ -109,12 +122,9 @@ fn flags(place: Place<'_>) -> Flags {
     if spec.shape == Shape::Services {
         // kubeadm leaves it out, and believes any kubelet; a static pod is as kubeadm writes it.
         flags.set("kubelet-certificate-authority", CA);
-        if spec.balancer.is_some() {
-            // It says first that it is not ready any more: a connection that is waiting when it closes its port would
-            // be lost, and the balancers see within a second that no more are to come. A static pod has no time for
-            // that: a kubelet of another minor, which takes it for an unknown one, kills it after 2 s.
-            flags.set("shutdown-delay-duration", "2s");
-        }
+    }
+    if spec.balancer.is_some() {
+        flags.set(PAUSE, pause(spec.shape));
     }
     front_proxy(&mut flags);
     hardened::api_server(place, &mut flags);

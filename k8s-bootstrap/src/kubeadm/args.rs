@@ -6,11 +6,12 @@ use crate::{
 };
 use serde_json::{Map, Value, json};
 
-/// Flags that are ours in every cluster of this shape; in [`apiserver`] and [`controller_manager`] they stand among the
-/// others.
-const OURS: [&str; 3] = [
+/// Flags that are ours, with one value in every cluster of this shape that has them; in [`apiserver`] and
+/// [`controller_manager`] they stand among the others.
+const OURS: [&str; 4] = [
     "allocate-node-cidrs",
     "flex-volume-plugin-dir",
+    apiserver::PAUSE,
     apiserver::WATCHES,
 ];
 

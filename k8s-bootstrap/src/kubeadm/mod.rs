@@ -12,6 +12,8 @@
 //! - Our objects carry the annotation [`APPLIED`](crate::APPLIED).
 //! - The API server has `--shutdown-watch-termination-grace-period`, an `extraArg` to kubeadm: without it, it takes all its
 //!   30 s of grace to end.
+//! - Where nodes have a balancer, the API server has `--shutdown-delay-duration` too, so that it is out of the balancers
+//!   before it closes its port.
 //! - Pod ranges are part of the spec, so the controller manager has `--allocate-node-cidrs=false`.
 //! - The drivers of flexvolumes, which kubeadm mounts until 1.35, lie below `/var/lib/kubelet`, since `/usr` may be
 //!   read-only.
