@@ -3,7 +3,7 @@
 
 use crate::cluster;
 use host_exec::{Contents, File, Mode};
-use k8s_bootstrap::{Crio, Desired, Observed, Runtime, plan};
+use k8s_bootstrap::{ClusterSpec, Crio, Desired, Observed, Runtime, Shape, plan};
 use std::{fmt::Write as _, fs, path::Path};
 
 /// The image that upstream's release 0.8.0 names.
@@ -133,6 +133,34 @@ fn static_pods_of_1_37() {
     let desired = cluster::static_pods("1.37.2");
     check("1.37-static-pods-cp-0.txt", &node_text(&desired, "cp-0"));
     check("1.37-static-pods-objects.yaml", &objects_text(&desired));
+}
+
+/// With a balancer in front of it an API server pauses before it ends, and kubeadm is told so.
+#[test]
+fn static_pods_behind_a_balancer_pause() {
+    let texts = |spec| {
+        let spec = ClusterSpec {
+            shape: Shape::StaticPods,
+            ..spec
+        };
+        let mut material = cluster::material();
+        let identity = material.kubelets.values().next().unwrap().clone();
+        for node in &spec.control_planes {
+            material
+                .kubelets
+                .insert(node.name.clone(), identity.clone());
+        }
+        let desired = Desired::new(spec, &material).unwrap();
+        [node_text(&desired, "cp-0"), objects_text(&desired)]
+    };
+    for (spec, pauses) in [
+        (cluster::spec("1.37.2"), false),
+        (cluster::spec_of_three("1.37.2"), true),
+    ] {
+        let [node, objects] = texts(spec);
+        assert_eq!(node.contains("--shutdown-delay-duration=1s"), pauses);
+        assert_eq!(objects.contains("name: shutdown-delay-duration"), pauses);
+    }
 }
 
 #[test]
