@@ -14,8 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long any run may take. One that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(300);
+/// How long any run may take. One that takes longer hangs: on a busy machine the rotation of etcd's authority took 211 s, and
+/// that of the one which everything trusts more than 300.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// How a program ended.
 #[derive(Debug)]

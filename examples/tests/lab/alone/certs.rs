@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 ///
 /// A write that etcd drops while its leader hands over is made again, once: after a second, when the hand-over is over or
 /// given up (an election's time-out). It is the same one, so that "already exists" says that only its answer was lost.
+///
+/// It pauses before each: writers without a pause have both processors for themselves, and what they look at waits.
 const WRITE: &str = r#"
 write() {
     /opt/lab/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf --server https://127.0.0.1:7443 \
@@ -21,6 +23,7 @@ write() {
 n=0
 while :; do
     n=$((n + 1))
+    sleep 0.2
     if write "$1-$n"; then echo ok; continue; fi
     said=$(tr '\n' ' ' </tmp/writer)
     case $said in
