@@ -8,17 +8,6 @@ use k8s_bootstrap::{
 };
 use std::collections::BTreeMap;
 
-fn desired(spec: &ClusterSpec) -> Desired {
-    let mut material = cluster::material();
-    let identity = material.kubelets.values().next().unwrap().clone();
-    for node in &spec.control_planes {
-        material
-            .kubelets
-            .insert(node.name.clone(), identity.clone());
-    }
-    Desired::new(spec.clone(), &material).unwrap()
-}
-
 /// The images of a node's manifests, by the name of their program.
 fn images(desired: &Desired, node: &str) -> BTreeMap<String, String> {
     let files = &desired.nodes[&node.parse().unwrap()].files;
@@ -46,16 +35,15 @@ fn a_control_plane_that_is_ahead_has_the_pods_of_its_own_version_and_the_cluster
     let steps = steps(&ClusterVersions::of(&old), to, &[]).unwrap();
     let bin_dir = "/opt/new".parse().unwrap();
     let mut spec = old.clone();
-    let mut was = desired(&spec);
-    let new = desired(&ClusterSpec {
-        shape: Shape::StaticPods,
+    let mut was = cluster::of_static_pods(spec.clone());
+    let new = cluster::of_static_pods(ClusterSpec {
         // Names of images are the caller's.
         images: old.images.clone(),
         ..cluster::spec_of_three("1.36.3")
     });
     for step in &steps {
         spec = advanced(&spec, step, &bin_dir);
-        let now = desired(&spec);
+        let now = cluster::of_static_pods(spec.clone());
         let same_objects = now.objects == was.objects;
         let is_objects = matches!(step, Step::Objects { .. });
         assert_eq!(same_objects, !is_objects, "{step}");

@@ -139,9 +139,20 @@ pub(crate) fn desired(version: &str) -> Desired {
 
 /// The same in the shape in which kubelets start the control plane.
 pub(crate) fn static_pods(version: &str) -> Desired {
+    of_static_pods(spec(version))
+}
+
+/// A cluster of this shape, whose control planes all have an identity of a kubelet.
+pub(crate) fn of_static_pods(spec: ClusterSpec) -> Desired {
     let spec = ClusterSpec {
         shape: Shape::StaticPods,
-        ..spec(version)
+        ..spec
     };
-    Desired::new(spec, &material()).unwrap()
+    let mut material = material();
+    let identity = material.kubelets.values().next().unwrap().clone();
+    for node in &spec.control_planes {
+        let own = material.kubelets.entry(node.name.clone());
+        own.or_insert_with(|| identity.clone());
+    }
+    Desired::new(spec, &material).unwrap()
 }

@@ -3,7 +3,7 @@
 
 use crate::cluster;
 use host_exec::{Contents, File, Mode};
-use k8s_bootstrap::{ClusterSpec, Crio, Desired, Observed, Runtime, Shape, plan};
+use k8s_bootstrap::{Crio, Desired, Observed, Runtime, plan};
 use std::{fmt::Write as _, fs, path::Path};
 
 /// The image that upstream's release 0.8.0 names.
@@ -139,18 +139,7 @@ fn static_pods_of_1_37() {
 #[test]
 fn static_pods_behind_a_balancer_pause() {
     let texts = |spec| {
-        let spec = ClusterSpec {
-            shape: Shape::StaticPods,
-            ..spec
-        };
-        let mut material = cluster::material();
-        let identity = material.kubelets.values().next().unwrap().clone();
-        for node in &spec.control_planes {
-            material
-                .kubelets
-                .insert(node.name.clone(), identity.clone());
-        }
-        let desired = Desired::new(spec, &material).unwrap();
+        let desired = cluster::of_static_pods(spec);
         [node_text(&desired, "cp-0"), objects_text(&desired)]
     };
     for (spec, pauses) in [
