@@ -7,7 +7,18 @@ use crate::{
     maintenance::{CompareError, compare_hashes},
 };
 use futures::future::join_all;
-use host_exec::Condition;
+use host_exec::{
+    Condition,
+    poll::{self, Attempt, Wait},
+};
+use std::{
+    convert::Infallible,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// How long members that have been ready may take until each answers everything in time: on a busy machine one was late.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// The restored members could not be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,12 +26,42 @@ use host_exec::Condition;
 pub struct VerifyError(#[from] CompareError);
 
 /// The conditions of a restore that succeeded: all of [`health`](crate::health), among them the cluster ID that follows
-/// from the new token; equal hashes on all members; and revisions that no client has seen before.
+/// from the new token; equal hashes on all members; and revisions that no client has seen before. While one of them is not
+/// so it looks again, for 30 s at most.
 ///
 /// # Errors
 ///
 /// A member does not answer. A condition that is not so is *not* an error but part of the answer.
 pub async fn verify(
+    spec: &ClusterSpec,
+    probe: &Probe,
+    options: RestoreOptions,
+) -> Result<Vec<Condition>, VerifyError> {
+    let wait = Wait::new("restored members that are as they have to be", LIMIT);
+    let last = Mutex::new(None);
+    let last = &last;
+    let look = || async move {
+        let seen = once(spec, probe, options).await;
+        let bad = match &seen {
+            Ok(conditions) => {
+                let bad = conditions.iter().find(|condition| !condition.ok);
+                bad.map(|bad| format!("{}: {}", bad.name, bad.evidence))
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        Ok::<_, Infallible>(bad.map_or(Attempt::Ready(()), Attempt::NotYet))
+    };
+    // What was seen last tells more than that the time is over.
+    let _ = poll::until(&wait, look).await;
+    let seen = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match seen {
+        Some(seen) => seen,
+        None => once(spec, probe, options).await,
+    }
+}
+
+async fn once(
     spec: &ClusterSpec,
     probe: &Probe,
     options: RestoreOptions,
