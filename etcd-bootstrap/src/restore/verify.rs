@@ -11,11 +11,7 @@ use host_exec::{
     Condition,
     poll::{self, Attempt, Wait},
 };
-use std::{
-    convert::Infallible,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{convert::Infallible, time::Duration};
 
 /// How long members that have been ready may take until each answers everything in time: on a busy machine one was late.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -38,26 +34,19 @@ pub async fn verify(
     options: RestoreOptions,
 ) -> Result<Vec<Condition>, VerifyError> {
     let wait = Wait::new("restored members that are as they have to be", LIMIT);
-    let last = Mutex::new(None);
-    let last = &last;
-    let look = || async move {
-        let seen = once(spec, probe, options).await;
-        let bad = match &seen {
-            Ok(conditions) => {
-                let bad = conditions.iter().find(|condition| !condition.ok);
-                bad.map(|bad| format!("{}: {}", bad.name, bad.evidence))
-            }
-            Err(error) => Some(error.to_string()),
+    let look = || async {
+        let seen = match once(spec, probe, options).await {
+            Ok(conditions) => conditions,
+            Err(error) => return Ok::<_, Infallible>(Attempt::NotYet(error.to_string())),
         };
-        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-        Ok::<_, Infallible>(bad.map_or(Attempt::Ready(()), Attempt::NotYet))
+        let bad = seen.iter().find(|condition| !condition.ok);
+        let bad = bad.map(|bad| format!("{}: {}", bad.name, bad.evidence));
+        Ok(bad.map_or(Attempt::Ready(seen), Attempt::NotYet))
     };
-    // What was seen last tells more than that the time is over.
-    let _ = poll::until(&wait, look).await;
-    let seen = last.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match seen {
-        Some(seen) => seen,
-        None => once(spec, probe, options).await,
+    match poll::until(&wait, look).await {
+        Ok(conditions) => Ok(conditions),
+        // One more look tells more than that the time is over.
+        Err(_) => once(spec, probe, options).await,
     }
 }
 
