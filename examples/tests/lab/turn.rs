@@ -23,8 +23,8 @@ pub(crate) enum Room {
 const LEAST: u32 = 5;
 /// Instances of one part.
 const INSTANCES: u32 = 25;
-/// Parts that a processor bears: some of the time labs wait. With four, two processors were never idle, and each lab took
-/// the longer.
+/// Parts that a processor bears: some of the time labs wait. With four, two processors were idle for 3 % of
+/// the time.
 const PER_PROCESSOR: u32 = 3;
 
 impl Room {
