@@ -52,7 +52,8 @@ pub enum Action {
     AwaitApi,
     /// Wait until the kubelet has ended the static pods of older manifests, and those of the manifests are ready.
     AwaitPods,
-    /// Write objects, as soon as the first API server answers.
+    /// Write objects, as soon as the first API server answers. Those that are [`Unseen`](ObjectDrift::Unseen) in an API that
+    /// this plan does not start are looked at first, and written if they differ.
     ApplyObjects(Vec<(ObjectKey, ObjectDrift)>),
     /// Wait until the node is Ready.
     AwaitNode,
@@ -86,13 +87,17 @@ impl Plan {
     /// Whether nothing is changed by it: all that is left is to wait for what comes by itself, as a node that is not Ready
     /// for a moment. So it is with an empty one.
     pub fn only_waits(&self) -> bool {
-        let mut actions = self.steps.iter().map(|step| &step.action);
-        actions.all(|action| {
-            matches!(
-                action,
-                Action::AwaitApi | Action::AwaitPods | Action::AwaitNode | Action::AwaitDns
-            )
-        })
+        self.steps.iter().all(|step| step.action.only_waits())
+    }
+}
+
+impl Action {
+    /// Whether it changes nothing.
+    pub(crate) fn only_waits(&self) -> bool {
+        matches!(
+            self,
+            Self::AwaitApi | Self::AwaitPods | Self::AwaitNode | Self::AwaitDns
+        )
     }
 }
 

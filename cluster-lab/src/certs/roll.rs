@@ -101,10 +101,11 @@ impl Roll<'_> {
             .state()
             .remember_token(&token.token, token.expires)?;
         let applied = k8s_bootstrap::apply(&self.wired.kubernetes, plan, self.hosts, self.events);
-        applied.await.map_err(|source| RollError::Kubernetes {
+        let applied = applied.await.map_err(|source| RollError::Kubernetes {
             node: node.to_owned(),
             source: Box::new(source),
-        })
+        });
+        applied.map(drop)
     }
 
     /// Waits until every API server is ready, and stays so.

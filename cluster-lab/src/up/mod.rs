@@ -377,10 +377,10 @@ impl Lab {
         self.judge_nodes(desired, &seen, hosts, events).await?;
         // Before it is handed out: a run that is killed after that must find the same one.
         self.state().remember_token(&token.token, token.expires)?;
-        k8s_bootstrap::apply(desired, &plan, hosts, events).await?;
-        Ok(match plan.only_waits() {
-            true => Effort::Waiting,
-            false => Effort::Changing,
+        let changed = k8s_bootstrap::apply(desired, &plan, hosts, events).await?;
+        Ok(match changed {
+            true => Effort::Changing,
+            false => Effort::Waiting,
         })
     }
 

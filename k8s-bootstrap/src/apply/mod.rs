@@ -16,7 +16,7 @@ use crate::{
     component::{Gate, kubelet},
     kubeadm, observe,
 };
-use futures::future::{BoxFuture, FutureExt as _, try_join_all};
+use futures::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
 use host_exec::{
     EventSink, Host, HostName,
     files::Drift,
@@ -59,12 +59,15 @@ struct Run<'a> {
     any_stage: watch::Sender<Stage>,
     /// Whether each API server is the one that is to stay, not one about to be started anew.
     launched: BTreeMap<HostName, watch::Sender<bool>>,
+    /// The plan starts no API server: what nobody could see of the objects may well be as it has to be.
+    looks_first: bool,
     prepared: watch::Sender<bool>,
     /// The nodes that the plan has join, and when each did, by its own clock.
     joined: BTreeMap<HostName, watch::Sender<Option<OffsetDateTime>>>,
 }
 
-/// Does everything in `plan`, as much as possible at the same time, and tells `events` about it.
+/// Does everything in `plan`, as much as possible at the same time, and tells `events` about it. Says whether anything was
+/// changed: not so if it had only to wait, or if objects that nobody could see were as they have to be.
 ///
 /// # Errors
 ///
@@ -75,9 +78,9 @@ pub async fn apply(
     plan: &Plan,
     hosts: &Hosts,
     events: &dyn EventSink,
-) -> Result<(), ApplyError> {
+) -> Result<bool, ApplyError> {
     if plan.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let apis = observe::apis(desired, hosts)?;
     let stage = |(name, _): &(HostName, Api)| (name.clone(), watch::Sender::new(Stage::Silent));
@@ -88,6 +91,7 @@ pub async fn apply(
         )
     };
     let run = Run {
+        looks_first: !apis.iter().any(|(name, _)| starts_api(desired, plan, name)),
         launched: apis.iter().map(launched).collect(),
         stages: apis.iter().map(stage).collect(),
         any_stage: watch::Sender::new(Stage::Silent),
@@ -116,9 +120,12 @@ pub async fn apply(
     for (name, actions) in by_node {
         tracks.push(run.node(name, actions).boxed());
     }
-    tracks.push(run.cluster(of_cluster).boxed());
-    try_join_all(tracks).await?;
-    Ok(())
+    let (_, wrote) = try_join(try_join_all(tracks), run.cluster(of_cluster)).await?;
+    let changes = |action: &Action| match action {
+        Action::ApplyObjects(_) => wrote,
+        other => !other.only_waits(),
+    };
+    Ok(plan.steps.iter().any(|step| changes(&step.action)))
 }
 
 fn joining(plan: &Plan) -> impl Iterator<Item = HostName> {
@@ -177,15 +184,17 @@ impl Run<'_> {
         self.await_controllers(name, &actions).await
     }
 
-    async fn cluster(&self, actions: Vec<&Action>) -> Result<(), ApplyError> {
+    /// Whether an object was written.
+    async fn cluster(&self, actions: Vec<&Action>) -> Result<bool, ApplyError> {
+        let mut wrote = false;
         let objects = actions.iter().find_map(|action| match action {
             Action::ApplyObjects(objects) => Some(objects),
             _ => None,
         });
         if let Some(objects) = objects {
             self.any(Stage::Answers).await;
-            self.timed("", "objects", self.apply_objects(objects))
-                .await?;
+            let work = self.apply_objects(objects);
+            wrote = self.timed("", "objects", work).await?;
         }
         self.prepared.send_replace(true);
         if actions
@@ -195,7 +204,7 @@ impl Run<'_> {
             self.any(Stage::Ready).await;
             self.timed("", "DNS", self.await_dns()).await?;
         }
-        Ok(())
+        Ok(wrote)
     }
 
     /// Waits for a gate of a node. Its end is bounded by [`Run::follow_api`] and the objects, whose failure

@@ -10,10 +10,11 @@ use std::{collections::BTreeMap, time::Duration};
 const OBJECT_LIMIT: Duration = Duration::from_secs(60);
 
 impl Run<'_> {
+    /// Whether one of them was written.
     pub(super) async fn apply_objects(
         &self,
         keys: &[(ObjectKey, ObjectDrift)],
-    ) -> Result<(), ApplyError> {
+    ) -> Result<bool, ApplyError> {
         let desired = self.desired;
         let known: BTreeMap<&ObjectKey, &Object> = desired
             .objects
@@ -21,17 +22,17 @@ impl Run<'_> {
             .chain([&desired.token_secret])
             .map(|object| (object.key(), object))
             .collect();
-        try_join_all(keys.iter().map(|(key, _)| async {
+        let wrote = try_join_all(keys.iter().map(|(key, drift)| async {
             let object = known
                 .get(key)
                 .ok_or_else(|| ApplyError::ForeignPlan(key.to_string()))?;
-            self.apply_object(object).await
-        }))
-        .await?;
-        Ok(())
+            let look_first = self.looks_first && *drift == ObjectDrift::Unseen;
+            self.apply_object(object, look_first).await
+        }));
+        Ok(wrote.await?.contains(&true))
     }
 
-    async fn apply_object(&self, object: &Object) -> Result<(), ApplyError> {
+    async fn apply_object(&self, object: &Object, look_first: bool) -> Result<bool, ApplyError> {
         let key = object.key();
         let node = self
             .desired
@@ -48,13 +49,9 @@ impl Run<'_> {
             // it does not know its own ranges, and those it may learn even a moment after it is ready.
             let (name, api) = self.leading();
             let may_change = *self.stages[name].borrow() != Stage::Ready || key.kind == "Service";
-            let result = match node {
-                None if key.kind == "Service" => apply_service(api, object).await,
-                None => api.apply(object).await,
-                Some((_, node)) => apply_node(api, object, node).await,
-            };
-            match result {
-                Ok(()) => Ok(Attempt::Ready(())),
+            let node = node.map(|(_, node)| node);
+            match write(api, object, node, look_first).await {
+                Ok(written) => Ok(Attempt::Ready(written)),
                 Err(error) if may_change || error.is_transient() => Ok(self.not_yet(&error)),
                 Err(error) => Err(error),
             }
@@ -63,6 +60,25 @@ impl Run<'_> {
         self.or_log(done.await, self.leading().0, "kube-apiserver")
             .await
     }
+}
+
+/// Whether it had to be written. A Node is always looked at first, see [`apply_node`].
+async fn write(
+    api: &Api,
+    object: &Object,
+    node: Option<&NodeSpec>,
+    look_first: bool,
+) -> Result<bool, ApiError> {
+    let key = object.key();
+    if (look_first || node.is_some()) && object.drift(api.get(key).await?.as_ref()).is_none() {
+        return Ok(false);
+    }
+    match node {
+        None if key.kind == "Service" => apply_service(api, object).await?,
+        None => api.apply(object).await?,
+        Some(node) => apply_node(api, object, node).await?,
+    }
+    Ok(true)
 }
 
 /// Where an address of it is lost, that is freed for the next time.
@@ -77,15 +93,11 @@ async fn apply_service(api: &Api, object: &Object) -> Result<(), ApiError> {
     applied
 }
 
-/// A Node's taints are one list, which applying takes over as a whole: a Node that is as it has to be is left
-/// alone, so that it keeps what the controllers have put there.
+/// A Node's taints are one list, which applying takes over as a whole: a Node that is as it has to be must not come here, so
+/// that it keeps what the controllers have put there.
 ///
 /// A kubelet that has made its Node itself has given it two addresses of one type, InternalIP of either family.
 async fn apply_node(api: &Api, object: &Object, node: &NodeSpec) -> Result<(), ApiError> {
-    let live = api.get(object.key()).await?;
-    if object.drift(live.as_ref()).is_none() {
-        return Ok(());
-    }
     match api.apply(object).await {
         Err(error) if error.is_about_equal_keys() => api.merge(object).await?,
         applied => applied?,

@@ -160,14 +160,14 @@ impl Run<'_> {
     }
 
     /// The error of a wait, with the end of the log that most likely explains it.
-    pub(super) async fn or_log<E: Into<ApplyError>>(
+    pub(super) async fn or_log<T, E: Into<ApplyError>>(
         &self,
-        waited: Result<(), WaitError<E>>,
+        waited: Result<T, WaitError<E>>,
         name: &HostName,
         unit: &'static str,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<T, ApplyError> {
         match waited {
-            Ok(()) => Ok(()),
+            Ok(found) => Ok(found),
             Err(WaitError::TimedOut { what, after, last }) => {
                 Err(self.timed_out(what, after, last, name, unit).await)
             }

@@ -473,15 +473,12 @@ async fn a_real_api_server_takes_everything_once() {
     .unwrap();
     let dns = lose_the_address_of_dns(&desired, &api).await;
 
-    apply(&desired, &objects_only(&desired), &hosts, &Silent)
-        .await
-        .unwrap();
+    let objects = objects_only(&desired);
+    assert!(apply(&desired, &objects, &hosts, &Silent).await.unwrap());
     assert_eq!(drifted(&desired, &api).await, []);
     assert!(api.get(&dns).await.unwrap().is_some());
     let before = versions(&desired, &api).await;
-    apply(&desired, &objects_only(&desired), &hosts, &Silent)
-        .await
-        .unwrap();
+    assert!(!apply(&desired, &objects, &hosts, &Silent).await.unwrap());
     assert_eq!(
         before,
         versions(&desired, &api).await,
