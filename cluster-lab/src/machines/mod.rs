@@ -85,7 +85,10 @@ pub enum MachineState {
     /// It has been made, and does not run.
     Stopped,
     /// It is on its way up.
-    Booting,
+    Booting {
+        /// What it lacks still.
+        lacks: String,
+    },
     /// It is on its way down.
     Stopping,
     /// It runs.

@@ -31,7 +31,9 @@ fn state(found: nspawn_vm::MachineState) -> MachineState {
     match found {
         Found::Absent => MachineState::Absent,
         Found::Stopped => MachineState::Stopped,
-        Found::Booting => MachineState::Booting,
+        Found::Booting => MachineState::Booting {
+            lacks: "its systemd takes no requests yet".into(),
+        },
         Found::Stopping => MachineState::Stopping,
         Found::Running { leader } => MachineState::Running {
             evidence: format!("its process 1 is {leader} here"),

@@ -189,7 +189,9 @@ fn question() -> Command {
 async fn answering(guest: &SshHost, state: MachineState) -> MachineState {
     match guest.run(&question()).await {
         Ok(_) => state,
-        Err(_) => MachineState::Booting,
+        Err(error) => MachineState::Booting {
+            lacks: format!("no answer over SSH: {}", error.kind),
+        },
     }
 }
 
@@ -198,7 +200,12 @@ fn state(found: &VmFound) -> MachineState {
     match observed.state {
         VmState::Absent | VmState::Defined | VmState::Provisioning => MachineState::Absent,
         VmState::Stopped => MachineState::Stopped,
-        VmState::Starting | VmState::Rebooting => MachineState::Booting,
+        VmState::Starting => MachineState::Booting {
+            lacks: "nothing on its console yet".into(),
+        },
+        VmState::Rebooting => MachineState::Booting {
+            lacks: "bhyve is about to start again".into(),
+        },
         VmState::Stopping | VmState::Deleting => MachineState::Stopping,
         VmState::Running => MachineState::Running {
             evidence: match observed.stage {

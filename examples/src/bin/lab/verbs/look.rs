@@ -32,7 +32,7 @@ fn status_text(status: &Status, command: &str, paint: Paint) -> String {
             MachineState::Running { .. } => format!("{services}/{} services", machine.services),
             MachineState::Absent => "not there".to_owned(),
             MachineState::Stopped => "stopped".to_owned(),
-            MachineState::Booting => "boots".to_owned(),
+            MachineState::Booting { .. } => "boots".to_owned(),
             MachineState::Stopping => "goes down".to_owned(),
             MachineState::Broken { .. } => "broken".to_owned(),
         };
