@@ -125,7 +125,7 @@ pub struct Observed {
     pub nodes: BTreeMap<HostName, NodeObserved>,
     /// Each control plane's API.
     pub apis: BTreeMap<HostName, Readiness>,
-    /// The cluster; `None` while the first API is not ready.
+    /// The cluster; `None` while no API is ready, or none that is answers what it is asked.
     pub cluster: Option<ClusterObserved>,
 }
 
@@ -299,12 +299,16 @@ async fn observe_apis(
     let readiness = readiness_of(&clients).await;
     let ready = clients
         .iter()
-        .find(|(name, _)| readiness.get(name) == Some(&Readiness::Ready));
-    let cluster = match ready {
-        Some((_, api)) => Some(observe_cluster(desired, api).await?),
-        None => None,
-    };
-    Ok((readiness, cluster))
+        .filter(|(name, _)| readiness.get(name) == Some(&Readiness::Ready));
+    for (_, api) in ready {
+        match observe_cluster(desired, api).await {
+            Ok(cluster) => return Ok((readiness, Some(cluster))),
+            // It has fallen silent since it said that it is ready; another may know.
+            Err(error) if error.is_of_the_moment() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((readiness, None))
 }
 
 async fn observe_cluster(desired: &Desired, api: &Api) -> Result<ClusterObserved, ApiError> {

@@ -31,6 +31,12 @@ impl ApiError {
         }
     }
 
+    /// Whether the server had nothing to say for now: no answer, one of 5xx as while it has no etcd, or 429.
+    pub(crate) fn is_of_the_moment(&self) -> bool {
+        self.status()
+            .is_none_or(|status| status >= 500 || status == 429)
+    }
+
     /// Whether the API did not know the caller (401).
     pub fn is_unauthorized(&self) -> bool {
         self.status() == Some(401)
