@@ -12,7 +12,7 @@ pub use error::ApplyError;
 pub use join::JoinReason;
 
 use crate::{
-    Action, Api, Desired, Hosts, NodeSetup, Plan, Shape,
+    Action, Api, Desired, Hosts, NodeSetup, ObserveError, Plan, Shape,
     component::{Gate, kubelet},
     kubeadm, observe,
 };
@@ -82,29 +82,7 @@ pub async fn apply(
     if plan.is_empty() {
         return Ok(false);
     }
-    let apis = observe::apis(desired, hosts)?;
-    let stage = |(name, _): &(HostName, Api)| (name.clone(), watch::Sender::new(Stage::Silent));
-    let launched = |(name, _): &(HostName, Api)| {
-        (
-            name.clone(),
-            watch::Sender::new(!starts_api(desired, plan, name)),
-        )
-    };
-    let run = Run {
-        looks_first: !apis.iter().any(|(name, _)| starts_api(desired, plan, name)),
-        launched: apis.iter().map(launched).collect(),
-        stages: apis.iter().map(stage).collect(),
-        any_stage: watch::Sender::new(Stage::Silent),
-        leading: AtomicUsize::new(0),
-        prepared: watch::Sender::new(false),
-        joined: joining(plan)
-            .map(|name| (name, watch::Sender::new(None)))
-            .collect(),
-        desired,
-        hosts,
-        events,
-        apis,
-    };
+    let run = Run::new(desired, plan, hosts, events)?;
     let mut tracks: Vec<BoxFuture<'_, Result<(), ApplyError>>> = Vec::new();
     for (name, api) in &run.apis {
         tracks.push(run.follow_api(name, api).boxed());
@@ -139,6 +117,39 @@ fn starts_api(desired: &Desired, plan: &Plan, name: &HostName) -> bool {
         let start = |action: &Action| matches!(action, Action::Start { unit, .. } if unit.as_str() == api_unit(desired));
         step.node.as_ref() == Some(name) && start(&step.action)
     })
+}
+
+impl<'a> Run<'a> {
+    /// Nothing has been done yet.
+    fn new(
+        desired: &'a Desired,
+        plan: &Plan,
+        hosts: &'a Hosts,
+        events: &'a dyn EventSink,
+    ) -> Result<Self, ObserveError> {
+        let apis = observe::apis(desired, hosts)?;
+        let stays = |(name, _): &(HostName, Api)| {
+            let stays = !starts_api(desired, plan, name);
+            (name.clone(), watch::Sender::new(stays))
+        };
+        let silent =
+            |(name, _): &(HostName, Api)| (name.clone(), watch::Sender::new(Stage::Silent));
+        Ok(Self {
+            looks_first: !apis.iter().any(|(name, _)| starts_api(desired, plan, name)),
+            launched: apis.iter().map(stays).collect(),
+            stages: apis.iter().map(silent).collect(),
+            any_stage: watch::Sender::new(Stage::Silent),
+            leading: AtomicUsize::new(0),
+            prepared: watch::Sender::new(false),
+            joined: joining(plan)
+                .map(|name| (name, watch::Sender::new(None)))
+                .collect(),
+            desired,
+            hosts,
+            events,
+            apis,
+        })
+    }
 }
 
 impl Run<'_> {

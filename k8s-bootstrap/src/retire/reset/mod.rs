@@ -144,7 +144,6 @@ pub fn plan_reset(
     found: &Found,
 ) -> Result<ResetPlan, ResetError> {
     let setup = setup(desired, node)?;
-    let mut steps = Vec::new();
     let runtime = runtime(desired);
     let lives = |unit: &UnitName| {
         let state = found.units.get(unit);
@@ -154,45 +153,29 @@ pub fn plan_reset(
     let mut units: Vec<UnitName> = setup.units().into_iter().filter(lives).collect();
     units.retain(|unit| *unit != runtime);
     units.sort_by_key(|unit| unit.as_str() != "kubelet.service");
-    if !units.is_empty() {
-        steps.push(ResetStep::Stop(units));
-    }
-    if found.pods {
-        steps.push(ResetStep::EndPods);
-    }
-    if lives(&runtime) {
-        steps.push(ResetStep::EndRuntime(runtime));
-    }
-    let mut push = |is_there: bool, step: ResetStep| steps.extend(is_there.then_some(step));
-    push(
-        !found.mounts.is_empty(),
-        ResetStep::Unmount(found.mounts.clone()),
-    );
-    let namespaces = found.namespaces.clone();
-    push(
-        !namespaces.is_empty(),
-        ResetStep::RemoveNamespaces(namespaces),
-    );
-    push(found.bridge, ResetStep::RemoveBridge);
-    push(
-        !found.routes.is_empty(),
-        ResetStep::RemoveRoutes(found.routes.clone()),
-    );
-    push(
-        !found.tables.is_empty(),
-        ResetStep::RemoveTables(found.tables.clone()),
-    );
-    push(found.chains, ResetStep::RemoveChains);
-    push(
-        !found.state.is_empty(),
-        ResetStep::Empty(found.state.clone()),
-    );
-    push(
-        !found.files.is_empty(),
-        ResetStep::RemoveFiles(found.files.clone()),
-    );
-    let node = node.clone();
-    Ok(ResetPlan { node, steps })
+    let runtime = Some(runtime).filter(lives);
+    let steps = [
+        all(&units, ResetStep::Stop),
+        found.pods.then_some(ResetStep::EndPods),
+        runtime.map(ResetStep::EndRuntime),
+        all(&found.mounts, ResetStep::Unmount),
+        all(&found.namespaces, ResetStep::RemoveNamespaces),
+        found.bridge.then_some(ResetStep::RemoveBridge),
+        all(&found.routes, ResetStep::RemoveRoutes),
+        all(&found.tables, ResetStep::RemoveTables),
+        found.chains.then_some(ResetStep::RemoveChains),
+        all(&found.state, ResetStep::Empty),
+        all(&found.files, ResetStep::RemoveFiles),
+    ];
+    Ok(ResetPlan {
+        node: node.clone(),
+        steps: steps.into_iter().flatten().collect(),
+    })
+}
+
+/// The step for all of these, if there are any.
+fn all<T: Clone>(found: &[T], step: impl FnOnce(Vec<T>) -> ResetStep) -> Option<ResetStep> {
+    (!found.is_empty()).then(|| step(found.to_vec()))
 }
 
 fn setup<'d>(desired: &'d Desired, node: &HostName) -> Result<&'d NodeSetup, ResetError> {
