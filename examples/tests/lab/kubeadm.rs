@@ -314,11 +314,16 @@ fn a_worker_is_reset_and_joins(lab: &Lab<'_>, join: &str, expected: &Expected) {
     let done = kubeadm(lab, "worker-1", &words);
     assert!(done.out.contains("This node has joined"), "{}", done.out);
     wait_for("worker that kubeadm joined", || {
-        let node = lab.get(&["node", "worker-1"]);
-        let conditions = node["status"]["conditions"].as_array().unwrap();
-        let is_ready = conditions
-            .iter()
-            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+        // kubeadm goes by the kubelet's certificate; its Node comes later.
+        let found = lab.run(&["kubectl", "get", "--output", "json", "node", "worker-1"]);
+        if found.code != Some(0) {
+            return Err(found.err);
+        }
+        let conditions = &found.json()["status"]["conditions"];
+        let is_ready = conditions.as_array().is_some_and(|all| {
+            all.iter()
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+        });
         so(is_ready, conditions)
     });
 }

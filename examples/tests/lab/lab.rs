@@ -158,7 +158,19 @@ impl Lab<'_> {
     #[track_caller]
     pub(crate) fn up(&self, words: &[&str]) -> Up {
         let began = Instant::now();
-        let done = self.start_up(words).end();
+        let up = self.came_up(&self.start_up(words).end());
+        let seconds = began.elapsed().as_secs_f64();
+        eprintln!(
+            "{}: up took {seconds:.1} s, {} events",
+            self.name,
+            up.events.len()
+        );
+        up
+    }
+
+    /// What a run of `up` said, which has to have succeeded.
+    #[track_caller]
+    pub(crate) fn came_up(&self, done: &Done) -> Up {
         assert_eq!(
             done.code,
             Some(0),
@@ -168,12 +180,6 @@ impl Lab<'_> {
             done.out
         );
         let (events, result) = split(&done.out);
-        let seconds = began.elapsed().as_secs_f64();
-        eprintln!(
-            "{}: up took {seconds:.1} s, {} events",
-            self.name,
-            events.len()
-        );
         Up { events, result }
     }
 
