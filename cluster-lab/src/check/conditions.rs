@@ -13,7 +13,7 @@ pub(super) fn machines(seen: &Seen) -> Vec<Condition> {
             MachineState::Running { evidence, .. } => (true, evidence.clone()),
             MachineState::Absent => (false, "it has never been made".into()),
             MachineState::Stopped => (false, "it is stopped".into()),
-            MachineState::Booting { lacks } => (false, format!("it boots: {lacks}")),
+            MachineState::Booting { evidence } => (false, format!("it boots: {evidence}")),
             MachineState::Stopping => (false, "it is on its way down".into()),
             MachineState::Broken { why } => (false, why.clone()),
         };

@@ -86,8 +86,8 @@ pub enum MachineState {
     Stopped,
     /// It is on its way up.
     Booting {
-        /// What it lacks still.
-        lacks: String,
+        /// What shows it.
+        evidence: String,
     },
     /// It is on its way down.
     Stopping,

@@ -32,7 +32,7 @@ fn state(found: nspawn_vm::MachineState) -> MachineState {
         Found::Absent => MachineState::Absent,
         Found::Stopped => MachineState::Stopped,
         Found::Booting => MachineState::Booting {
-            lacks: "its systemd takes no requests yet".into(),
+            evidence: "its systemd takes no requests yet".into(),
         },
         Found::Stopping => MachineState::Stopping,
         Found::Running { leader } => MachineState::Running {

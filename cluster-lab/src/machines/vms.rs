@@ -190,7 +190,7 @@ async fn answering(guest: &SshHost, state: MachineState) -> MachineState {
     match guest.run(&question()).await {
         Ok(_) => state,
         Err(error) => MachineState::Booting {
-            lacks: format!("no answer over SSH: {}", error.kind),
+            evidence: format!("no answer over SSH: {}", error.kind),
         },
     }
 }
@@ -201,10 +201,10 @@ fn state(found: &VmFound) -> MachineState {
         VmState::Absent | VmState::Defined | VmState::Provisioning => MachineState::Absent,
         VmState::Stopped => MachineState::Stopped,
         VmState::Starting => MachineState::Booting {
-            lacks: "nothing on its console yet".into(),
+            evidence: "nothing on its console yet".into(),
         },
         VmState::Rebooting => MachineState::Booting {
-            lacks: "bhyve is about to start again".into(),
+            evidence: "bhyve is about to start again".into(),
         },
         VmState::Stopping | VmState::Deleting => MachineState::Stopping,
         VmState::Running => MachineState::Running {
