@@ -3,14 +3,15 @@
 use super::{
     DrainOptions, NodeFound, RetireError, RetirePlan, RetireStep,
     evict::Evicting,
-    observe::{kubelet_unit, ready_api, see, see_with_kubelet},
+    observe::{await_found, kubelet_unit, see_kubelet},
     plan_drain, plan_remove, plan_uncordon, requests,
 };
 use crate::{Api, Desired, Hosts, ObjectKey, observe};
 use host_exec::{EventSink, Host, HostName, systemd};
 
 /// Keeps new pods away from a node and evicts those that are there through the Eviction API, which honours
-/// PodDisruptionBudgets. Pods of DaemonSets and static pods stay. Returns what was planned and done.
+/// PodDisruptionBudgets. Pods of DaemonSets and static pods stay. Returns what was planned and done. Half a minute is waited
+/// for an API server that is ready.
 ///
 /// # Errors
 ///
@@ -23,8 +24,7 @@ pub async fn drain(
     options: DrainOptions,
     events: &dyn EventSink,
 ) -> Result<RetirePlan, RetireError> {
-    let api = ready_api(desired, hosts, node).await?;
-    let found = see(&api, node).await?;
+    let (api, found) = await_found(desired, hosts, node).await?;
     let plan = plan_drain(&found, &options)?;
     carry_out(&api, hosts, &found, plan, &options, events).await
 }
@@ -40,8 +40,7 @@ pub async fn uncordon(
     node: &HostName,
     events: &dyn EventSink,
 ) -> Result<RetirePlan, RetireError> {
-    let api = ready_api(desired, hosts, node).await?;
-    let found = see(&api, node).await?;
+    let (api, found) = await_found(desired, hosts, node).await?;
     let plan = plan_uncordon(&found)?;
     let options = DrainOptions::default();
     carry_out(&api, hosts, &found, plan, &options, events).await
@@ -62,8 +61,8 @@ pub async fn remove(
     options: DrainOptions,
     events: &dyn EventSink,
 ) -> Result<RetirePlan, RetireError> {
-    let api = ready_api(desired, hosts, node).await?;
-    let found = see_with_kubelet(&api, hosts, node).await?;
+    let (api, mut found) = await_found(desired, hosts, node).await?;
+    found.kubelet = see_kubelet(hosts, node).await?;
     let plan = plan_remove(&found, &options)?;
     carry_out(&api, hosts, &found, plan, &options, events).await
 }

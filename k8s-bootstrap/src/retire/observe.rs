@@ -9,9 +9,14 @@ use crate::{
 use futures::future::join_all;
 use host_exec::{
     HostName,
+    poll::{self, Attempt, Wait, WaitError},
     systemd::{self, UnitName, UnitState},
 };
 use serde_json::Value;
+use std::time::Duration;
+
+/// For an API server that is ready. One that is started anew takes 3 s on a quiet machine.
+const API_LIMIT: Duration = Duration::from_secs(30);
 
 /// How a node stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +51,7 @@ pub async fn see_node(
 }
 
 /// All of [`NodeFound`].
-pub(super) async fn see_with_kubelet(
+async fn see_with_kubelet(
     api: &Api,
     hosts: &Hosts,
     node: &HostName,
@@ -58,7 +63,7 @@ pub(super) async fn see_with_kubelet(
 }
 
 /// What the API has of it; its machine is not asked, and may be silent.
-pub(super) async fn see(api: &Api, node: &HostName) -> Result<NodeFound, RetireError> {
+async fn see(api: &Api, node: &HostName) -> Result<NodeFound, RetireError> {
     let key = ObjectKey::node(node.as_str());
     let (live, pods) = futures::try_join!(api.get(&key), api.list("v1", "Pod"))?;
     let unschedulable = |live: &Value| live["spec"]["unschedulable"] == true;
@@ -72,7 +77,10 @@ pub(super) async fn see(api: &Api, node: &HostName) -> Result<NodeFound, RetireE
     })
 }
 
-async fn see_kubelet(hosts: &Hosts, node: &HostName) -> Result<Option<UnitState>, RetireError> {
+pub(super) async fn see_kubelet(
+    hosts: &Hosts,
+    node: &HostName,
+) -> Result<Option<UnitState>, RetireError> {
     let Some(host) = hosts.get(node) else {
         return Ok(None);
     };
@@ -84,13 +92,41 @@ pub(super) fn kubelet_unit() -> UnitName {
     kubelet::UNIT.parse().expect("a constant is a unit name")
 }
 
-/// An API server that is ready; the node's own only where there is no other, since it may be about to stop. A control
-/// plane without a host is passed over.
-pub(super) async fn ready_api(
+/// An API server that is ready and what it has of the node, as soon as there is one: it may just be started anew, or late on
+/// a busy machine.
+pub(super) async fn await_found(
     desired: &Desired,
     hosts: &Hosts,
     node: &HostName,
-) -> Result<Api, RetireError> {
+) -> Result<(Api, NodeFound), RetireError> {
+    let wait = Wait::new("ready API server", desired.spec.patient(API_LIMIT));
+    let look = || async {
+        let seen = async {
+            let api = ready_api(desired, hosts, node).await?;
+            let found = see(&api, node).await?;
+            Ok((api, found))
+        };
+        match seen.await {
+            Ok(seen) => Ok(Attempt::Ready(seen)),
+            Err(RetireError::NoApi { last, .. }) => Ok(Attempt::NotYet(last)),
+            Err(RetireError::Api(error)) if error.is_of_the_moment() => {
+                Ok(Attempt::NotYet(format!("{error}: {}", error.source)))
+            }
+            Err(error) => Err(error),
+        }
+    };
+    poll::until(&wait, look).await.map_err(|error| match error {
+        WaitError::TimedOut { last, .. } => {
+            let node = node.clone();
+            RetireError::NoApi { node, last }
+        }
+        WaitError::Failed(error) => error,
+    })
+}
+
+/// An API server that is ready; the node's own only where there is no other, since it may be about to stop. A control
+/// plane without a host is passed over.
+async fn ready_api(desired: &Desired, hosts: &Hosts, node: &HostName) -> Result<Api, RetireError> {
     if !desired.nodes.contains_key(node) {
         return Err(RetireError::UnknownNode(node.clone()));
     }

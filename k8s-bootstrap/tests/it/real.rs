@@ -14,6 +14,7 @@ use k8s_bootstrap::{
     Material, NodeCertificate, ObjectDrift, ObjectKey, Plan, Step, apply, component,
     component::{Component, Place},
     health,
+    retire::{self, RetireError},
 };
 use k8s_openapi::api::{authentication::v1::SelfSubjectReview, networking::v1::IPAddress};
 use kube::api::PostParams;
@@ -460,7 +461,12 @@ async fn a_real_api_server_takes_everything_once() {
         "--bind-address=127.0.0.1",
         "--endpoint-reconciler-type=none",
     ];
-    world.start(component::apiserver::component, &loopback);
+    let node = "cp-0".parse().unwrap();
+    // Asked before there is an API server, which has no Node then; not whether there is one.
+    let (early, ()) = tokio::join!(retire::uncordon(&desired, &hosts, &node, &Silent), async {
+        world.start(component::apiserver::component, &loopback)
+    });
+    assert!(matches!(early, Err(RetireError::NoNode(_))), "{early:?}");
     let address = SocketAddr::new([127, 0, 0, 1].into(), world.spec.api_port);
     let limit = Duration::from_secs(10);
     let api = Api::new(
