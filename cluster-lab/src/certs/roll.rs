@@ -101,11 +101,13 @@ impl Roll<'_> {
             .state()
             .remember_token(&token.token, token.expires)?;
         let applied = k8s_bootstrap::apply(&self.wired.kubernetes, plan, self.hosts, self.events);
-        let applied = applied.await.map_err(|source| RollError::Kubernetes {
-            node: node.to_owned(),
-            source: Box::new(source),
-        });
-        applied.map(drop)
+        applied
+            .await
+            .map(drop)
+            .map_err(|source| RollError::Kubernetes {
+                node: node.to_owned(),
+                source: Box::new(source),
+            })
     }
 
     /// Waits until every API server is ready, and stays so.

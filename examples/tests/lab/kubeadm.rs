@@ -5,6 +5,7 @@ use crate::{
     run::Done,
     turn::Room,
     waiting::{so, wait_for},
+    work::boot_of,
 };
 use std::{collections::BTreeSet, time::Instant};
 
@@ -315,15 +316,10 @@ fn a_worker_is_reset_and_joins(lab: &Lab<'_>, join: &str, expected: &Expected) {
     assert!(done.out.contains("This node has joined"), "{}", done.out);
     wait_for("worker that kubeadm joined", || {
         // kubeadm goes by the kubelet's certificate; its Node comes later.
-        let found = lab.run(&["kubectl", "get", "--output", "json", "node", "worker-1"]);
-        if found.code != Some(0) {
-            return Err(found.err);
-        }
-        let conditions = &found.json()["status"]["conditions"];
-        let is_ready = conditions.as_array().is_some_and(|all| {
-            all.iter()
-                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-        });
-        so(is_ready, conditions)
+        let found = boot_of(lab, "worker-1");
+        so(
+            found.as_ref().is_some_and(|(_, is_ready)| *is_ready),
+            &found,
+        )
     });
 }

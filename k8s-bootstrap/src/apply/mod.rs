@@ -132,11 +132,12 @@ impl<'a> Run<'a> {
             let stays = !starts_api(desired, plan, name);
             (name.clone(), watch::Sender::new(stays))
         };
+        let launched: BTreeMap<_, _> = apis.iter().map(stays).collect();
         let silent =
             |(name, _): &(HostName, Api)| (name.clone(), watch::Sender::new(Stage::Silent));
         Ok(Self {
-            looks_first: !apis.iter().any(|(name, _)| starts_api(desired, plan, name)),
-            launched: apis.iter().map(stays).collect(),
+            looks_first: launched.values().all(|stays| *stays.borrow()),
+            launched,
             stages: apis.iter().map(silent).collect(),
             any_stage: watch::Sender::new(Stage::Silent),
             leading: AtomicUsize::new(0),

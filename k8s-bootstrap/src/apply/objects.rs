@@ -38,7 +38,8 @@ impl Run<'_> {
             .desired
             .spec
             .nodes()
-            .find(|(_, n)| key.kind == "Node" && n.name.as_str() == key.name);
+            .map(|(_, node)| node)
+            .find(|node| key.kind == "Node" && node.name.as_str() == key.name);
         if key.kind == "Service" {
             // Before it is ready a server may know its addresses of one family only.
             self.any(Stage::Ready).await;
@@ -49,7 +50,6 @@ impl Run<'_> {
             // it does not know its own ranges, and those it may learn even a moment after it is ready.
             let (name, api) = self.leading();
             let may_change = *self.stages[name].borrow() != Stage::Ready || key.kind == "Service";
-            let node = node.map(|(_, node)| node);
             match write(api, object, node, look_first).await {
                 Ok(written) => Ok(Attempt::Ready(written)),
                 Err(error) if may_change || error.is_transient() => Ok(self.not_yet(&error)),

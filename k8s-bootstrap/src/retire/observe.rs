@@ -47,18 +47,9 @@ pub async fn see_node(
     node: &HostName,
 ) -> Result<NodeFound, RetireError> {
     let api = ready_api(desired, hosts, node).await?;
-    see_with_kubelet(&api, hosts, node).await
-}
-
-/// All of [`NodeFound`].
-async fn see_with_kubelet(
-    api: &Api,
-    hosts: &Hosts,
-    node: &HostName,
-) -> Result<NodeFound, RetireError> {
     Ok(NodeFound {
         kubelet: see_kubelet(hosts, node).await?,
-        ..see(api, node).await?
+        ..see(&api, node).await?
     })
 }
 
