@@ -35,7 +35,7 @@ fn members_of_etcd_are_replaced_and_come_and_go() {
     );
     lab.kubectl(&["get", "configmap", "before"]);
     kept(&scene, &lab);
-    lab.check_in_a_while();
+    lab.check();
     lab.down();
     scene.nothing_is_left();
 }
@@ -175,7 +175,7 @@ fn grown_and_shrunk(lab: &Lab<'_>) {
     lab.ok(&["etcd", "member", "add"]);
     assert_eq!(members(lab).1.len(), 5);
     lab.up(&[]).changed_nothing();
-    lab.check_in_a_while();
+    lab.check();
 
     let mut remove = lab.start(&["--output", "json", "etcd", "member", "remove"]);
     let removed = remove.event(|event| event.is("etcd: membership", "done"));

@@ -97,7 +97,7 @@ fn etcd_is_upgraded_under_a_running_lab() {
     assert!(text.contains("nothing to do"), "{text}");
     goes_back(&lab);
     assert_eq!(objects(&lab), OBJECTS);
-    lab.check_in_a_while();
+    lab.check();
     lab.up(&[]).changed_nothing();
     lab.down();
     scene.nothing_is_left();
@@ -234,7 +234,7 @@ fn is_restored(lab: &Lab<'_>) {
             &deployment["status"],
         )
     });
-    lab.check_in_a_while();
+    lab.check();
     assert_eq!(lab.up(&[]).result["changed"], Value::Bool(false));
 }
 

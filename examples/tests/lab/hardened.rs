@@ -38,7 +38,7 @@ fn keeps_its_word(name: &'static str, wishes: &[&str], readyz: &str) {
     if wishes.contains(&"--metrics-server") {
         work::use_is_told(&lab, &["cp-0", "worker-0"]);
     }
-    lab.check_in_a_while();
+    lab.check();
     lab.up(&[]).changed_nothing();
     lab.nothing_is_planned();
     lab.down();

@@ -39,7 +39,7 @@ fn one_run_at_a_time_and_ctrl_c_can_be_gone_on_from() {
     assert_eq!(next.end().code, Some(130));
 
     assert_eq!(lab.up(&[]).result["changed"], true);
-    lab.check_in_a_while();
+    lab.check();
     lab.down();
     scene.nothing_is_left();
 }

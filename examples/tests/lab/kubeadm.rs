@@ -68,7 +68,7 @@ fn bring_up(lab: &Lab<'_>, version: &[&str]) {
     lab.ok(&[&["programs", "--only", "kubeadm"], version].concat());
     let shape = ["--etcd", "1", "--workers", "2", "--shape", "static-pods"];
     lab.up(&[&shape, version].concat());
-    lab.check_in_a_while();
+    lab.check();
     the_control_plane_is_pods(lab);
     lab.up(&[]).changed_nothing();
 }
@@ -84,7 +84,7 @@ fn kubeadm_is_content(lab: &Lab<'_>, expected: &Expected) {
     // What kubeadm has not said of the worker, such as its second address, the lab says again.
     let up = lab.up(&[]);
     assert_eq!(up.result["changed"], true);
-    lab.check_in_a_while();
+    lab.check();
     lab.up(&[]).changed_nothing();
 }
 
@@ -142,7 +142,7 @@ fn the_service_proxy_takes_over_what_it_left(lab: &Lab<'_>) {
     let proxy = ["--namespace", "kube-system", "daemonset/kube-proxy"];
     lab.kubectl(&[&["rollout", "restart"], &proxy[..]].concat());
     lab.kubectl(&[&["rollout", "status", "--timeout", "60s"], &proxy[..]].concat());
-    lab.check_in_a_while();
+    lab.check();
 }
 
 /// The kubelet ends what uses etcd when the manifests are moved aside; a run that is killed then is gone on with.
@@ -172,7 +172,7 @@ fn etcd_is_restored(lab: &Lab<'_>) {
     lab.kubectl(&["get", "configmap", "before"]);
     let gone = lab.run(&["kubectl", "get", "configmap", "after"]);
     assert!(gone.err.contains("NotFound"), "{gone:?}");
-    lab.check_in_a_while();
+    lab.check();
     lab.up(&[]).changed_nothing();
 }
 

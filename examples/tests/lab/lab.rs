@@ -183,46 +183,36 @@ impl Lab<'_> {
         Up { events, result }
     }
 
-    /// Demands that `plan` finds nothing to do; what it found is in its parts.
+    /// Demands that `plan` finds nothing to do, at the latest when everything has answered that was silent for a moment;
+    /// what it found else is in its parts.
     #[track_caller]
-    pub(crate) fn nothing_is_planned(&self) {
-        let plan = self.json(&["plan"]);
-        let parts = [
-            "leaving",
-            "machines",
-            "guests",
-            "images",
-            "etcd",
-            "kubernetes",
-        ];
-        let found = parts.map(|part| format!("{part}: {}", plan[part]));
-        assert_eq!(plan["nothing_to_do"], true, "{}", found.join("\n"));
+    pub(crate) fn nothing_is_planned(&self) -> Value {
+        wait_for("plan that has nothing to do", || {
+            let plan = self.json(&["plan"]);
+            let parts = [
+                "leaving",
+                "machines",
+                "guests",
+                "images",
+                "etcd",
+                "kubernetes",
+            ];
+            let found = parts.map(|part| format!("{part}: {}", plan[part]));
+            so(plan["nothing_to_do"] == true, found).map(|()| plan)
+        })
     }
 
-    /// Demands that `check` finds everything as it has to be, and returns its report.
+    /// Demands that `check` finds everything as it has to be, at the latest when everything has answered that was silent
+    /// for a moment, and returns its report.
     #[track_caller]
     pub(crate) fn check(&self) -> Value {
-        let done = self.run(&["check", "--output", "json"]);
-        let report = done.json();
-        assert_eq!(
-            done.code,
-            Some(0),
-            "{}: {:#?}",
-            self.name,
-            bad_rows(&report)
-        );
-        assert_eq!(bad_rows(&report), Vec::<Value>::new());
-        report
-    }
-
-    /// As [`Lab::check`], after something that heals by itself in a while.
-    #[track_caller]
-    pub(crate) fn check_in_a_while(&self) -> Value {
         let began = Instant::now();
         let mut looks = 0;
         let report = wait_for("check that is content", || {
-            let report = self.run(&["check", "--output", "json"]).json();
+            let done = self.run(&["check", "--output", "json"]);
+            let report = done.json();
             let bad = bad_rows(&report);
+            assert_eq!(done.code == Some(0), bad.is_empty(), "{done:?}");
             looks += 1;
             if looks == 1 && !bad.is_empty() {
                 eprintln!("{}: not yet: {bad:?}", self.name);
@@ -252,6 +242,19 @@ impl Lab<'_> {
             .copied()
             .collect();
         serde_json::from_str(&self.kubectl(&all)).unwrap()
+    }
+
+    /// Waits until `check` misses these rows and nothing else, in a lab where somebody has broken something: what else was
+    /// silent for a moment has answered by then.
+    #[track_caller]
+    pub(crate) fn check_misses(&self, missed: impl Fn(&Value) -> bool) -> Vec<Value> {
+        wait_for("check that misses what is broken, and nothing else", || {
+            let done = self.run(&["check", "--output", "json"]);
+            let bad = bad_rows(&done.json());
+            let only = !bad.is_empty() && bad.iter().all(&missed);
+            assert_eq!(done.code == Some(3), !bad.is_empty(), "{done:?}");
+            so(only, &bad).map(|()| bad)
+        })
     }
 
     /// Applies one of the files in `data`.

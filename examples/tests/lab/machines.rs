@@ -54,7 +54,7 @@ fn machines_come_back() {
     for machine in ["etcd-1", "cp-0"] {
         lab.kill_machine(machine);
         assert_eq!(lab.up(&[]).result["changed"], true, "{machine}");
-        lab.check_in_a_while();
+        lab.check();
     }
     // A member that leads or follows may reboot, and the control plane too.
     for machine in ["etcd-0", "cp-0"] {
@@ -67,7 +67,7 @@ fn machines_come_back() {
                 leaders,
             )
         });
-        lab.check_in_a_while();
+        lab.check();
     }
     lab.up(&[]).changed_nothing();
     an_api_that_is_silent_for_a_while_is_waited_for(&lab);
@@ -94,7 +94,7 @@ fn an_api_that_is_silent_for_a_while_is_waited_for(lab: &Lab<'_>) {
     assert_eq!(up.result["waited"], true);
     let looked = |event: &Event| event.step == "objects" && event.progress == "done";
     assert!(up.events.iter().any(looked), "{:?}", up.events);
-    lab.check_in_a_while();
+    lab.check();
 }
 
 /// Waits until worker-0 has booted again and is Ready, and its pods answer; returns what tells this boot from others.
@@ -109,6 +109,6 @@ fn is_back(lab: &Lab<'_>, web: &Web<'_>, before: &str) -> String {
     });
     web.wait_ready();
     web.wait_answer("worker-0");
-    lab.check_in_a_while();
+    lab.check();
     boot
 }

@@ -13,7 +13,7 @@ fn the_oldest_kubernetes_runs() {
     let lab = scene.lab("t-old");
     lab.up(&["--kubernetes", "1.28.3"]);
     // DNS is among what is checked.
-    lab.check_in_a_while();
+    lab.check();
     let web = Web::deploy(&lab);
     web.wait_answer("worker-0");
     assert_eq!(versions(&lab)["cp-0"], "v1.28.3");

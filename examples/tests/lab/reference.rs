@@ -24,7 +24,7 @@ fn the_reference_lab_does_real_work() {
     let up = lab.up(&["--workers", "2"]);
     assert_eq!(up.result["changed"], true);
     assert!(up.result["seconds"].is_f64(), "{}", up.result);
-    let report = lab.check_in_a_while();
+    let report = lab.check();
     secrets_are_kept(&lab);
     the_users_kubectl_works(&lab, Path::new(up.result["kubeconfig"].as_str().unwrap()));
 

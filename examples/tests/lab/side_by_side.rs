@@ -28,7 +28,7 @@ fn two_labs_side_by_side_and_one_grows() {
         Vec::<&String>::new()
     );
     for lab in [&one, &two] {
-        lab.check_in_a_while();
+        lab.check();
     }
 
     one.down();
@@ -42,11 +42,11 @@ fn two_labs_side_by_side_and_one_grows() {
     assert!(after.remove("worker-1").is_some());
     assert_eq!(after, before, "nobody is renumbered");
     assert!(boot_of(&two, "worker-1").unwrap().1);
-    two.check_in_a_while();
+    two.check();
     // And shrinks again: the other that is there stays as it is.
     assert_eq!(two.up(&["--workers", "1"]).result["changed"], true);
     assert_eq!(addresses(&two.network()), before);
-    two.check_in_a_while();
+    two.check();
     two.down();
     scene.nothing_is_left();
 }

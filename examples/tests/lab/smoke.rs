@@ -5,6 +5,7 @@ use crate::{
     people,
     tokens::tokens_outlive_their_key,
     turn::Room,
+    waiting::{so, wait_for},
 };
 use serde_json::Value;
 
@@ -138,16 +139,15 @@ fn views_agree(lab: &Lab<'_>) {
     let (status, map) = (lab.json(&["status"]), lab.json(&["map"]));
     assert_eq!(names(&status), names(&map));
     assert_eq!(names(&status), ["etcd-0", "cp-0", "worker-0"]);
-    assert!(lab.ok(&["status"]).contains("everything runs"));
+    wait_for("status of a lab that runs", || {
+        let text = lab.ok(&["status"]);
+        so(text.contains("everything runs"), text)
+    });
     for certificate in lab.json(&["certs"])["store"].as_array().unwrap() {
         assert_eq!(certificate["level"], "fine", "{certificate}");
     }
     let path = lab.json(&["kubeconfig"]);
     let text = std::fs::read_to_string(path["kubeconfig"].as_str().unwrap()).unwrap();
     assert_eq!(lab.ok(&["kubeconfig", "--raw"]), text);
-    let plan = lab.json(&["plan"]);
-    assert_eq!(
-        (&plan["nothing_to_do"], &plan["certainty"]),
-        (&true.into(), &"whole".into())
-    );
+    assert_eq!(lab.nothing_is_planned()["certainty"], "whole");
 }

@@ -52,7 +52,7 @@ fn certificates_are_renewed_and_rotated_under_load() {
     front_proxy_and_back(&lab);
     kubernetes(&lab);
     lab.up(&[]).changed_nothing();
-    lab.check_in_a_while();
+    lab.check();
     lab.down();
     scene.nothing_is_left();
 }

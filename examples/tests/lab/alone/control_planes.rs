@@ -49,7 +49,7 @@ fn any_machine_may_be_lost() {
     let grown = lab.up(&["--control-planes", "3"]);
     assert_eq!(grown.result["changed"], true);
     assert_eq!(certificate(&lab), before, "growth changes no certificate");
-    lab.check_in_a_while();
+    lab.check();
     lab.up(&[]).changed_nothing();
 
     // The one that has the virtual address, and the one that led etcd.
@@ -57,13 +57,13 @@ fn any_machine_may_be_lost() {
     let loads = Loads::start(&lab, &["cp-0", "cp-1", "cp-2"], &["worker-0"]);
     loads.lose(&lab, &holder);
     assert_eq!(lab.up(&[]).result["changed"], true);
-    lab.check_in_a_while();
+    lab.check();
 
     let leader = etcd_leader(&lab);
     let loads = Loads::start(&lab, &["cp-0", "cp-1", "cp-2"], &["worker-0"]);
     loads.lose(&lab, &leader);
     lab.up(&[]);
-    lab.check_in_a_while();
+    lab.check();
 
     lab.down();
     scene.nothing_is_left();

@@ -80,7 +80,7 @@ fn a_running_lab_is_upgraded() {
     client.end();
 
     web.wait_ready();
-    lab.check_in_a_while();
+    lab.check();
     let text = lab.ok(&["upgrade", "--to", NEW]);
     assert!(text.contains("nothing to do"), "{text}");
     lab.up(&[]).changed_nothing();

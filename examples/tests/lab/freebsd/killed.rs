@@ -65,7 +65,7 @@ fn killed_or_cut_off_anywhere_it_goes_on() {
     assert_eq!(lab.up(&[]).result["changed"], true);
     assert_eq!(lab.authority("kubernetes"), authority);
     lab.nothing_is_planned();
-    lab.check_in_a_while();
+    lab.check();
     for (vm, count) in starts(&host) {
         assert_eq!(count, 1, "{vm} was started {count} times");
     }
@@ -132,7 +132,7 @@ fn what_was_sent_is_sent_again(lab: &Lab<'_>) {
     lab.nothing_is_planned();
     let expected = ["cp-0", "worker-0"].map(|node| [node, "Ready", NEW].join(" "));
     assert_eq!(nodes(lab), expected);
-    lab.check_in_a_while();
+    lab.check();
 }
 
 /// Each node with its state and the version of its kubelet.

@@ -27,7 +27,7 @@ fn the_reference_lab_runs_on_vms() {
     assert_eq!(up.result["changed"], true);
     let looked = |event: &Event| event.step == "fit for Kubernetes" && event.progress == "done";
     assert!(up.events.iter().any(looked), "new nodes are looked at");
-    let report = lab.check_in_a_while();
+    let report = lab.check();
     only_what_nobody_can_try_is_not_tried(&report);
     second_up_changes_nothing(&lab, &report);
     vms_are_listed_and_explained(&lab);
@@ -44,7 +44,7 @@ fn the_reference_lab_runs_on_vms() {
     assert!(boot_of(&lab, "worker-1").unwrap().1);
     etcd_is_restored(&lab);
     a_worker_is_taken_away(&host, &lab);
-    lab.check_in_a_while();
+    lab.check();
     web.wait_ready();
     web.all_answer("http://web/");
     work::use_is_told(&lab, &["cp-0", "worker-0"]);
@@ -192,7 +192,7 @@ fn a_crash_is_mended_by_the_supervisor(host: &FreeBsd, lab: &Lab<'_>) {
         vm["last_end"].as_str().unwrap().starts_with("triple fault"),
         "{vm}"
     );
-    lab.check_in_a_while();
+    lab.check();
 }
 
 #[track_caller]
@@ -238,7 +238,7 @@ fn etcd_survives_the_end_of_a_member(lab: &Lab<'_>, first_report: &Value) {
     assert_eq!(done.code, Some(3), "{done:?}");
     assert_ne!(bad_rows(&done.json()), Vec::<Value>::new());
     assert_eq!(lab.up(&[]).result["changed"], true);
-    let report = lab.check_in_a_while();
+    let report = lab.check();
     assert_eq!(etcd_cluster(&report), etcd_cluster(first_report));
 }
 
