@@ -132,7 +132,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let conditions = wait_for_control_plane(&desired, &hosts, LIMIT).await?;
     for condition in conditions {
-        println!("{}: {}", condition.name, condition.evidence);
+        println!("{condition}");
     }
     println!("ready after {:.2?}", began.elapsed());
     for mut child in children.into_iter().rev() {

@@ -39,7 +39,7 @@ async fn main() -> anyhow::Result<()> {
     println!("ready after {:.2?}", began.elapsed());
     let probe = Probe::new(&spec, &hosts, &tls, ANSWER_TIMEOUT)?;
     for condition in health(&spec, &probe).await {
-        println!("{}: {}", condition.name, condition.evidence);
+        println!("{condition}");
     }
     let second = plan(&spec, &observe(&spec, &hosts, &tls).await?)?;
     println!("left to do: {}", second.steps().count());

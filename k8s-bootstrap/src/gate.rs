@@ -55,7 +55,7 @@ pub async fn wait_for_control_plane(
         let open: Vec<String> = conditions
             .iter()
             .filter(|condition| !condition.ok)
-            .map(|condition| format!("{}: {}", condition.name, condition.evidence))
+            .map(Condition::to_string)
             .collect();
         Ok(match open.is_empty() {
             true => Attempt::Ready(conditions),

@@ -352,9 +352,7 @@ impl Lab {
         let answered = poll::until(&wait, || async {
             let conditions = dns::conditions(blueprint, hosts, look).await;
             let bad = conditions.into_iter().find(|condition| !condition.ok);
-            Ok(bad.map_or(Attempt::Ready(()), |bad| {
-                Attempt::NotYet(format!("{}: {}", bad.name, bad.evidence))
-            }))
+            Ok(bad.map_or(Attempt::Ready(()), |bad| Attempt::NotYet(bad.to_string())))
         });
         answered.await.map_err(UpError::Dns)?;
         events.done("", step, "answers");

@@ -212,8 +212,7 @@ impl Run<'_> {
         let health = k8s_bootstrap::health(&wired.kubernetes, &self.hosts).await;
         let health = health.map_err(ObserveError::from)?;
         if let Some(bad) = health.into_iter().find(|condition| !condition.ok) {
-            let why = format!("{}: {}", bad.name, bad.evidence);
-            return Err(UpgradeError::NotWell(why));
+            return Err(UpgradeError::NotWell(bad.to_string()));
         }
         let step = "backup";
         self.events.started("", step);

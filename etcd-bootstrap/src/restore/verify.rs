@@ -40,7 +40,7 @@ pub async fn verify(
             Err(error) => return Ok::<_, Infallible>(Attempt::NotYet(error.to_string())),
         };
         let bad = seen.iter().find(|condition| !condition.ok);
-        let bad = bad.map(|bad| format!("{}: {}", bad.name, bad.evidence));
+        let bad = bad.map(Condition::to_string);
         Ok(bad.map_or(Attempt::Ready(seen), Attempt::NotYet))
     };
     match poll::until(&wait, look).await {

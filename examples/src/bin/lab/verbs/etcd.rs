@@ -77,10 +77,7 @@ fn status_text(status: &EtcdStatus, paint: Paint) -> String {
         table::columns(head, &rows)
     );
     let bad = status.conditions.iter().filter(|condition| !condition.ok);
-    text.extend(bad.map(|condition| {
-        let mark = paint.bad("BAD");
-        format!("{mark}  {}: {}\n", condition.name, condition.evidence)
-    }));
+    text.extend(bad.map(|condition| format!("{}  {condition}\n", paint.bad("BAD"))));
     if status.ok() {
         text.push_str(&format!("{}\n", paint.good("as it has to be")));
     }

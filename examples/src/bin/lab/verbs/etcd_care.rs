@@ -78,9 +78,7 @@ pub(crate) async fn restore(
     })
     .await?;
     let conditions = restored.conditions.iter();
-    let proven: String = conditions
-        .map(|held| format!("{}: {}\n", held.name, held.evidence))
-        .collect();
+    let proven: String = conditions.map(|held| format!("{held}\n")).collect();
     match global.output {
         Format::Json => {
             let text = restored.plan.to_string();

@@ -103,8 +103,7 @@ fn check_text(report: &CheckReport, paint: Paint) -> String {
     };
     let mut text = format!("{}\n", paint.head("conditions"));
     for condition in &report.conditions {
-        let (ok, name) = (mark(condition.ok), &condition.name);
-        text.push_str(&format!("  {ok}  {name}: {}\n", condition.evidence));
+        text.push_str(&format!("  {}  {condition}\n", mark(condition.ok)));
     }
     let row = |row: &MatrixRow| {
         let word = |reached| if reached { "reached" } else { "blocked" }.to_owned();
