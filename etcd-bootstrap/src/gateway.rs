@@ -10,7 +10,7 @@ use crate::{
 use host_exec::https::is_ok;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// A member did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -185,7 +185,8 @@ impl Probe {
         })
     }
 
-    /// Has the leader, which `leader` must be, hand over to another member.
+    /// Has the leader, which `leader` must be, hand over to another member. It may take the time-out of an election longer
+    /// than other questions: as long raft tries.
     ///
     /// # Errors
     ///
@@ -199,7 +200,8 @@ impl Probe {
             "/v3/maintenance/transfer-leadership",
             json!({ "targetID": to.0.to_string() }),
         );
-        self.ask::<Value>(leader, "hand over the lead", path, &body)
+        let limit = Some(self.hand_over_limit);
+        self.ask_within::<Value>(leader, "hand over the lead", path, &body, limit)
             .await
             .map(drop)
     }
@@ -233,6 +235,18 @@ impl Probe {
         path: &str,
         body: &Value,
     ) -> Result<T, RequestFailed> {
+        self.ask_within(member, what, path, body, None).await
+    }
+
+    /// With a limit of its own, or with that of all questions.
+    async fn ask_within<T: DeserializeOwned>(
+        &self,
+        member: &MemberName,
+        what: &'static str,
+        path: &str,
+        body: &Value,
+        limit: Option<Duration>,
+    ) -> Result<T, RequestFailed> {
         let failed = |said: String| RequestFailed {
             member: member.clone(),
             what,
@@ -240,7 +254,9 @@ impl Probe {
         };
         let own = self.endpoints(member).map_err(&failed)?;
         let url = format!("{}{path}", own.client_url);
-        let answer = own.client.post_json(&url, body.to_string()).await;
+        let client = limit.map(|limit| own.client.with_timeout(limit));
+        let client = client.as_ref().unwrap_or(&own.client);
+        let answer = client.post_json(&url, body.to_string()).await;
         let answer = answer.map_err(|e| failed(why(&e)))?;
         if !is_ok(&answer) {
             return Err(failed(one_line(&answer)));

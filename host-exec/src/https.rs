@@ -265,6 +265,15 @@ impl HttpsClient {
         }
     }
 
+    /// The same connections for requests that are each bounded by `timeout`.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self {
+            client: self.client.clone(),
+            timeout,
+        }
+    }
+
     /// `GET url`.
     ///
     /// # Errors

@@ -21,8 +21,6 @@ use std::{future::Future, io, time::Duration};
 
 /// The step under which changes of the membership are reported.
 pub const MEMBERS_STEP: &str = "etcd: membership";
-/// How long etcd may think about a change: its own limit is 5 s and two elections (etcd's source, `ReqTimeout`).
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Keeps a [`History`] before anything depends on it.
 pub type KeepHistory<'k> = &'k (dyn Fn(&History) -> io::Result<()> + Sync);
@@ -130,7 +128,7 @@ pub async fn apply(
         spec: spec.clone(),
         hosts,
         look: probe(ANSWER_TIMEOUT),
-        ask: probe(CHANGE_TIMEOUT),
+        ask: probe(spec.tuning().agreement_limit()),
         keep,
         events,
     };

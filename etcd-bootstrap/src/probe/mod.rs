@@ -46,6 +46,9 @@ pub(crate) fn host_of<'h>(
 #[derive(Debug, Clone)]
 pub struct Probe {
     members: BTreeMap<MemberName, Endpoints>,
+    /// How long the leader may take to hand over: raft gives it up after the time-out of an election (`tickHeartbeat` in
+    /// raft's raft.go), and an answer takes as long as any.
+    pub(crate) hand_over_limit: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -70,7 +73,7 @@ impl Probe {
     ) -> Result<Self, Unreachable> {
         let one = |member: &MemberSpec| Endpoints::find(member, hosts, tls, timeout);
         let members = spec.members().iter().map(one).collect::<Result<_, _>>()?;
-        Ok(Self { members })
+        Ok(Self::of(spec, members, timeout))
     }
 
     /// The same for a cluster that is looked at while machines are missing: a member without a host or
@@ -79,7 +82,14 @@ impl Probe {
     pub fn of_reachable(spec: &ClusterSpec, hosts: &Hosts, tls: &Tls, timeout: Duration) -> Self {
         let one = |member: &MemberSpec| Endpoints::find(member, hosts, tls, timeout).ok();
         let members = spec.members().iter().filter_map(one).collect();
-        Self { members }
+        Self::of(spec, members, timeout)
+    }
+
+    fn of(spec: &ClusterSpec, members: BTreeMap<MemberName, Endpoints>, timeout: Duration) -> Self {
+        Self {
+            members,
+            hand_over_limit: timeout + spec.tuning().election(),
+        }
     }
 
     /// Whether the member serves its peers: what the next one needs to start without waiting.

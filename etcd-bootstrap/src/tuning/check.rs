@@ -1,7 +1,7 @@
 //! Which settings a version of etcd takes. What it would refuse at its start is refused here, before.
 
 use super::{CipherSuite, TlsMinVersion, Tuning, value::go_duration};
-use crate::EtcdVersion;
+use crate::{ANSWER_TIMEOUT, EtcdVersion};
 use std::time::Duration;
 
 /// etcd's own defaults (`embed.DefaultTickMs`, `DefaultElectionMs`), for the rule between the two.
@@ -89,6 +89,17 @@ impl Tuning {
         }
     }
 
+    /// How long a silent leader is waited for: as set, or etcd's default.
+    pub(crate) fn election(&self) -> Duration {
+        self.election_timeout.unwrap_or(ELECTION)
+    }
+
+    /// How long etcd may think about what its members have to agree on: its own limit is 5 s and two elections (etcd's
+    /// source, `ReqTimeout`), and the answer comes a little later.
+    pub(crate) fn agreement_limit(&self) -> Duration {
+        Duration::from_secs(5) + 2 * self.election() + ANSWER_TIMEOUT
+    }
+
     /// etcd's `Config.Validate`; the settings are in whole milliseconds.
     fn check_timers(&self) -> Result<(), TuningError> {
         let given = [
@@ -103,7 +114,7 @@ impl Tuning {
             }
         }
         let heartbeat_interval = self.heartbeat_interval.unwrap_or(HEARTBEAT);
-        let election_timeout = self.election_timeout.unwrap_or(ELECTION);
+        let election_timeout = self.election();
         if election_timeout > LONGEST_ELECTION {
             let problem = "must be at most 50s";
             return Err(bad_time("election_timeout", election_timeout, problem));

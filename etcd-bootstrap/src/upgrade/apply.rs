@@ -173,7 +173,7 @@ pub async fn apply(
 
 /// For what takes an agreement of the members.
 fn patient(spec: &ClusterSpec, hosts: &Hosts, tls: &Tls) -> Result<Probe, Unreachable> {
-    Probe::new(spec, hosts, tls, ANSWER_TIMEOUT.max(SETTLE))
+    Probe::new(spec, hosts, tls, spec.tuning().agreement_limit())
 }
 
 async fn keep(

@@ -13,7 +13,7 @@ use etcd_bootstrap::{
     health, render,
 };
 use host_exec::{
-    Host, ProcessHost,
+    Command, Host, ProcessHost,
     event::Silent,
     https::{Connector, HttpsClient, client_config, is_ok},
 };
@@ -212,6 +212,21 @@ impl Lab {
     pub(crate) async fn kill(&self, name: &MemberName) {
         let killed = self.machines[name].kill(&render::unit_name()).await;
         killed.unwrap();
+    }
+
+    /// Sends a signal to its process, which is the one that has its settings in the environment.
+    pub(crate) async fn signal(&self, name: &MemberName, signal: &str) {
+        let data = self.spec.member(name).unwrap().data_dir.clone();
+        let setting = format!("ETCD_DATA_DIR={}", data.display());
+        let has_it = |process: &fs::DirEntry| {
+            let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+            let mut settings = environment.split(|byte| *byte == 0);
+            settings.any(|one| one == setting.as_bytes())
+        };
+        let mut processes = fs::read_dir("/proc").unwrap().flatten();
+        let process = processes.find(has_it).unwrap().file_name();
+        let kill = Command::new("kill").args([signal, process.to_str().unwrap()]);
+        self.machines[name].run(&kill).await.unwrap();
     }
 
     /// Its process is gone and its data too.

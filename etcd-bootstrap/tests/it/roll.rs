@@ -3,7 +3,11 @@
 use crate::lab::{Lab, name};
 use etcd_bootstrap::{Plan, observe, plan, tuning::Tuning};
 use host_exec::{Event, EventSink, Progress};
-use std::sync::{Mutex, PoisonError};
+use std::{
+    pin::pin,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 const ALL: [u8; 3] = [1, 2, 3];
 
@@ -79,4 +83,31 @@ async fn a_lead_that_moved_goes_to_the_member_whose_turn_is_last() {
         "etcd-3 hands over the lead to etcd-1",
     ];
     assert_eq!(told, expected, "{plan}");
+}
+
+/// raft tries for as long as an election may take, and so the answer may come later than others.
+#[tokio::test]
+#[ignore = "needs etcd"]
+async fn a_slow_heir_has_the_time_of_an_election() {
+    let mut lab = Lab::blank(7, 25, 3, 3).await;
+    let tuning = Tuning {
+        heartbeat_interval: Some(Duration::from_millis(400)),
+        election_timeout: Some(Duration::from_secs(4)),
+        ..Tuning::default()
+    };
+    lab.spec = lab.spec.clone().with_tuning(tuning).unwrap();
+    lab.form().await;
+    let (leader, probe) = (lab.leader().await, lab.probe());
+    let heir = ALL
+        .map(name)
+        .into_iter()
+        .find(|one| *one != leader)
+        .unwrap();
+    lab.signal(&heir, "-STOP").await;
+    let mut moved = pin!(probe.move_leader(&leader, lab.spec.member_ids()[&heir]));
+    let early = tokio::time::timeout(Duration::from_secs(2), &mut moved).await;
+    assert!(early.is_err(), "it gave up already: {early:?}");
+    lab.signal(&heir, "-CONT").await;
+    moved.await.unwrap();
+    assert_eq!(lab.leader().await, heir);
 }
