@@ -26,6 +26,15 @@ fn both(scenario: fn(&mut World)) {
     });
 }
 
+/// Runs a scenario with a TERM to a script under dash alone: bash 5.2 is wrong about traps.
+///
+/// It runs one in the middle of reading a `$(...)` too, and ends with "trap: unexpected EOF while looking for matching `)'": 6 loops
+/// of 6 within 300 signals. And where one ends its wait(1) as the child ends, it forgets the child's status and calls it -1: 7 of 300.
+/// Neither happened under dash.
+fn dash(scenario: fn(&mut World)) {
+    scenario(&mut World::new(SHELLS[0]));
+}
+
 #[test]
 #[ignore = "needs sh, shellcheck"]
 fn shellcheck_finds_nothing() {

@@ -1,6 +1,6 @@
 //! A supervisor is killed, and the next one goes on.
 
-use crate::{World, both};
+use crate::{World, both, dash};
 use std::{fs, process::Command};
 
 /// Ends the supervisor as nothing else does.
@@ -138,7 +138,7 @@ fn a_lost_status_is_a_failure_unless_it_was_to_stop() {
 #[test]
 #[ignore = "needs sh, shellcheck"]
 fn a_term_to_all_loses_no_status() {
-    both(|world| {
+    dash(|world| {
         let supervisor = world.start();
         world.await_armed();
         let runner = world.read("vm/runner.pid");
