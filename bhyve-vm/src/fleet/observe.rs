@@ -8,7 +8,7 @@ use crate::image::READY_SNAPSHOT;
 use crate::{
     Facts, HostPath, Observed, Parts, Release, VmName, parse_events, parse_sysctls, read_console,
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream, try_join};
 use host_exec::Host;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,16 +88,27 @@ pub async fn observe(host: &dyn Host, fleet: &Fleet) -> Result<FleetObserved, Su
     };
     let vms = definitions(fleet);
     let vms = stream::iter(vms.iter().map(|vm| seen.vm(ask, vm)));
-    let vms = vms.buffered(SIDE_BY_SIDE).try_collect().await?;
+    let vms = vms.buffered(SIDE_BY_SIDE).try_collect();
+    let anchor_loaded = async {
+        match &fleet.firewall {
+            Some(anchor) => anchor_loaded(ask, anchor).await,
+            None => Ok(false),
+        }
+    };
+    let (vms, checksums, settings, labs, anchor_loaded, image_held) = try_join!(
+        vms,
+        checksums(ask, fleet, &paths),
+        settings(ask, fleet),
+        labs(ask, &fleet.directory, &paths),
+        anchor_loaded,
+        image_held(ask, fleet),
+    )?;
     Ok(FleetObserved {
-        checksums: checksums(ask, fleet, &paths).await?,
-        settings: settings(ask, fleet).await?,
-        labs: labs(ask, &fleet.directory, &paths).await?,
-        anchor_loaded: match &fleet.firewall {
-            Some(anchor) => anchor_loaded(ask, anchor).await?,
-            None => false,
-        },
-        image_held: image_held(ask, fleet).await?,
+        checksums,
+        settings,
+        labs,
+        anchor_loaded,
+        image_held,
         vms,
         survey: Some(survey),
         paths,

@@ -7,6 +7,7 @@ use crate::{
     parse_datasets, parse_interfaces, parse_modules, parse_nodes, parse_processes, parse_resolvers,
     parse_routes, parse_sysctls, parse_version,
 };
+use futures::try_join;
 use host_exec::{Host, HostName};
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -178,19 +179,28 @@ pub(super) async fn survey_with(
     sysctl.extend(SYSCTLS);
     let mut files = vec!["ls", "-d", "--"];
     files.extend(firmware);
-    let kernel = ask.text("its settings", &sysctl).await?;
-    let modules = ask.text("its modules", &["kldstat", "-v"]).await?;
-    let clock = ask.text("the time", &["date", "-u", "+%s"]).await?;
+    // Side by side: one after the other they would be fifteen times the way there and back.
+    let (kernel, modules, clock, firmware, population, details, routes, resolvers, pf) = try_join!(
+        ask.text("its settings", &sysctl),
+        ask.text("its modules", &["kldstat", "-v"]),
+        ask.text("the time", &["date", "-u", "+%s"]),
+        ask.text_in_part("its firmware files", &files),
+        population(ask),
+        details(ask),
+        routes(ask),
+        resolvers(ask),
+        rules(ask),
+    )?;
     Ok(HostSurvey {
         version,
         modules: ask.read("its modules", parse_modules(&modules))?,
         sysctls: ask.read("its settings", parse_sysctls(&kernel))?,
-        firmware: lines(&ask.text_in_part("its firmware files", &files).await?),
-        population: population(ask).await?,
-        details: details(ask).await?,
-        routes: routes(ask).await?,
-        resolvers: resolvers(ask).await?,
-        pf: rules(ask).await?,
+        firmware: lines(&firmware),
+        population,
+        details,
+        routes,
+        resolvers,
+        pf,
         clock_s: ask.read("the time", parse_clock(&clock))?,
     })
 }
@@ -249,12 +259,18 @@ pub(super) async fn population(ask: Asker<'_>) -> Result<Population, AskError> {
         "ps", "-axww", "-o", "pid=", "-o", "etimes=", "-o", "rss=", "-o", "command=",
     ];
     let absent = ["No such file or directory"];
-    let datasets = ask.text("its datasets", &zfs).await?;
-    let interfaces = ask.text("its interfaces", &["ifconfig", "-a"]).await?;
-    let processes = ask.text("its processes", &ps).await?;
-    let nodes = ask
-        .text_unless("its VMs", &["ls", "-1", "/dev/vmm"], &absent)
-        .await?;
+    // A process is looked for before its node: it comes before it, and goes before it.
+    let vms = async {
+        let processes = ask.text("its processes", &ps).await?;
+        let nodes = ["ls", "-1", "/dev/vmm"];
+        let nodes = ask.text_unless("its VMs", &nodes, &absent).await?;
+        Ok((processes, nodes))
+    };
+    let (datasets, interfaces, (processes, nodes)) = try_join!(
+        ask.text("its datasets", &zfs),
+        ask.text("its interfaces", &["ifconfig", "-a"]),
+        vms,
+    )?;
     Ok(Population {
         datasets: ask.read("its datasets", parse_datasets(&datasets))?,
         interfaces: ask.read("its interfaces", parse_interfaces(&interfaces))?,
