@@ -12,7 +12,8 @@ use futures::{StreamExt, TryStreamExt, stream, try_join};
 use host_exec::Host;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many questions or steps run side by side: sshd(8) takes ten sessions of one connection (`MaxSessions`).
+/// How many VMs are asked about, or steps done, side by side: sshd(8) takes ten sessions of one connection (`MaxSessions`),
+/// of which `SshHost` uses eight at most, whatever it is asked at once.
 pub(super) const SIDE_BY_SIDE: usize = 4;
 
 /// What was found of a fleet and around it.
