@@ -200,7 +200,8 @@ impl Probe {
             "/v3/maintenance/transfer-leadership",
             json!({ "targetID": to.0.to_string() }),
         );
-        let limit = Some(self.hand_over_limit);
+        // raft gives it up after that (`tickHeartbeat` in raft's raft.go).
+        let limit = self.timeout + self.election;
         self.ask_within::<Value>(leader, "hand over the lead", path, &body, limit)
             .await
             .map(drop)
@@ -235,17 +236,18 @@ impl Probe {
         path: &str,
         body: &Value,
     ) -> Result<T, RequestFailed> {
-        self.ask_within(member, what, path, body, None).await
+        self.ask_within(member, what, path, body, self.timeout)
+            .await
     }
 
-    /// With a limit of its own, or with that of all questions.
+    /// The same with a limit of its own.
     async fn ask_within<T: DeserializeOwned>(
         &self,
         member: &MemberName,
         what: &'static str,
         path: &str,
         body: &Value,
-        limit: Option<Duration>,
+        limit: Duration,
     ) -> Result<T, RequestFailed> {
         let failed = |said: String| RequestFailed {
             member: member.clone(),
@@ -254,8 +256,7 @@ impl Probe {
         };
         let own = self.endpoints(member).map_err(&failed)?;
         let url = format!("{}{path}", own.client_url);
-        let client = limit.map(|limit| own.client.with_timeout(limit));
-        let client = client.as_ref().unwrap_or(&own.client);
+        let client = own.client.with_timeout(limit);
         let answer = client.post_json(&url, body.to_string()).await;
         let answer = answer.map_err(|e| failed(why(&e)))?;
         if !is_ok(&answer) {

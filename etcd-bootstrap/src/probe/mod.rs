@@ -46,9 +46,10 @@ pub(crate) fn host_of<'h>(
 #[derive(Debug, Clone)]
 pub struct Probe {
     members: BTreeMap<MemberName, Endpoints>,
-    /// How long the leader may take to hand over: raft gives it up after the time-out of an election (`tickHeartbeat` in
-    /// raft's raft.go), and an answer takes as long as any.
-    pub(crate) hand_over_limit: Duration,
+    /// For an answer.
+    pub(crate) timeout: Duration,
+    /// For an election, as its members have it.
+    pub(crate) election: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -88,7 +89,8 @@ impl Probe {
     fn of(spec: &ClusterSpec, members: BTreeMap<MemberName, Endpoints>, timeout: Duration) -> Self {
         Self {
             members,
-            hand_over_limit: timeout + spec.tuning().election(),
+            timeout,
+            election: spec.tuning().election(),
         }
     }
 

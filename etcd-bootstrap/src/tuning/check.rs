@@ -1,12 +1,11 @@
 //! Which settings a version of etcd takes. What it would refuse at its start is refused here, before.
 
 use super::{CipherSuite, TlsMinVersion, Tuning, value::go_duration};
-use crate::{ANSWER_TIMEOUT, EtcdVersion};
+use crate::EtcdVersion;
 use std::time::Duration;
 
-/// etcd's own defaults (`embed.DefaultTickMs`, `DefaultElectionMs`), for the rule between the two.
+/// etcd's own default (`embed.DefaultTickMs`), for the rule between it and an election.
 const HEARTBEAT: Duration = Duration::from_millis(100);
-const ELECTION: Duration = Duration::from_secs(1);
 /// The longest that etcd takes (`embed.maxElectionMs`).
 const LONGEST_ELECTION: Duration = Duration::from_secs(50);
 /// etcd.io, "System limits": "8GiB is a suggested maximum size".
@@ -87,17 +86,6 @@ impl Tuning {
             }),
             None => Ok(()),
         }
-    }
-
-    /// How long a silent leader is waited for: as set, or etcd's default.
-    pub(crate) fn election(&self) -> Duration {
-        self.election_timeout.unwrap_or(ELECTION)
-    }
-
-    /// How long etcd may think about what its members have to agree on: its own limit is 5 s and two elections (etcd's
-    /// source, `ReqTimeout`), and the answer comes a little later.
-    pub(crate) fn agreement_limit(&self) -> Duration {
-        Duration::from_secs(5) + 2 * self.election() + ANSWER_TIMEOUT
     }
 
     /// etcd's `Config.Validate`; the settings are in whole milliseconds.

@@ -16,7 +16,11 @@ pub use value::{
 pub(crate) use check::{ADVISED_QUOTA_BYTES, ADVISED_REQUEST_BYTES};
 pub(crate) use value::go_duration;
 
+use crate::ANSWER_TIMEOUT;
 use std::{collections::BTreeMap, time::Duration};
+
+/// etcd's own default (`embed.DefaultElectionMs`).
+const ELECTION: Duration = Duration::from_secs(1);
 
 /// Settings of all members. What is `None` is left to etcd, whose default each field names.
 ///
@@ -82,4 +86,17 @@ pub struct Tuning {
     pub feature_gates: BTreeMap<FeatureGate, bool>,
     /// How systemd runs it.
     pub service: ServiceTuning,
+}
+
+impl Tuning {
+    /// How long a silent leader is waited for: as set, or etcd's default.
+    pub(crate) fn election(&self) -> Duration {
+        self.election_timeout.unwrap_or(ELECTION)
+    }
+
+    /// How long etcd may think about what its members have to agree on: its own limit is 5 s and two elections (etcd's
+    /// source, `ReqTimeout`), and the answer comes a little later.
+    pub(crate) fn agreement_limit(&self) -> Duration {
+        Duration::from_secs(5) + 2 * self.election() + ANSWER_TIMEOUT
+    }
 }
