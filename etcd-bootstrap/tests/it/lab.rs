@@ -214,19 +214,12 @@ impl Lab {
         killed.unwrap();
     }
 
-    /// Sends a signal to its process, which is the one that has its settings in the environment.
+    /// Sends a signal to its process.
     pub(crate) async fn signal(&self, name: &MemberName, signal: &str) {
-        let data = self.spec.member(name).unwrap().data_dir.clone();
-        let setting = format!("ETCD_DATA_DIR={}", data.display());
-        let has_it = |process: &fs::DirEntry| {
-            let environment = fs::read(process.path().join("environ")).unwrap_or_default();
-            let mut settings = environment.split(|byte| *byte == 0);
-            settings.any(|one| one == setting.as_bytes())
-        };
-        let mut processes = fs::read_dir("/proc").unwrap().flatten();
-        let process = processes.find(has_it).unwrap().file_name();
-        let kill = Command::new("kill").args([signal, process.to_str().unwrap()]);
-        self.machines[name].run(&kill).await.unwrap();
+        let machine = &self.machines[name];
+        let process = machine.process_id(&render::unit_name()).await.unwrap();
+        let kill = Command::new("kill").args([signal, &process.to_string()]);
+        machine.run(&kill).await.unwrap();
     }
 
     /// Its process is gone and its data too.

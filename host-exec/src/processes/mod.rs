@@ -51,6 +51,12 @@ impl ProcessHost {
         }
     }
 
+    /// The number of a service's process on this machine, such as for a signal; `None` if it was never started, or its end
+    /// was seen. For tests of what keeps a service.
+    pub async fn process_id(&self, unit: &UnitName) -> Option<u32> {
+        self.manager.process_id(unit.as_str()).await
+    }
+
     /// Ends a service by SIGKILL, as a crash or a power cut does, and waits until its process is gone. From then on it
     /// is shown as failed. For tests of what keeps a service.
     ///

@@ -53,9 +53,14 @@ impl Service {
         }
     }
 
+    /// The number of its process, until its end was seen.
+    pub(super) fn process_id(&self) -> Option<u32> {
+        self.0.id()
+    }
+
     /// Asks it to end, and kills it when it does not.
     pub(super) async fn stop(mut self) -> io::Result<()> {
-        let id = self.0.id().and_then(|id| i32::try_from(id).ok());
+        let id = self.process_id().and_then(|id| i32::try_from(id).ok());
         let Some(id) = id else { return Ok(()) };
         // It may have ended by itself this very moment.
         let _ = kill(Pid::from_raw(id), Signal::SIGTERM);

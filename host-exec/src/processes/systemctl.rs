@@ -53,6 +53,11 @@ impl Manager {
         }
     }
 
+    /// The number of a service's process, if it has one.
+    pub(super) async fn process_id(&self, name: &str) -> Option<u32> {
+        self.units.lock().await.started.get(name)?.process_id()
+    }
+
     /// Kills the process of a service, if it has one.
     pub(super) async fn kill(&self, name: &str) -> io::Result<()> {
         match self.units.lock().await.started.get_mut(name) {

@@ -102,12 +102,18 @@ async fn a_service_that_is_killed_is_gone_at_once_and_stays_down() {
     let directory = tempfile::tempdir().unwrap();
     let host = ProcessHost::new("here".parse().unwrap(), directory.path());
     host.kill(&unit()).await.expect("there is none");
+    assert_eq!(host.process_id(&unit()).await, None);
     let text = "[Service]\nExecStart=/bin/sleep 60\n";
     let file = File::public("/etc/systemd/system/say.service", text);
     host.write_file(&file).await.unwrap();
     systemd::start(&host, &[unit()]).await.unwrap();
     assert!(state(&host).await.is_up());
+    let process = host.process_id(&unit()).await.unwrap();
+    let here = std::path::PathBuf::from(format!("/proc/{process}"));
+    assert!(here.exists());
     host.kill(&unit()).await.unwrap();
+    assert!(!here.exists());
+    assert_eq!(host.process_id(&unit()).await, None);
     let killed = state(&host).await;
     assert_eq!(
         (killed.active.as_str(), killed.result.as_str()),
