@@ -202,6 +202,17 @@ impl Lab<'_> {
         })
     }
 
+    /// What `check` reports at this moment, and what of it is not as it has to be; its exit status says whether there is any.
+    #[track_caller]
+    pub(crate) fn checked(&self) -> (Value, Vec<Value>) {
+        let done = self.run(&["check", "--output", "json"]);
+        let report = done.json();
+        let bad = bad_rows(&report);
+        let status = if bad.is_empty() { 0 } else { 3 };
+        assert_eq!(done.code, Some(status), "{done:?}");
+        (report, bad)
+    }
+
     /// Demands that `check` finds everything as it has to be, at the latest when everything has answered that was silent
     /// for a moment, and returns its report.
     #[track_caller]
@@ -209,10 +220,7 @@ impl Lab<'_> {
         let began = Instant::now();
         let mut looks = 0;
         let report = wait_for("check that is content", || {
-            let done = self.run(&["check", "--output", "json"]);
-            let report = done.json();
-            let bad = bad_rows(&report);
-            assert_eq!(done.code == Some(0), bad.is_empty(), "{done:?}");
+            let (report, bad) = self.checked();
             looks += 1;
             if looks == 1 && !bad.is_empty() {
                 eprintln!("{}: not yet: {bad:?}", self.name);
@@ -249,10 +257,8 @@ impl Lab<'_> {
     #[track_caller]
     pub(crate) fn check_misses(&self, missed: impl Fn(&Value) -> bool) -> Vec<Value> {
         wait_for("check that misses what is broken, and nothing else", || {
-            let done = self.run(&["check", "--output", "json"]);
-            let bad = bad_rows(&done.json());
+            let (_, bad) = self.checked();
             let only = !bad.is_empty() && bad.iter().all(&missed);
-            assert_eq!(done.code == Some(3), !bad.is_empty(), "{done:?}");
             so(only, &bad).map(|()| bad)
         })
     }
@@ -346,7 +352,7 @@ fn split(out: &str) -> (Vec<Event>, Value) {
 
 /// Conditions and flows that are not as they have to be.
 #[track_caller]
-pub(crate) fn bad_rows(report: &Value) -> Vec<Value> {
+fn bad_rows(report: &Value) -> Vec<Value> {
     let list = |name: &str| report[name].as_array().unwrap().clone();
     let all = list("conditions").into_iter().chain(list("matrix"));
     all.filter(|row| row["ok"] != true).collect()
