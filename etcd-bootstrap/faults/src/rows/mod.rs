@@ -1,5 +1,6 @@
 //! The rows of the fault table, each a scenario whose choices follow from a seed.
 
+mod disk;
 mod forming;
 mod leader;
 mod members;
@@ -53,7 +54,7 @@ pub const ROWS: &[Row] = &[
     row!("partition", true, network::partition),
     row!("latency-and-loss", true, network::latency_and_loss),
     row!("two-late", true, forming::two_late),
-    row!("disk-full", true, trouble::disk_full),
+    row!("disk-full", true, disk::disk_full),
     row!("lost-data", true, trouble::lost_data),
     row!("grow-and-shrink", true, members::grow_and_shrink),
     row!("foreign-member", true, trust::foreign),
