@@ -133,6 +133,22 @@ fn cell(process: &Process, column: &str) -> String {
             other => other.to_string(),
         },
         "comm" | "ucomm" => process.name.clone(),
-        _ => process.command(),
+        _ => visible(&process.command()),
     }
+}
+
+/// A process has one line whatever its arguments hold: ps(1) shows them by strvis(3) with `VIS_TAB | VIS_NL | VIS_NOSLASH`,
+/// a line feed as `^J`.
+fn visible(text: &str) -> String {
+    let mut shown = String::new();
+    for letter in text.chars() {
+        match u8::try_from(letter) {
+            Ok(byte) if byte.is_ascii_control() => {
+                shown.push('^');
+                shown.push(char::from(byte ^ 0x40));
+            }
+            _ => shown.push(letter),
+        }
+    }
+    shown
 }
