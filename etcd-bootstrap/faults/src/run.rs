@@ -1,7 +1,7 @@
 //! Running rows, each in namespaces of its own, and telling what came of them.
 
 use crate::{
-    rig::{Rig, Setting},
+    rig::{Rig, Setting, member_log},
     rows::{self, Row},
     work::{Work, sweep},
 };
@@ -105,7 +105,7 @@ impl Runner {
 /// The ends of what the members complain of in their logs.
 fn logs(work: &Path) -> String {
     let log = |number: u8| {
-        let path = work.join(format!("machine-{number}/var/log/etcd.service.log"));
+        let path = member_log(work, number);
         let text = fs::read_to_string(path).ok()?;
         let bad = text.lines().filter(|line| !line.contains("\"info\""));
         let text = bad.collect::<Vec<_>>().join("\n");

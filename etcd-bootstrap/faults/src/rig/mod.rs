@@ -165,7 +165,7 @@ impl Rig {
     /// The files of machine `number`, seen from here: `etc` and `var`.
     #[must_use]
     pub fn machine_dir(&self, number: u8) -> PathBuf {
-        self.path(&format!("machine-{number}"))
+        machine_dir(&self.setting.work, number)
     }
 
     /// Where member `number` keeps its data, seen from here.
@@ -313,6 +313,15 @@ impl Rig {
         )]
         tokio::time::sleep(time).await;
     }
+}
+
+fn machine_dir(work: &Path, number: u8) -> PathBuf {
+    work.join(format!("machine-{number}"))
+}
+
+/// What member `number` says, seen from here.
+pub(crate) fn member_log(work: &Path, number: u8) -> PathBuf {
+    machine_dir(work, number).join("var/log/etcd.service.log")
 }
 
 /// What an etcd binary says that it is.

@@ -1,7 +1,8 @@
 //! A disk without room.
 
-use crate::rig::Rig;
+use crate::rig::{Rig, member_log};
 use anyhow::{Context as _, ensure};
+use etcd_bootstrap::MemberState;
 use nix::mount::{MsFlags, mount};
 use std::{
     fs,
@@ -96,7 +97,7 @@ fn write_zeros(file: &Path, bytes: u64) -> anyhow::Result<()> {
 
 /// Waits for the end of the try to make a second segment: it takes all room there is while it goes on.
 async fn log_has_its_room(rig: &Rig, member: u8) -> anyhow::Result<()> {
-    let log = rig.machine_dir(member).join("var/log/etcd.service.log");
+    let log = member_log(&rig.setting.work, member);
     let look = || async {
         let told = fs::read_to_string(&log).ok()?;
         told.contains("failed to preallocate").then_some(())
@@ -120,8 +121,7 @@ async fn end_by_writes(rig: &Rig, victim: u8) -> anyhow::Result<()> {
     }
     let look = || async {
         let states = rig.states().await.ok()?;
-        let state = states.get(&victim)?.to_string();
-        (state == "failing").then_some(())
+        (states.get(&victim)? == &MemberState::Failing).then_some(())
     };
     let limit = Duration::from_secs(20);
     rig.eventually("end of the member", limit, look).await

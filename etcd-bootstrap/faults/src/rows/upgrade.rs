@@ -7,6 +7,7 @@ use crate::{
     task::Task,
 };
 use anyhow::{Context as _, ensure};
+use etcd_bootstrap::MemberState;
 use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
@@ -147,7 +148,7 @@ pub(super) async fn bad_binary(rig: &mut Rig) -> anyhow::Result<()> {
         .states()
         .await?
         .values()
-        .filter(|state| state.to_string() == "healthy")
+        .filter(|state| **state == MemberState::Healthy)
         .count();
     ensure!(serving == 2, "{serving} serve");
     // The way back, from what the tool has remembered.
